@@ -1,0 +1,100 @@
+"""Settings: what a run is told, as frozen values, one class for each component.
+
+Built once at the entry (cli) and passed down; nothing below reads the environment. This module
+holds values and their meaning, not the rules by which command line, files and keys become
+settings (cli, llm.selection, storage.run_directory).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Api = Literal["openai", "anthropic"]
+
+DEFAULT_TOPIC = "Paris attractions"
+DEFAULT_BUDGET_USD = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """One model that producers may call, as `--model SPEC` names it."""
+
+    spec: str
+    """What the user wrote, or its canonical form (`openai:gpt-4o-mini`, `simulated:atlas`,
+    `llama@http://127.0.0.1:8000/v1`): the model's name everywhere (log, page, SQL)."""
+    api: Api
+    """Which wire format it speaks."""
+    name: str
+    """The name that its server knows it by."""
+    base_url: str | None = None
+    """Server to ask, None for the SDK's own default (which honours OPENAI_BASE_URL and
+    ANTHROPIC_BASE_URL). For simulated models the supervisor fills it in."""
+    key_variable: str | None = None
+    """Name of the environment variable that holds its key; None: no key is sent."""
+    simulated: bool = False
+    price_of: str | None = None
+    """Simulated models: the real model whose price is charged; "" means unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A provider's key. Never shown: not by repr, log, prompt or process list."""
+
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatorSettings:
+    """The offline LLM server."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0: any free one."""
+    topic: str | None = None
+    """Serve this topic's catalog; None: the catalog is picked by each prompt's text."""
+    catalog_files: tuple[Path, ...] = ()
+    """Text files with catalogs of the user's own (`--catalog FILE`)."""
+    models_file: Path | None = None
+    """Behaviour of the models (`--models FILE`); None: the copy inside the package."""
+    time_scale: float = 1.0
+    """Simulated seconds for each real one, > 0; 10 answers ten times as fast."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExploreSettings:
+    """`run_mesh.py [TOPIC]`: everything about one exploration on this machine."""
+
+    topic: str
+    run_dir: Path
+    output: Path
+    models: tuple[ModelSpec, ...]
+    """At least one; producers take them in turn."""
+    peers: int = 5
+    """Producers, 1..250. Each more costs a process of about 60 MB and 2 descriptors in every
+    other node."""
+    target: int | None = None
+    """Stop at this many accepted entries over the whole run."""
+    budget_usd: float | None = None
+    """Stop when the whole run has cost this much; None: no cap."""
+    time_limit_s: float | None = None
+    """Stop this long after this start."""
+    exclude: Path | None = None
+    host: str = "127.0.0.1"
+    page_host: str = "127.0.0.1"
+    port: int = 8080
+    """The page's port; 0: any free one."""
+    public_url: str | None = None
+    headless: bool = False
+    keep_page: bool = False
+    new: bool = False
+    seed: int = 0
+    verbosity: int = 0
+    simulator: SimulatorSettings | None = None
+    """Set when a model is simulated."""
+
+    @property
+    def simulated(self) -> bool:
+        return all(model.simulated for model in self.models)
