@@ -87,7 +87,8 @@ class ErrorKind(enum.StrEnum):
 class ProviderError(Exception):
     """A call failed.
 
-    The message is one line for a person and holds no key and no prompt.
+    The message is one line for a person and holds no key and no prompt. `usage` is what the call
+    used before it failed, as far as that is known or can be estimated; None: nothing.
     """
 
     def __init__(
@@ -97,11 +98,13 @@ class ProviderError(Exception):
         *,
         status: int | None = None,
         retry_after_s: float | None = None,
+        usage: Usage | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
         self.status = status
         self.retry_after_s = retry_after_s
+        self.usage = usage
 
 
 class LLMClient(Protocol):

@@ -1,0 +1,149 @@
+"""Which parameters a model accepts, learned from the errors by which it rejects others.
+
+Real models differ, and lists of their differences go stale, so a call starts from the fewest
+parameters and a rejection that names one drops or renames it, once. The clients hold the memory
+and repeat the call; nothing is decided here about other failures (errors.py).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+CAP_PARAMETERS = ("max_completion_tokens", "max_tokens")
+OUTPUT_CAP_FACTOR_MAX = 16
+_CAP_GROWTH = 4
+
+_STREAM_REFUSED = re.compile(
+    r"verified to stream|\bstream(?:ing)?\b[^.]{0,60}\b(?:not|n't|un)\s*(?:be\s+)?(?:support|allow|enabl|avail)"
+    r"|not support[^.]{0,40}\bstream(?:ing|ed)?\b|unsupported[^.]{0,40}\bstream(?:ing)?\b",
+    re.IGNORECASE,
+)
+_SYSTEM_REFUSED = re.compile(
+    r"\bsystem\b['\"]?[^.]{0,60}\b(?:not|n't|un)\s*support"
+    r"|not support[^.]{0,40}\bsystem\b|unsupported[^.]{0,40}\bsystem\b",
+    re.IGNORECASE,
+)
+_CAP_TOO_SMALL = re.compile(r"output limit was reached|higher max_(?:completion_)?tokens", re.IGNORECASE)
+_CAP_LIMIT = re.compile(
+    r"(?:at most|maximum(?: value| allowed)?(?: is| of)?|less than or equal to|<=)\s*:?\s*(\d[\d,]*)"
+    r"|>\s*(\d[\d,]*),? which is the maximum",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedParameters:
+    """How to ask one model; what is not known to be rejected counts as accepted."""
+
+    cap_parameter: str | None = "max_completion_tokens"
+    """Name of the cap on output; None: both names were rejected, so it is not sent."""
+    caps_rejected: frozenset[str] = frozenset()
+    streaming: bool = True
+    """False: the answer comes whole."""
+    stream_options: bool = True
+    """Whether a stream may be asked to report its usage."""
+    system_message: bool = True
+    """False: the instructions lead the user's message instead."""
+    cache_control: bool = True
+    """Whether cache breakpoints may be set (Anthropic's API only)."""
+    output_cap_factor: int = 1
+    """The cap is multiplied by this: hidden reasoning used up what was left for the answer."""
+    output_tokens_limit: int | None = None
+    """Highest cap that the model takes, where it has said so."""
+
+    def output_cap(self, output_tokens_max: int) -> int:
+        """The cap to send for an answer of `output_tokens_max` tokens."""
+        cap = output_tokens_max * self.output_cap_factor
+        return cap if self.output_tokens_limit is None else min(cap, self.output_tokens_limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A provider's answer that a parameter is not to its liking (400 or 422)."""
+
+    message: str
+    parameter: str = ""
+    """The parameter as the provider's own field names it; "" when it does not."""
+
+
+def adapt(parameters: AcceptedParameters, rejection: Rejection) -> AcceptedParameters | None:
+    """What to send instead; None when the rejection is about something else.
+
+    Each answer differs from `parameters` in a way that is never undone, so that repeating a call
+    as long as it is not None ends: two cap names, four switches, one limit and a few growths.
+    """
+    if _CAP_TOO_SMALL.search(rejection.message):
+        return with_higher_cap(parameters)
+    for change in (_without_stream_options, _whole_answers, _other_cap, _plain_cache, _no_system):
+        changed = change(parameters, rejection)
+        if changed is not None:
+            return changed
+    return None
+
+
+def with_higher_cap(parameters: AcceptedParameters) -> AcceptedParameters | None:
+    """Room for hidden reasoning that used up the cap; None when it has grown enough."""
+    factor = parameters.output_cap_factor * _CAP_GROWTH
+    if factor > OUTPUT_CAP_FACTOR_MAX:
+        return None
+    return replace(parameters, output_cap_factor=factor)
+
+
+def _without_stream_options(
+    parameters: AcceptedParameters, rejection: Rejection
+) -> AcceptedParameters | None:
+    if not parameters.stream_options or not _names(rejection, "stream_options", "include_usage"):
+        return None
+    return replace(parameters, stream_options=False)
+
+
+def _whole_answers(
+    parameters: AcceptedParameters, rejection: Rejection
+) -> AcceptedParameters | None:
+    refused = rejection.parameter == "stream" or _STREAM_REFUSED.search(rejection.message)
+    return replace(parameters, streaming=False) if parameters.streaming and refused else None
+
+
+def _other_cap(parameters: AcceptedParameters, rejection: Rejection) -> AcceptedParameters | None:
+    cap = parameters.cap_parameter
+    if cap is None or not _names(rejection, cap):
+        return None
+    limit = _CAP_LIMIT.search(rejection.message)
+    if limit is not None:
+        return _with_limit(parameters, int((limit[1] or limit[2]).replace(",", "")))
+    rejected = parameters.caps_rejected | {cap}
+    other = next((name for name in CAP_PARAMETERS if name not in rejected), None)
+    return replace(parameters, cap_parameter=other, caps_rejected=rejected)
+
+
+def _with_limit(parameters: AcceptedParameters, limit: int) -> AcceptedParameters | None:
+    known = parameters.output_tokens_limit
+    if limit < 1 or (known is not None and limit >= known):
+        return None
+    return replace(parameters, output_tokens_limit=limit)
+
+
+def _plain_cache(parameters: AcceptedParameters, rejection: Rejection) -> AcceptedParameters | None:
+    if not parameters.cache_control or not _names(rejection, "cache_control"):
+        return None
+    return replace(parameters, cache_control=False)
+
+
+def _no_system(parameters: AcceptedParameters, rejection: Rejection) -> AcceptedParameters | None:
+    if not parameters.system_message or not _SYSTEM_REFUSED.search(rejection.message):
+        return None
+    return replace(parameters, system_message=False)
+
+
+def _names(rejection: Rejection, *names: str) -> bool:
+    """Whether the rejection is about one of `names`.
+
+    The provider's own field decides where it is filled; a message may also name the parameter
+    that it recommends instead ("Use 'max_completion_tokens' instead"), so only what comes before
+    such advice counts.
+    """
+    if rejection.parameter:
+        return any(re.search(rf"\b{name}\b", rejection.parameter) for name in names)
+    complaint = re.split(r"\b[Uu]se\b|\binstead\b", rejection.message, maxsplit=1)[0]
+    return any(re.search(rf"\b{name}\b", complaint) for name in names)
