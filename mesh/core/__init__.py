@@ -1,0 +1,1 @@
+"""Decisions, pure: state + event (+ now) -> effects. No clock, socket, file, global randomness."""

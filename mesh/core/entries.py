@@ -1,0 +1,164 @@
+"""Everything a node may say in its log.
+
+A producer logs what its calls brought, the collector its verdicts and its control; metrics,
+costs and known items are derived from these and from nothing else. Each entry stands for itself
+(a Found names its model again) because entries apply in whatever order they arrive.
+
+The classes are msgspec structs so that the wire needs no second set: array-like and tagged with
+one letter, about 25 bytes beside the text.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+ENTRY_TEXT_CHARACTERS_MAX = 512
+NOTE_CHARACTERS_MAX = 400
+
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=ENTRY_TEXT_CHARACTERS_MAX)]
+Note = Annotated[str, msgspec.Meta(max_length=NOTE_CHARACTERS_MAX)]
+Count = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+Origin = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Base of all log entries."""
+
+
+class CallStarted(Entry, tag="c", frozen=True):
+    """A call to an LLM is about to be made; its own seq names the call from now on."""
+
+    model: Note
+    asked_count: Count
+    facet: Note | None
+    started_ms: Count
+
+
+class Found(Entry, tag="f", frozen=True):
+    """A call wrote an entry that this producer did not know."""
+
+    text: Text
+    call: Count
+    model: Note
+
+
+class Repeat(Entry, tag="r", frozen=True):
+    """A call wrote an entry that this producer knew already."""
+
+    text: Text
+    call: Count
+    model: Note
+
+
+class Rejected(Entry, tag="x", frozen=True):
+    """A call wrote something in an entry's place that cannot be one."""
+
+    reason: Note
+    text: Note
+    call: Count
+    model: Note
+
+
+class CallFinished(Entry, tag="d", frozen=True):
+    """A call's end, whatever the end."""
+
+    call: Count
+    model: Note
+    outcome: Note
+    """ok | length | refused | empty | dry (the model said that nothing is left) | cancelled |
+    retry | unreachable | give_up | shorten_prompt."""
+    error: Note | None
+    input_tokens: Count
+    cached_input_tokens: Count
+    output_tokens: Count
+    reasoning_tokens: Count
+    estimated: bool
+    """The counts are ours: the provider did not say."""
+    cost_usd: float | None
+    """None: price unknown."""
+    latency_s: float
+    first_token_s: float | None
+
+
+class EpochOpened(Entry, tag="O", frozen=True):
+    """The collector (re)started holding this much: the first entry of each of its epochs."""
+
+    accepted_count: Count
+    accepted_digest: Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+
+
+class Accepted(Entry, tag="A", frozen=True):
+    """Verdict: new. Carries the text, so that the collector's log alone holds the whole list."""
+
+    ordinal: Count
+    """1, 2, 3, ...: its line in output.txt."""
+    origin: Origin
+    epoch: Count
+    seq: Count
+    text: Text
+
+
+class Duplicate(Entry, tag="D", frozen=True):
+    """Verdict: stands in the list already."""
+
+    origin: Origin
+    epoch: Count
+    seq: Count
+    ordinal: Count
+
+
+class Excluded(Entry, tag="E", frozen=True):
+    """Verdict: stands in the list of entries to leave out."""
+
+    origin: Origin
+    epoch: Count
+    seq: Count
+
+
+class Imported(Entry, tag="I", frozen=True):
+    """An entry of the `--exclude` list: known to all, never written."""
+
+    text: Text
+
+
+class Lost(Entry, tag="L", frozen=True):
+    """Entries that no node holds any more; watermarks pass them."""
+
+    origin: Origin
+    epoch: Count
+    first_seq: Count
+    last_seq: Count
+
+
+class StateChanged(Entry, tag="S", frozen=True):
+    """Control: what the whole run does from now on."""
+
+    state: Note
+    """running | paused | draining | stopped."""
+    reason: Note | None
+
+
+class ModelAssigned(Entry, tag="M", frozen=True):
+    """Control: this producer calls this model from its next call on."""
+
+    origin: Origin
+    model: Note
+
+
+LogEntry = (
+    CallStarted
+    | Found
+    | Repeat
+    | Rejected
+    | CallFinished
+    | EpochOpened
+    | Accepted
+    | Duplicate
+    | Excluded
+    | Imported
+    | Lost
+    | StateChanged
+    | ModelAssigned
+)

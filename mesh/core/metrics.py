@@ -1,0 +1,199 @@
+"""Counters of a run and the snapshot that page, terminal and API show.
+
+Fed with facts (a verdict, a finished call), each once; asked for a snapshot at a given time.
+Nothing here is measured: times come in with the facts. `generated` counts every entry that an
+LLM wrote and that has its verdict; each is unique, duplicate or rejected.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from mesh.core.entries import CallFinished
+
+WINDOW_S = 60.0
+HISTORY_POINTS_MAX = 600
+LATENCIES_MAX = 512
+
+FAILED_OUTCOMES = frozenset({"retry", "unreachable", "give_up", "shorten_prompt"})
+
+
+@dataclass(slots=True)
+class ModelCounts:
+    """One model's totals over the whole run; also a row of the table `model_totals`."""
+
+    unique: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    calls: int = 0
+    calls_failed: int = 0
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float = 0.0
+    calls_unpriced: int = 0
+    """Calls whose price is unknown."""
+
+    @property
+    def generated(self) -> int:
+        return self.unique + self.duplicates + self.rejected
+
+    def count_call(self, call: CallFinished) -> None:
+        self.calls += 1
+        self.calls_failed += call.outcome in FAILED_OUTCOMES
+        self.input_tokens += call.input_tokens
+        self.cached_input_tokens += call.cached_input_tokens
+        self.output_tokens += call.output_tokens
+        if call.cost_usd is not None:
+            self.cost_usd += call.cost_usd
+        elif call.input_tokens or call.output_tokens:
+            self.calls_unpriced += 1
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPoint:
+    """The run at one moment."""
+
+    t_s: float
+    unique_total: int
+    unique_last_minute: int
+    duplicate_rate: float
+    models: dict[str, int]
+    """Unique in the last minute, per model."""
+
+
+@dataclass(slots=True)
+class RunMetrics:
+    """Totals per model, the last minute, and the run's course so far.
+
+    Times are seconds of the run: they go on where the previous start left off.
+    """
+
+    models: dict[str, ModelCounts] = field(default_factory=dict)
+    history: list[HistoryPoint] = field(default_factory=list)
+    _window: deque[tuple[float, str, int]] = field(default_factory=deque)
+    _window_counts: dict[str, int] = field(default_factory=dict)
+    _latencies: dict[str, deque[float]] = field(default_factory=dict)
+
+    def of(self, model: str) -> ModelCounts:
+        return self.models.setdefault(model, ModelCounts())
+
+    def count_unique(self, model: str, count: int, t_s: float) -> None:
+        self.of(model).unique += count
+        self._window.append((t_s, model, count))
+        self._window_counts[model] = self._window_counts.get(model, 0) + count
+
+    def count_call(self, call: CallFinished) -> None:
+        self.of(call.model).count_call(call)
+        if call.outcome not in FAILED_OUTCOMES and call.outcome != "cancelled":
+            latencies = self._latencies.setdefault(call.model, deque(maxlen=LATENCIES_MAX))
+            latencies.append(call.latency_s)
+
+    def sample(self, t_s: float) -> HistoryPoint:
+        """Add a point to the history and return it; older points thin out past the bound."""
+        last_minute = self._last_minute(t_s)
+        point = HistoryPoint(
+            t_s=round(t_s, 1),
+            unique_total=self.unique_total,
+            unique_last_minute=sum(last_minute.values()),
+            duplicate_rate=round(self.duplicate_rate, 4),
+            models=last_minute,
+        )
+        self.history.append(point)
+        if len(self.history) > HISTORY_POINTS_MAX:
+            self.history = thinned(self.history)
+        return point
+
+    @property
+    def unique_total(self) -> int:
+        return sum(counts.unique for counts in self.models.values())
+
+    @property
+    def cost_usd(self) -> float:
+        """Sum of the known costs."""
+        return sum(counts.cost_usd for counts in self.models.values())
+
+    @property
+    def cost_complete(self) -> bool:
+        return not any(counts.calls_unpriced for counts in self.models.values())
+
+    @property
+    def duplicate_rate(self) -> float:
+        """Duplicates of everything generated, 0 when there is nothing."""
+        generated = sum(counts.generated for counts in self.models.values())
+        duplicates = sum(counts.duplicates for counts in self.models.values())
+        return duplicates / generated if generated else 0.0
+
+    def snapshot(self, t_s: float) -> dict[str, Any]:
+        """The counting part of `/api/metrics` at `t_s` seconds of the run."""
+        last_minute = self._last_minute(t_s)
+        totals = self.models.values()
+        return {
+            "elapsed_s": round(t_s, 1),
+            "unique_total": self.unique_total,
+            "unique_last_minute": sum(last_minute.values()),
+            "generated_total": sum(counts.generated for counts in totals),
+            "duplicates_total": sum(counts.duplicates for counts in totals),
+            "rejected_total": sum(counts.rejected for counts in totals),
+            "duplicate_rate": round(self.duplicate_rate, 4),
+            "cost_usd": round(self.cost_usd, 6),
+            "cost_complete": self.cost_complete,
+            "models": [
+                self._model_snapshot(model, last_minute.get(model, 0))
+                for model in sorted(self.models)
+            ],
+        }
+
+    def history_snapshot(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "t_s": point.t_s,
+                "unique_total": point.unique_total,
+                "unique_last_minute": point.unique_last_minute,
+                "duplicate_rate": point.duplicate_rate,
+                "models": point.models,
+            }
+            for point in self.history
+        ]
+
+    def _model_snapshot(self, model: str, last_minute: int) -> dict[str, Any]:
+        counts = self.models[model]
+        latencies = self._latencies.get(model)
+        unpriced = counts.calls_unpriced > 0 and counts.cost_usd == 0
+        return {
+            "model": model,
+            "unique_total": counts.unique,
+            "unique_last_minute": last_minute,
+            "generated_total": counts.generated,
+            "duplicates_total": counts.duplicates,
+            "rejected_total": counts.rejected,
+            "calls_total": counts.calls,
+            "calls_failed": counts.calls_failed,
+            "input_tokens": counts.input_tokens,
+            "cached_input_tokens": counts.cached_input_tokens,
+            "output_tokens": counts.output_tokens,
+            "cost_usd": None if unpriced else round(counts.cost_usd, 6),
+            "latency_s_p50": round(statistics.median(latencies), 3) if latencies else None,
+        }
+
+    def _last_minute(self, t_s: float) -> dict[str, int]:
+        while self._window and self._window[0][0] <= t_s - WINDOW_S:
+            _, model, count = self._window.popleft()
+            self._window_counts[model] -= count
+        return {model: self._window_counts.get(model, 0) for model in sorted(self.models)}
+
+
+def thinned(history: list[HistoryPoint]) -> list[HistoryPoint]:
+    """Half of the points in the older half are dropped: detail fades with age."""
+    middle = len(history) // 2
+    return history[:middle:2] + history[middle:]
+
+
+def percentile(values: Iterable[float], share: float) -> float | None:
+    """Nearest-rank percentile, `share` in [0, 1]; None without values."""
+    ranked = sorted(values)
+    return ranked[min(len(ranked) - 1, int(share * len(ranked)))] if ranked else None

@@ -1,0 +1,333 @@
+"""run.sqlite: the collector's memory, one transaction for each batch of log entries.
+
+Facts, the vector of what was taken in, and the collector's own log entries are committed
+together, so that a crash leaves them agreeing. The schema is in schema.sql. Which entries are
+new is decided elsewhere (core.ledger); this module stores and looks up. Calls block: the
+collector makes them from one storage thread.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, field, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from mesh.core.entries import CallFinished, CallStarted
+from mesh.core.items import LogId, NodeId
+from mesh.core.metrics import HistoryPoint, ModelCounts
+from mesh.core.seqset import SeqSet
+
+FORMAT_VERSION = "1"
+LOOK_UP_KEYS_MAX = 500
+"""Keys in one SELECT, well below SQLite's bound on parameters."""
+
+
+class UnusableDatabase(Exception):
+    """run.sqlite is not ours, of another format, or cannot be opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRow:
+    """One accepted entry."""
+
+    ordinal: int
+    key: bytes
+    text: str
+    origin: bytes
+    epoch: int
+    seq: int
+    call: int
+    model: str
+    t_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFrame:
+    """A frame of the collector's own log."""
+
+    epoch: int
+    first_seq: int
+    count: int
+    frame: bytes
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction stores."""
+
+    items: list[ItemRow] = field(default_factory=list)
+    excluded: list[tuple[bytes, str]] = field(default_factory=list)
+    calls_started: list[tuple[LogId, int, CallStarted]] = field(default_factory=list)
+    calls_finished: list[tuple[LogId, CallFinished]] = field(default_factory=list)
+    taken_in: dict[LogId, list[tuple[int, int]]] = field(default_factory=dict)
+    model_totals: dict[str, ModelCounts] = field(default_factory=dict)
+    own_frames: list[OwnFrame] = field(default_factory=list)
+    history: list[HistoryPoint] = field(default_factory=list)
+    nodes: list[tuple[NodeId, str]] = field(default_factory=list)
+    meta: dict[str, str] = field(default_factory=dict)
+
+
+_TOTAL_COLUMNS = ", ".join(f'"{column.name}"' for column in fields(ModelCounts))
+_STARTED_SQL = """
+    INSERT INTO calls (origin, epoch, seq, model, asked_count, facet, started_ms)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET asked_count = excluded.asked_count, facet = excluded.facet,
+        started_ms = excluded.started_ms, model = excluded.model"""
+_FINISHED_SQL = """
+    INSERT INTO calls (origin, epoch, seq, model, outcome, error, input_tokens,
+        cached_input_tokens, output_tokens, reasoning_tokens, estimated, cost_usd, latency_s,
+        first_token_s)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET outcome = excluded.outcome, error = excluded.error,
+        input_tokens = excluded.input_tokens, cached_input_tokens = excluded.cached_input_tokens,
+        output_tokens = excluded.output_tokens, reasoning_tokens = excluded.reasoning_tokens,
+        estimated = excluded.estimated, cost_usd = excluded.cost_usd,
+        latency_s = excluded.latency_s, first_token_s = excluded.first_token_s"""
+
+
+class RunDatabase:
+    """One open run.sqlite."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    def open(cls, path: Path) -> RunDatabase:
+        """Open for writing, made new where there is none.
+
+        Raises:
+            UnusableDatabase: damaged, of another format, or the directory is not writable.
+        """
+        try:
+            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA busy_timeout = 2000")
+            connection.execute("PRAGMA cache_size = -65536")
+            connection.execute("PRAGMA wal_autocheckpoint = 4000")
+            path.chmod(0o600)
+            database = cls(connection)
+            database._prepare(path)
+        except (sqlite3.Error, OSError) as error:
+            raise UnusableDatabase(f"cannot use {path}: {error}") from error
+        return database
+
+    @classmethod
+    def open_read_only(cls, path: Path) -> RunDatabase:
+        """Open an existing run for reading, also while it goes on.
+
+        Raises:
+            UnusableDatabase: there is none, or it is damaged or of another format.
+        """
+        try:
+            connection = sqlite3.connect(
+                f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False
+            )
+            database = cls(connection)
+            database._check_format(path)
+        except sqlite3.Error as error:
+            raise UnusableDatabase(f"cannot read {path}: {error}") from error
+        return database
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def commit(self, batch: Batch) -> None:
+        """Store a batch, all or nothing, durable when this returns.
+
+        Raises:
+            sqlite3.Error: disk full, locked, damaged: nothing of the batch is stored.
+        """
+        cursor = self._connection.cursor()
+        cursor.execute("BEGIN IMMEDIATE")
+        try:
+            self._store(cursor, batch)
+            cursor.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                cursor.execute("ROLLBACK")
+            raise
+
+    def ordinals_of(self, keys: Sequence[bytes]) -> dict[bytes, int]:
+        """Ordinals of those keys that are stored; 0 for excluded ones."""
+        found: dict[bytes, int] = {}
+        for start in range(0, len(keys), LOOK_UP_KEYS_MAX):
+            part = keys[start : start + LOOK_UP_KEYS_MAX]
+            marks = ",".join("?" * len(part))
+            for query in (
+                f"SELECT key, ordinal FROM items WHERE key IN ({marks})",  # noqa: S608 only marks
+                f"SELECT key, 0 FROM excluded WHERE key IN ({marks})",  # noqa: S608 only marks
+            ):
+                found.update(self._connection.execute(query, part))
+        return found
+
+    def accepted_keys(self) -> Iterator[bytes]:
+        return (row[0] for row in self._connection.execute("SELECT key FROM items"))
+
+    def excluded_keys(self) -> Iterator[bytes]:
+        return (row[0] for row in self._connection.execute("SELECT key FROM excluded"))
+
+    def accepted_texts(self, after: int = 0) -> Iterator[str]:
+        """Texts with ordinal > `after`, in order of ordinal."""
+        query = "SELECT text FROM items WHERE ordinal > ? ORDER BY ordinal"
+        return (row[0] for row in self._connection.execute(query, (after,)))
+
+    def items(self, *, after: int, limit: int, containing: str) -> list[dict[str, Any]]:
+        """Rows for `/api/items`, ascending by ordinal."""
+        pattern = "%" + containing.translate({92: "\\\\", 37: "\\%", 95: "\\_"}) + "%"
+        rows = self._connection.execute(
+            """SELECT items.ordinal, items.text, items.model, coalesce(nodes.label, ''),
+                      calls.facet, items.t_s
+               FROM items LEFT JOIN nodes ON nodes.origin = items.origin
+               LEFT JOIN calls ON calls.origin = items.origin AND calls.epoch = items.epoch
+                    AND calls.seq = items.call
+               WHERE items.ordinal > ? AND (? = '%%' OR items.text LIKE ? ESCAPE '\\')
+               ORDER BY items.ordinal LIMIT ?""",
+            (after, pattern, pattern, limit),
+        )
+        columns = ("ordinal", "text", "model", "node", "facet", "t_s")
+        return [dict(zip(columns, row, strict=True)) for row in rows]
+
+    def model_totals(self) -> dict[str, ModelCounts]:
+        query = f"SELECT model, {_TOTAL_COLUMNS} FROM model_totals"  # noqa: S608 our own columns
+        return {row[0]: ModelCounts(*row[1:]) for row in self._connection.execute(query)}
+
+    def recent_unique(self, since_t_s: float) -> list[tuple[float, str, int]]:
+        """(t_s, model, count) of the entries accepted since then, in order."""
+        query = """SELECT t_s, model, count(*) FROM items WHERE ordinal > (SELECT
+            coalesce(max(ordinal), 0) - 200000 FROM items) AND t_s > ?
+            GROUP BY t_s, model ORDER BY t_s"""
+        return list(self._connection.execute(query, (since_t_s,)))
+
+    def taken_in(self) -> dict[LogId, SeqSet]:
+        rows = self._connection.execute("SELECT origin, epoch, ranges FROM taken_in")
+        return {
+            LogId(NodeId(origin), epoch): SeqSet.of_ranges(json.loads(ranges))
+            for origin, epoch, ranges in rows
+        }
+
+    def history(self) -> list[HistoryPoint]:
+        rows = self._connection.execute("SELECT point FROM history ORDER BY t_s")
+        return [HistoryPoint(**json.loads(row[0])) for row in rows]
+
+    def meta(self) -> dict[str, str]:
+        return dict(self._connection.execute("SELECT name, value FROM meta"))
+
+    def own_epochs(self) -> list[tuple[int, int]]:
+        """(epoch, last seq) of the collector's own logs."""
+        query = "SELECT epoch, max(first_seq + count - 1) FROM own_log GROUP BY epoch"
+        return list(self._connection.execute(query))
+
+    def own_frames(self, epoch: int, first_seq: int, last_seq: int, bytes_max: int) -> list[bytes]:
+        """Frames that hold any of first_seq..last_seq, at most `bytes_max` but at least one."""
+        rows = self._connection.execute(
+            """SELECT frame FROM own_log WHERE epoch = ? AND first_seq <= ? AND first_seq >=
+               coalesce((SELECT max(first_seq) FROM own_log WHERE epoch = ? AND first_seq <= ?), 0)
+               ORDER BY first_seq""",
+            (epoch, last_seq, epoch, first_seq),
+        )
+        frames: list[bytes] = []
+        size = 0
+        for (frame,) in rows:
+            size += len(frame)
+            if frames and size > bytes_max:
+                break
+            frames.append(frame)
+        return frames
+
+    def _prepare(self, path: Path) -> None:
+        tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if tables:
+            self._check_format(path)
+            return
+        schema = resources.files("mesh.storage").joinpath("schema.sql").read_text("utf-8")
+        self._connection.executescript(
+            f"BEGIN; {schema} INSERT INTO meta VALUES ('format_version', '{FORMAT_VERSION}');"
+            "COMMIT;"
+        )
+
+    def _check_format(self, path: Path) -> None:
+        version = self.meta().get("format_version")
+        if version != FORMAT_VERSION:
+            raise UnusableDatabase(
+                f"{path} has format {version}, this version reads {FORMAT_VERSION}: "
+                "continue it with the version that wrote it, or start with --new"
+            )
+
+    def _store(self, cursor: sqlite3.Cursor, batch: Batch) -> None:
+        cursor.executemany(
+            "INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (i.ordinal, i.key, i.text, i.origin, i.epoch, i.seq, i.call, i.model, i.t_s)
+                for i in batch.items
+            ],
+        )
+        cursor.executemany("INSERT OR IGNORE INTO excluded VALUES (?, ?)", batch.excluded)
+        cursor.executemany(
+            _STARTED_SQL,
+            [
+                (
+                    log.origin,
+                    log.epoch,
+                    seq,
+                    call.model,
+                    call.asked_count,
+                    call.facet,
+                    call.started_ms,
+                )
+                for log, seq, call in batch.calls_started
+            ],
+        )
+        cursor.executemany(
+            _FINISHED_SQL,
+            [
+                (
+                    log.origin,
+                    log.epoch,
+                    call.call,
+                    call.model,
+                    call.outcome,
+                    call.error,
+                    call.input_tokens,
+                    call.cached_input_tokens,
+                    call.output_tokens,
+                    call.reasoning_tokens,
+                    call.estimated,
+                    call.cost_usd,
+                    call.latency_s,
+                    call.first_token_s,
+                )
+                for log, call in batch.calls_finished
+            ],
+        )
+        self._store_progress(cursor, batch)
+
+    def _store_progress(self, cursor: sqlite3.Cursor, batch: Batch) -> None:
+        cursor.executemany(
+            "INSERT OR REPLACE INTO taken_in VALUES (?, ?, ?)",
+            [(log.origin, log.epoch, json.dumps(r)) for log, r in batch.taken_in.items()],
+        )
+        marks = ", ".join("?" * (1 + len(fields(ModelCounts))))
+        cursor.executemany(
+            f"INSERT OR REPLACE INTO model_totals (model, {_TOTAL_COLUMNS}) "  # noqa: S608
+            f"VALUES ({marks})",
+            [(model, *astuple(counts)) for model, counts in batch.model_totals.items()],
+        )
+        cursor.executemany(
+            "INSERT INTO own_log VALUES (?, ?, ?, ?)",
+            [(f.epoch, f.first_seq, f.count, f.frame) for f in batch.own_frames],
+        )
+        cursor.executemany(
+            "INSERT OR REPLACE INTO history VALUES (?, ?)",
+            [(p.t_s, json.dumps(_point_json(p))) for p in batch.history],
+        )
+        cursor.executemany("INSERT OR REPLACE INTO nodes VALUES (?, ?)", batch.nodes)
+        cursor.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", batch.meta.items())
+
+
+def _point_json(point: HistoryPoint) -> Mapping[str, Any]:
+    return {column.name: getattr(point, column.name) for column in fields(point)}

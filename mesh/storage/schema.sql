@@ -1,0 +1,87 @@
+-- run.sqlite: the collector's memory of one run. Safe to read while the run goes on (WAL).
+-- Everything is derived from the nodes' logs; each transaction takes in some log entries, so
+-- that facts, watermarks and the collector's own log never disagree. Times in ms are since 1970;
+-- t_s is seconds of the run, which go on where the previous start left off.
+
+CREATE TABLE meta (                -- format_version, run_id, topic, stop_reason, state, ...
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE items (               -- the accepted entries: line `ordinal` of output.txt
+    ordinal INTEGER PRIMARY KEY,   -- 1, 2, 3, ...
+    key     BLOB NOT NULL,         -- folded form: two entries with one key are the same
+    text    TEXT NOT NULL,
+    origin  BLOB NOT NULL,         -- which entry of which log found it first
+    epoch   INTEGER NOT NULL,
+    seq     INTEGER NOT NULL,
+    call    INTEGER NOT NULL,      -- seq of that log's CallStarted
+    model   TEXT NOT NULL,
+    t_s     REAL NOT NULL
+);
+CREATE UNIQUE INDEX items_by_key ON items (key);
+
+CREATE TABLE excluded (            -- `--exclude`: known, never written
+    key  BLOB PRIMARY KEY,
+    text TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE calls (               -- every attempt to ask a model
+    origin              BLOB NOT NULL,
+    epoch               INTEGER NOT NULL,
+    seq                 INTEGER NOT NULL,
+    model               TEXT,
+    asked_count         INTEGER,
+    facet               TEXT,
+    started_ms          INTEGER,
+    outcome             TEXT,      -- NULL: not finished, or its end was never said
+    error               TEXT,
+    input_tokens        INTEGER,   -- cached ones included
+    cached_input_tokens INTEGER,
+    output_tokens       INTEGER,   -- hidden reasoning included
+    reasoning_tokens    INTEGER,
+    estimated           INTEGER,   -- 1: the provider did not say, the counts are ours
+    cost_usd            REAL,      -- NULL: price unknown
+    latency_s           REAL,
+    first_token_s       REAL,
+    PRIMARY KEY (origin, epoch, seq)
+) WITHOUT ROWID;
+
+CREATE TABLE model_totals (        -- sums over all log entries taken in, one row a model
+    model               TEXT PRIMARY KEY,
+    "unique"            INTEGER NOT NULL,
+    duplicates          INTEGER NOT NULL,
+    rejected            INTEGER NOT NULL,
+    calls               INTEGER NOT NULL,
+    calls_failed        INTEGER NOT NULL,
+    input_tokens        INTEGER NOT NULL,
+    cached_input_tokens INTEGER NOT NULL,
+    output_tokens       INTEGER NOT NULL,
+    cost_usd            REAL NOT NULL,
+    calls_unpriced      INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE taken_in (            -- which entries of which log these facts contain
+    origin BLOB NOT NULL,
+    epoch  INTEGER NOT NULL,
+    ranges TEXT NOT NULL,          -- JSON: [[first, last], ...]
+    PRIMARY KEY (origin, epoch)
+) WITHOUT ROWID;
+
+CREATE TABLE own_log (             -- the collector's own log, frame by frame as published
+    epoch     INTEGER NOT NULL,
+    first_seq INTEGER NOT NULL,
+    count     INTEGER NOT NULL,
+    frame     BLOB NOT NULL,
+    PRIMARY KEY (epoch, first_seq)
+);
+
+CREATE TABLE history (             -- the run's course, a point a second, thinned with age
+    t_s   REAL PRIMARY KEY,
+    point TEXT NOT NULL            -- JSON: as in /api/metrics
+) WITHOUT ROWID;
+
+CREATE TABLE nodes (               -- who took part
+    origin BLOB PRIMARY KEY,
+    label  TEXT NOT NULL
+) WITHOUT ROWID;

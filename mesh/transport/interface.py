@@ -1,0 +1,56 @@
+"""The seam between a node and the network: feeds (one to all) and services (one to one).
+
+A transport moves bytes and reports who listens; it knows no entry, no gap and no membership.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from mesh.core.items import NodeId
+
+
+class TransportEvents(Protocol):
+    """What a node hears from its transport. No method may block or raise."""
+
+    def feed_received(self, frame: bytes) -> None:
+        """A frame of some other node's feed."""
+        ...
+
+    def feed_subscribed(self, node: NodeId, listening: bool) -> None:
+        """`node` has begun or ceased to listen to my feed."""
+        ...
+
+    def request_received(self, frame: bytes) -> list[bytes]:
+        """A request to my service; the message parts returned are the reply, [] for none."""
+        ...
+
+
+Reply = Callable[[list[bytes] | None], None]
+"""Called once with the parts of a reply, or with None when none came in time."""
+
+
+class Transport(Protocol):
+    """One node's place in the mesh."""
+
+    feed_address: str
+    service_address: str
+
+    def publish(self, frame: bytes) -> None:
+        """Send to every node that listens. A slow listener loses frames, nobody waits."""
+        ...
+
+    def listen_to(self, feed_address: str) -> None: ...
+
+    def stop_listening_to(self, feed_address: str) -> None: ...
+
+    def request(
+        self, service_address: str, frame: bytes, *, timeout_s: float, reply: Reply
+    ) -> None:
+        """Ask another node's service; `reply` is called in any case."""
+        ...
+
+    def close(self, linger_s: float) -> None:
+        """Send what is queued for at most `linger_s`, then leave."""
+        ...

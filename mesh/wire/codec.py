@@ -1,0 +1,189 @@
+"""Frames: bytes <-> header and body, with every limit checked before anything is believed.
+
+A frame is the unit of log, publish and fetch: 72 bytes of header, a msgpack body, and, when
+encryption is on (a later protocol step), the origin's 64-byte signature over both. A fetched
+frame is byte for byte the one first published. What a frame's body means is messages.py's and
+core.entries'; whether its entries are new is core.replication's.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from mesh.core.entries import Accepted, Found, Imported, LogEntry, Repeat
+from mesh.core.items import LogId, NodeId
+from mesh.core.normalize import ENTRY_BYTES_MAX, clean_text
+
+MAGIC = b"TMSH"
+PROTOCOL_VERSION = 1
+FRAME_ENTRIES_MAX = 256
+FRAME_BYTES_MAX = 256 * 1024
+SIGNATURE_BYTES = 64
+
+# magic, version, kind, signature bytes, run, origin, epoch, first seq, count, body bytes, time
+_HEADER = struct.Struct(">4sBBH16s16sQQIIQ")
+HEADER_BYTES = _HEADER.size
+
+
+class FrameKind(enum.IntEnum):
+    """What a frame's body holds. Kinds below 16 travel on feeds, the others on services."""
+
+    ENTRIES = 1
+    HEARTBEAT = 2
+    MEMBERS = 3
+    DURABLE = 4
+    GOODBYE = 5
+    JOIN = 16
+    WELCOME = 17
+    REFUSED = 18
+    FETCH = 19
+    FETCHED = 20
+
+
+class BadFrame(Exception):
+    """These bytes are no frame for us. `reason` is one of a few words, for counting."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class FrameHeader:
+    """What stands before the body. For ENTRIES `first_seq` and `count` place the entries in
+    their log; elsewhere they are 0."""
+
+    kind: FrameKind
+    run_id: bytes
+    origin: NodeId
+    epoch: int
+    first_seq: int
+    count: int
+    time_us: int
+    """When the origin made the frame, µs since 1970 on its own clock."""
+    body_bytes: int
+    signature_bytes: int = 0
+
+    @property
+    def log(self) -> LogId:
+        return LogId(self.origin, self.epoch)
+
+    @property
+    def last_seq(self) -> int:
+        return self.first_seq + self.count - 1
+
+
+_entries_encoder = msgspec.msgpack.Encoder()
+_entries_decoder = msgspec.msgpack.Decoder(list[LogEntry])
+
+
+def encode_frame(
+    kind: FrameKind,
+    body: bytes,
+    *,
+    run_id: bytes,
+    log: LogId,
+    time_us: int,
+    first_seq: int = 0,
+    count: int = 0,
+) -> bytes:
+    """Put a header before `body`; ValueError when the whole exceeds FRAME_BYTES_MAX."""
+    if HEADER_BYTES + len(body) > FRAME_BYTES_MAX:
+        raise ValueError(f"a frame of {len(body)} body bytes exceeds {FRAME_BYTES_MAX}")
+    header = _HEADER.pack(
+        MAGIC,
+        PROTOCOL_VERSION,
+        kind,
+        0,
+        run_id,
+        log.origin,
+        log.epoch,
+        first_seq,
+        count,
+        len(body),
+        time_us,
+    )
+    return header + body
+
+
+def decode_header(frame: bytes, run_id: bytes) -> FrameHeader:
+    """Read and check a frame's header.
+
+    Raises:
+        BadFrame: magic | version | run | size | kind. The caller counts it and drops the frame.
+    """
+    if len(frame) < HEADER_BYTES or frame[:4] != MAGIC:
+        raise BadFrame("magic")
+    if len(frame) > FRAME_BYTES_MAX:
+        raise BadFrame("size", f"{len(frame)} bytes")
+    _, version, kind, signature, run, origin, epoch, first_seq, count, body_bytes, time_us = (
+        _HEADER.unpack_from(frame)
+    )
+    if version != PROTOCOL_VERSION:
+        raise BadFrame("version", f"theirs {version}, ours {PROTOCOL_VERSION}")
+    if run != run_id:
+        raise BadFrame("run", run.hex())
+    if signature not in (0, SIGNATURE_BYTES) or HEADER_BYTES + body_bytes + signature != len(frame):
+        raise BadFrame("size", f"{len(frame)} bytes")
+    try:
+        known_kind = FrameKind(kind)
+    except ValueError:
+        raise BadFrame("kind", str(kind)) from None
+    if known_kind is FrameKind.ENTRIES and not (
+        0 < count <= FRAME_ENTRIES_MAX and 0 < first_seq < 2**62
+    ):
+        raise BadFrame("size", f"{count} entries from {first_seq}")
+    return FrameHeader(
+        known_kind, run, NodeId(origin), epoch, first_seq, count, time_us, body_bytes, signature
+    )
+
+
+def frame_body(frame: bytes, header: FrameHeader) -> memoryview:
+    return memoryview(frame)[HEADER_BYTES : HEADER_BYTES + header.body_bytes]
+
+
+def encode_entries(
+    entries: Sequence[LogEntry], *, run_id: bytes, log: LogId, first_seq: int, time_us: int
+) -> bytes:
+    """One ENTRIES frame of 1..FRAME_ENTRIES_MAX entries."""
+    assert 0 < len(entries) <= FRAME_ENTRIES_MAX, len(entries)
+    return encode_frame(
+        FrameKind.ENTRIES,
+        _entries_encoder.encode(entries),
+        run_id=run_id,
+        log=log,
+        time_us=time_us,
+        first_seq=first_seq,
+        count=len(entries),
+    )
+
+
+def decode_entries(frame: bytes, header: FrameHeader) -> list[LogEntry]:
+    """Read an ENTRIES frame's body; BadFrame `entries` when it is not what the header says."""
+    try:
+        entries = _entries_decoder.decode(frame_body(frame, header))
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadFrame("entries", str(error)[:200]) from None
+    if len(entries) != header.count:
+        raise BadFrame("entries", f"{len(entries)} entries, {header.count} in the header")
+    for entry in entries:
+        if isinstance(entry, (Found, Accepted, Repeat, Imported)) and not _is_clean(entry.text):
+            raise BadFrame("entries", "text that is not one clean line")
+    return entries
+
+
+def entries_size(entries: Sequence[LogEntry]) -> int:
+    """Bytes that `entries` take in a body."""
+    return len(_entries_encoder.encode(entries))
+
+
+def _is_clean(text: str) -> bool:
+    # Printable ASCII, the usual case, needs no normalisation.
+    if text.isascii() and text.isprintable() and text[0] != " " and text[-1] != " ":
+        return "  " not in text
+    return len(text.encode()) <= ENTRY_BYTES_MAX and clean_text(text) == text
