@@ -24,7 +24,9 @@ _SYSTEM_REFUSED = re.compile(
     r"|not support[^.]{0,40}\bsystem\b|unsupported[^.]{0,40}\bsystem\b",
     re.IGNORECASE,
 )
-_CAP_TOO_SMALL = re.compile(r"output limit was reached|higher max_(?:completion_)?tokens", re.IGNORECASE)
+_CAP_TOO_SMALL = re.compile(
+    r"output limit was reached|higher max_(?:completion_)?tokens", re.IGNORECASE
+)
 _CAP_LIMIT = re.compile(
     r"(?:at most|maximum(?: value| allowed)?(?: is| of)?|less than or equal to|<=)\s*:?\s*(\d[\d,]*)"
     r"|>\s*(\d[\d,]*),? which is the maximum",

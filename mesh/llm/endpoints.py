@@ -17,7 +17,9 @@ OFFICIAL_BASE_URLS: dict[Api, str] = {
     "anthropic": "https://api.anthropic.com",
 }
 
-_PLAIN_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?(/[A-Za-z0-9._~/%+:-]*)?")
+_PLAIN_URL = re.compile(
+    r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?(/[A-Za-z0-9._~/%+:-]*)?"
+)
 
 
 def is_plain_url(url: str) -> bool:

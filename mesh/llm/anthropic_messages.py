@@ -1,0 +1,207 @@
+"""A client of Anthropic's messages API.
+
+The prompt goes out as content blocks: the instructions, each sealed chunk of known entries, what
+is newer, the task. Cache breakpoints are set on the instructions and on the last sealed chunks:
+a breakpoint is found again by the next calls although new chunks have followed it. What the two
+providers have in common is adaptive_client.py's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+import anthropic
+import anthropic.resources.messages  # here, not in the midst of the first call
+
+from mesh.config import ApiKey, ModelSpec
+from mesh.llm.accepted_parameters import AcceptedParameters
+from mesh.llm.adaptive_client import MODEL_NAMES_MAX, AdaptiveClient, Answer
+from mesh.llm.interface import FinishReason, Prompt, Usage
+from mesh.llm.sdk_http import (
+    CONNECT_TIMEOUT_S,
+    EVENT_TIMEOUT_S,
+    NO_KEY,
+    REASONING_TIMEOUT_S,
+    http_client_options,
+    http_error_class,
+    quiet_sdk_loggers,
+)
+from mesh.llm.usage import anthropic_usage
+
+if TYPE_CHECKING:
+    from anthropic import AsyncStream
+    from anthropic.types import Message, RawMessageStreamEvent
+
+AUTH_TOKEN_VARIABLE = "ANTHROPIC_AUTH_TOKEN"  # noqa: S105 (a variable's name)
+
+CACHED_CHUNKS_MAX = 3
+"""Breakpoints on sealed chunks; with the one on the instructions the four that the API allows."""
+
+_FINISH_REASONS = {
+    "max_tokens": FinishReason.LENGTH,
+    "model_context_window_exceeded": FinishReason.LENGTH,
+    "refusal": FinishReason.REFUSED,
+}
+_FAULTS = (anthropic.AnthropicError, http_error_class(anthropic.Timeout), json.JSONDecodeError)
+
+
+class AnthropicMessagesClient(AdaptiveClient):
+    """One model behind the messages API."""
+
+    def __init__(self, model: ModelSpec, key: ApiKey | None) -> None:
+        super().__init__(model, key, AcceptedParameters(cap_parameter="max_tokens"))
+        quiet_sdk_loggers()
+        options = http_client_options(model, key, self.response_headers)
+        # Never none at all: the SDK would then look for credentials of its own.
+        value = key.value if key is not None else NO_KEY
+        as_token = model.key_variable == AUTH_TOKEN_VARIABLE
+        self._sdk = anthropic.AsyncAnthropic(
+            api_key=None if as_token else value,
+            auth_token=value if as_token else None,
+            base_url=model.base_url,
+            max_retries=0,
+            http_client=anthropic.DefaultAsyncHttpxClient(**options),
+        )
+
+    async def close(self) -> None:
+        await self._sdk.close()
+
+    def _faults(self) -> tuple[type[Exception], ...]:
+        return _FAULTS
+
+    async def _ask(
+        self, prompt: Prompt, output_tokens_max: int, answer: Answer
+    ) -> AsyncGenerator[str, None]:
+        parameters = self.parameters
+        request = request_body(self.model.name, prompt, output_tokens_max, parameters)
+        reply = await self._sdk.messages.create(**request, timeout=_timeout(parameters))
+        answer.begun = True
+        if not parameters.streaming:
+            text = _read_whole(cast("Message", reply), answer)
+            if text:
+                yield text
+            return
+        async with cast("AsyncStream[RawMessageStreamEvent]", reply) as events:
+            reader = _StreamReader(answer)
+            async for event in events:
+                text = reader.read(event)
+                if text:
+                    yield text
+
+    async def _list_names(self) -> list[str]:
+        names: list[str] = []
+        async for model in self._sdk.models.list(limit=100, timeout=_timeout(self.parameters)):
+            names.append(model.id)
+            if len(names) >= MODEL_NAMES_MAX:
+                break
+        return names
+
+
+def request_body(
+    name: str, prompt: Prompt, output_tokens_max: int, parameters: AcceptedParameters
+) -> dict[str, Any]:
+    """The arguments of one call: the fewest that do, of those that the model accepts."""
+    body: dict[str, Any] = {
+        "model": name,
+        "max_tokens": parameters.output_cap(output_tokens_max),
+        "system": [_block(prompt.instructions, cached=parameters.cache_control)],
+        "messages": [{"role": "user", "content": _content(prompt, parameters)}],
+    }
+    if parameters.streaming:
+        body["stream"] = True
+    return body
+
+
+def _content(prompt: Prompt, parameters: AcceptedParameters) -> list[dict[str, Any]]:
+    """The user's message, one block a part; empty blocks are refused by the API."""
+    first_cached = len(prompt.known_chunks) - CACHED_CHUNKS_MAX
+    blocks = [
+        _block(chunk + "\n", cached=parameters.cache_control and index >= first_cached)
+        for index, chunk in enumerate(prompt.known_chunks)
+    ]
+    if prompt.known_fresh:
+        blocks.append(_block(prompt.known_fresh + "\n", cached=False))
+    blocks.append(_block(prompt.task, cached=False))
+    return blocks
+
+
+def _block(text: str, *, cached: bool) -> dict[str, Any]:
+    block: dict[str, Any] = {"type": "text", "text": text}
+    if cached:
+        block["cache_control"] = {"type": "ephemeral"}
+    return block
+
+
+def _timeout(parameters: AcceptedParameters) -> anthropic.Timeout:
+    patient = not parameters.streaming or parameters.output_cap_factor > 1
+    event_s = REASONING_TIMEOUT_S if patient else EVENT_TIMEOUT_S
+    return anthropic.Timeout(event_s, connect=CONNECT_TIMEOUT_S)
+
+
+class _StreamReader:
+    """Reads one stream's events into an `Answer`.
+
+    Usage comes in two parts: the prompt's with the first event, the answer's near the end. In
+    between it counts as an estimate, so that a cut stream is charged as one.
+    """
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._counts: dict[str, int | None] = {}
+
+    def read(self, event: RawMessageStreamEvent) -> str:
+        """Note what `event` tells; returns its text."""
+        if event.type == "message_start":
+            self._note_usage(event.message.usage, final=False)
+        elif event.type == "content_block_delta" and event.delta.type == "text_delta":
+            return event.delta.text
+        elif event.type == "message_delta":
+            self._note_usage(event.usage, final=True)
+            if event.delta.stop_reason is not None:
+                self._answer.finish_reason = _finish_reason(event.delta.stop_reason)
+        return ""
+
+    def _note_usage(self, reported: object, *, final: bool) -> None:
+        self._counts.update(
+            {name: count for name, count in _counts(reported).items() if count is not None}
+        )
+        self._answer.usage = _usage(self._counts, estimated=not final)
+
+
+def _read_whole(message: Message, answer: Answer) -> str:
+    """As the stream's reader, for an answer in one piece; one that is no message counts as cut."""
+    blocks = getattr(message, "content", None)
+    if blocks is None:
+        return ""
+    answer.finish_reason = _finish_reason(message.stop_reason)
+    answer.usage = _usage(_counts(message.usage), estimated=False)
+    return "".join(block.text for block in blocks if block.type == "text")
+
+
+def _finish_reason(reason: str | None) -> FinishReason:
+    return _FINISH_REASONS.get(reason or "", FinishReason.STOP)
+
+
+def _counts(reported: object) -> dict[str, int | None]:
+    details = getattr(reported, "output_tokens_details", None)
+    return {
+        "input_tokens": getattr(reported, "input_tokens", None),
+        "output_tokens": getattr(reported, "output_tokens", None),
+        "cache_read_tokens": getattr(reported, "cache_read_input_tokens", None),
+        "cache_write_tokens": getattr(reported, "cache_creation_input_tokens", None),
+        "thinking_tokens": getattr(details, "thinking_tokens", None),
+    }
+
+
+def _usage(counts: dict[str, int | None], *, estimated: bool) -> Usage:
+    usage = anthropic_usage(
+        input_tokens=counts.get("input_tokens"),
+        output_tokens=counts.get("output_tokens"),
+        cache_read_tokens=counts.get("cache_read_tokens"),
+        cache_write_tokens=counts.get("cache_write_tokens"),
+        thinking_tokens=counts.get("thinking_tokens"),
+    )
+    return replace(usage, estimated=estimated)
