@@ -15,20 +15,21 @@ OUTPUT_CAP_FACTOR_MAX = 16
 _CAP_GROWTH = 4
 
 _STREAM_REFUSED = re.compile(
-    r"verified to stream|\bstream(?:ing)?\b[^.]{0,60}\b(?:not|n't|un)\s*(?:be\s+)?(?:support|allow|enabl|avail)"
-    r"|not support[^.]{0,40}\bstream(?:ing|ed)?\b|unsupported[^.]{0,40}\bstream(?:ing)?\b",
+    r"verified to stream"
+    r"|\bstream(?:ing)?\b[^.]{0,60}(?:\bnot|n't) (?:be )?(?:support|allow|enabl|avail)"
+    r"|(?:not support|unsupported)[^.]{0,40}\bstream(?:ing|ed)?\b",
     re.IGNORECASE,
 )
 _SYSTEM_REFUSED = re.compile(
-    r"\bsystem\b['\"]?[^.]{0,60}\b(?:not|n't|un)\s*support"
-    r"|not support[^.]{0,40}\bsystem\b|unsupported[^.]{0,40}\bsystem\b",
+    r"\bsystem\b[^.]{0,60}(?:(?:\bnot|n't) (?:be )?support|unsupported)"
+    r"|(?:not support|unsupported)[^.]{0,40}\bsystem\b",
     re.IGNORECASE,
 )
 _CAP_TOO_SMALL = re.compile(
     r"output limit was reached|higher max_(?:completion_)?tokens", re.IGNORECASE
 )
 _CAP_LIMIT = re.compile(
-    r"(?:at most|maximum(?: value| allowed)?(?: is| of)?|less than or equal to|<=)\s*:?\s*(\d[\d,]*)"
+    r"(?:at most|maximum(?: value| allowed)?(?: is| of)?|less than or equal to|<=):?\s*(\d[\d,]*)"
     r"|>\s*(\d[\d,]*),? which is the maximum",
     re.IGNORECASE,
 )

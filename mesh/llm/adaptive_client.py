@@ -1,4 +1,4 @@
-"""What both providers' clients share: one call, adapted to what the model accepts, its errors sorted.
+"""What both providers' clients share: a call adapted to its model, and its errors sorted.
 
 A subclass sends one request and reads its answer; here a rejected parameter is changed and the
 call repeated, a failure becomes a `ProviderError`, and a missing report of usage is estimated.

@@ -182,7 +182,8 @@ def _give_up_message(failure: Failure, model: ModelSpec, server: str, said: str)
 
 def _refused_key(model: ModelSpec, server: str) -> str:
     if model.key_variable is not None:
-        return f"{server} refuses the key in {model.key_variable}: set {model.key_variable} to a valid one"
+        variable = model.key_variable
+        return f"{server} refuses the key in {variable}: set {variable} to a valid one"
     if is_named_by_address(model):
         return f"{server} wants a key: name its variable, --model {model.spec},key=VARIABLE"
     return f"{server} wants a key: set {model.api.upper()}_API_KEY"

@@ -20,7 +20,7 @@ _SECONDS_A_MS = 0.001
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One failed call as its provider, or the network, reported it. Text is not yet safe to show."""
+    """One failed call as its provider, or the network, reported it; not yet safe to show."""
 
     status: int | None
     """HTTP status; None when no answer came, or when the fault came inside a stream."""

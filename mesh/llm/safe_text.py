@@ -14,15 +14,15 @@ from collections.abc import Iterable
 MESSAGE_CHARACTERS_MAX = 300
 """Longest message shown; what is longer is cut."""
 
-_RAW_CHARACTERS_MAX = 4_000
+_RAW_CHARACTERS_MAX = 2_000
 """Read of a provider's message at most: an HTML error page may be megabytes."""
 
 _KEY_LIKE = re.compile(
     r"""
-    (?:\b[Bb]earer\s+|\bapi[-_]?key["']?\s*[:=]\s*["']?)[^\s"',;]{6,}   # a header or a field
-    | \b(?:sk|pk|rk|gsk|xai|key|api|AIza)[-_A-Za-z0-9]*[-_*][-_*.A-Za-z0-9]{5,}   # known beginnings
-    | \b(?=[A-Za-z0-9_]*[0-9])(?=[A-Za-z0-9_]*[A-Za-z])[A-Za-z0-9_]{24,}\b        # long random words
-    | [^\s"']*\*{3,}[^\s"']*                                           # what is masked already
+    (?:\b[Bb]earer\s+|\bapi[-_]?key["']?\s*[:=]\s*["']?)[^\s"',;]{6,}  # a header or a field
+    | \b(?:sk|pk|rk|gsk|xai|key)[-_][-_*.A-Za-z0-9]{6,}                # usual beginnings
+    | \b(?=\w{0,200}[0-9])(?=\w{0,200}[A-Za-z])\w{24,}\b               # long random words
+    | [^\s"']{0,64}\*{3,}[^\s"']{0,64}                                 # what is masked already
     """,
     re.VERBOSE,
 )
