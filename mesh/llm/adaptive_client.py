@@ -104,6 +104,10 @@ class AdaptiveClient(ABC):
         return self.response_headers.latest
 
     @abstractmethod
+    def sent_parameters(self) -> tuple[str, ...]:
+        """Names of what is sent with a call, model and messages aside."""
+
+    @abstractmethod
     def _ask(
         self, prompt: Prompt, output_tokens_max: int, answer: Answer
     ) -> AsyncGenerator[str, None]:

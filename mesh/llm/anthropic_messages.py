@@ -69,6 +69,10 @@ class AnthropicMessagesClient(AdaptiveClient):
     async def close(self) -> None:
         await self._sdk.close()
 
+    def sent_parameters(self) -> tuple[str, ...]:
+        body = request_body(self.model.name, Prompt("", (), "", ""), 1, self.parameters)
+        return tuple(name for name in body if name not in {"model", "messages"})
+
     def _faults(self) -> tuple[type[Exception], ...]:
         return _FAULTS
 

@@ -90,7 +90,9 @@ def server_name(model: ModelSpec) -> str:
     """The server as messages name it: `api.openai.com`, `127.0.0.1:8000`, `the simulator`."""
     if model.simulated:
         return "the simulator"
-    return urlsplit(base_url_of(model)).netloc
+    parts = urlsplit(base_url_of(model))
+    # Not the whole of netloc, where a password could stand.
+    return parts.netloc.rpartition("@")[2]
 
 
 def _host(url: str) -> str:

@@ -49,6 +49,10 @@ _LATER_TYPES = frozenset(
 )
 
 
+class UnknownModelError(ProviderError):
+    """The provider knows no model of that name."""
+
+
 def provider_error(
     failure: Failure,
     model: ModelSpec,
@@ -114,7 +118,7 @@ def is_unknown_model(failure: Failure) -> bool:
     return bool(_UNKNOWN_MODEL.search(failure.message))
 
 
-def unknown_model_error(model: ModelSpec, names: Sequence[str]) -> ProviderError:
+def unknown_model_error(model: ModelSpec, names: Sequence[str]) -> UnknownModelError:
     """The error for a name that its provider does not list, with what was perhaps meant.
 
     Example: `unknown model 'gpt-4o-mni' at api.openai.com: did you mean gpt-4o-mini? (say --model
@@ -130,7 +134,7 @@ def unknown_model_error(model: ModelSpec, names: Sequence[str]) -> ProviderError
     else:
         hint = "check the name given to --model"
     message = f"unknown model '{model.name}' at {server_name(model)}: {hint}"
-    return ProviderError(ErrorKind.GIVE_UP, bounded(message), status=404)
+    return UnknownModelError(ErrorKind.GIVE_UP, bounded(message), status=404)
 
 
 def _spec_with_name(model: ModelSpec, name: str) -> str:
