@@ -98,3 +98,57 @@ class ExploreSettings:
     @property
     def simulated(self) -> bool:
         return all(model.simulated for model in self.models)
+
+
+@dataclass(frozen=True, slots=True)
+class ProducerSettings:
+    """One producer process. Reaches it over its control channel, never over its arguments."""
+
+    label: str
+    """For people and for its directory: "producer-1"."""
+    directory: Path
+    """Its own: identity, lock, log."""
+    run_id: bytes
+    topic: str
+    models: tuple[ModelSpec, ...]
+    """All models of the run: it may be given another one while running."""
+    model: str
+    """Spec of the one to start with."""
+    keys: dict[str, ApiKey]
+    """Key of each key variable that a model names."""
+    host: str = "127.0.0.1"
+    seed: int = 0
+    ask_count: int = 40
+    """Entries to ask for in one call. More make better use of the prompt's cost and go staler."""
+    verbosity: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorSettings:
+    """The collector process."""
+
+    directory: Path
+    """Its own: identity and lock."""
+    run_dir: Path
+    run_id: bytes
+    topic: str
+    models: tuple[ModelSpec, ...]
+    output: Path
+    exclude: Path | None = None
+    target: int | None = None
+    budget_usd: float | None = None
+    time_limit_s: float | None = None
+    started_ms: int = 0
+    """When this start of the run began, ms since 1970; a restarted collector keeps it."""
+    host: str = "127.0.0.1"
+    page_host: str = "127.0.0.1"
+    port: int = 8080
+    public_url: str | None = None
+    headless: bool = False
+    keep_page: bool = False
+    seed: int = 0
+    verbosity: int = 0
+
+    @property
+    def simulated(self) -> bool:
+        return all(model.simulated for model in self.models)

@@ -84,6 +84,10 @@ class RunMetrics:
 
     def count_unique(self, model: str, count: int, t_s: float) -> None:
         self.of(model).unique += count
+        self.restore_window(model, count, t_s)
+
+    def restore_window(self, model: str, count: int, t_s: float) -> None:
+        """Put entries that are counted already back into the last minute."""
         self._window.append((t_s, model, count))
         self._window_counts[model] = self._window_counts.get(model, 0) + count
 

@@ -82,7 +82,7 @@ def item_key(text: str) -> bytes:
     if key.startswith(_ARTICLES):
         key = _without_article(key, text)
     if not key.isascii():
-        key = unicodedata.normalize("NFC", key)
+        key = unicodedata.normalize("NFC", key).translate(_FOLDINGS)
     if not key.isalnum() and not any(map(str.isalnum, key)):
         return text.encode()
     return key.encode()
@@ -244,9 +244,10 @@ def _without_article(key: str, text: str) -> str:
     """
     position = 0
     while key.startswith(_ARTICLES):
+        word, _, rest = key.partition(" ")
         article = _ARTICLE.match(text, position)
         if article is None or not article[1]:
-            return key.replace(" ", "-", 1)
-        key = key.partition(" ")[2]
+            return word + "-" + rest.lstrip("-")
+        key = rest
         position = article.end()
     return key

@@ -1,0 +1,1 @@
+"""Processes: supervisor, collector, producer. They carry decisions out and join the siblings."""

@@ -245,10 +245,8 @@ class RunDatabase:
             self._check_format(path)
             return
         schema = resources.files("mesh.storage").joinpath("schema.sql").read_text("utf-8")
-        self._connection.executescript(
-            f"BEGIN; {schema} INSERT INTO meta VALUES ('format_version', '{FORMAT_VERSION}');"
-            "COMMIT;"
-        )
+        self._connection.executescript(f"BEGIN; {schema} COMMIT;")
+        self._connection.execute("INSERT INTO meta VALUES ('format_version', ?)", (FORMAT_VERSION,))
 
     def _check_format(self, path: Path) -> None:
         version = self.meta().get("format_version")

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 HIGH_WATER_MARK_MESSAGES = 10_000
 BURST_MESSAGES_MAX = 256
+BURST_S_MAX = 0.005
+"""A reader's turn: after it heartbeats, timers and other sockets come first."""
 ASKED_PEERS_MAX = 1024
 PRESENCE = b"\x00"
 """First byte of presence topics; frames begin with MAGIC."""
@@ -46,20 +48,23 @@ class _Reader:
     _scheduled: bool = False
 
     def start(self) -> None:
-        self.loop.add_reader(self.socket.getsockopt(zmq.FD), self.drain)
+        self.loop.add_reader(int(self.socket.getsockopt(zmq.FD)), self.drain)
         self.look()
 
     def stop(self) -> None:
-        self.loop.remove_reader(self.socket.getsockopt(zmq.FD))
+        self.loop.remove_reader(int(self.socket.getsockopt(zmq.FD)))
 
     def look(self) -> None:
         """Schedule a read if messages wait; needed after each send and connect."""
-        if not self._scheduled and self.socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+        if self._scheduled or self.socket.closed:
+            return
+        if int(self.socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             self._scheduled = True
             self.loop.call_soon(self.drain)
 
     def drain(self) -> None:
         self._scheduled = False
+        turn_ends_s = self.loop.time() + BURST_S_MAX
         for _ in range(BURST_MESSAGES_MAX):
             if self.socket.closed:
                 return
@@ -68,6 +73,8 @@ class _Reader:
             except zmq.Again:
                 return
             self.deliver(parts)
+            if self.loop.time() > turn_ends_s:
+                break
         # Other tasks get a turn; what is left is read right after.
         self._scheduled = True
         self.loop.call_soon(self.drain)
@@ -88,19 +95,22 @@ class ZmqTransport:
     def __init__(
         self,
         own_id: NodeId,
-        events: TransportEvents,
         *,
         host: str,
         ports: tuple[int, int] | None = None,
     ) -> None:
-        """Bind the feed and the service.
+        """Bind the feed and the service; nothing is read before `start`.
 
         Args:
+            own_id: told to the feeds that this node listens to.
             host: address to bind, also the one that others are told.
             ports: (feed, service) of an earlier start, taken again where they are free, so that
                 others find this node where it was; None: any free ones.
+
+        Raises:
+            AddressInUse: `host` is no address of this machine, or has no free port.
         """
-        self._events = events
+        self._events: TransportEvents
         self._loop = asyncio.get_running_loop()
         self._context = zmq.Context(io_threads=1)
         self._asked: dict[str, _Asked] = {}
@@ -119,6 +129,10 @@ class ZmqTransport:
         self._feed_reader = _Reader(self._feed, self._on_subscription, self._loop)
         self._service_reader = _Reader(self._service, self._on_request, self._loop)
         self._inbox_reader = _Reader(self._inbox, self._on_frame, self._loop)
+
+    def start(self, events: TransportEvents) -> None:
+        """Begin to read; `events` hears what comes."""
+        self._events = events
         for reader in (self._feed_reader, self._service_reader, self._inbox_reader):
             reader.start()
 

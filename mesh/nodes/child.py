@@ -1,0 +1,125 @@
+"""A child process from its first line to its exit: collector, producer or simulator.
+
+It ignores the terminal's interrupt, since the supervisor hears that for all and says what is to
+be done; it obeys its channel, whose end means that the supervisor is gone. What it has to tell a
+person goes over the channel; its log and any traceback go to a file in its own directory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from mesh.config import CollectorSettings, ProducerSettings, SimulatorSettings
+from mesh.nodes.channel import Channel, unpack
+
+logger = logging.getLogger(__name__)
+
+LOG_FILE = "messages.log"
+LOG_BYTES_MAX = 8 * 1024 * 1024
+
+
+class ChildFailed(Exception):
+    """Nothing a restart could mend: bad settings, a busy port, no permission. The message is for
+    the user and says what to do."""
+
+    def __init__(self, message: str, status: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def main(descriptor: int) -> int:
+    """Run the child whose channel is open file `descriptor`; return its exit status."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    return asyncio.run(_run(socket.socket(fileno=descriptor)))
+
+
+async def _run(end: socket.socket) -> int:
+    channel = await Channel.over(end)
+    start = await channel.receive()
+    if start is None:
+        return 1
+    try:
+        status = await _run_kind(start["kind"], start["settings"], channel)
+    except ChildFailed as failure:
+        logger.error("event=failed %s", failure)
+        channel.send({"event": "failed", "message": str(failure), "status": failure.status})
+        status = failure.status
+    except Exception as error:  # the outermost loop: say it, log it, exit
+        logger.exception("event=crashed")
+        channel.send({"event": "crashed", "message": f"{type(error).__name__}: {error}"[:300]})
+        status = 1
+    await channel.flush()
+    channel.close()
+    return status
+
+
+async def _run_kind(kind: str, settings: Any, channel: Channel) -> int:
+    if kind == "producer":
+        from mesh.nodes.producer import run_producer
+
+        producer = unpack(settings, ProducerSettings)
+        _log_to(producer.directory, producer.verbosity)
+        return await run_producer(producer, channel)
+    if kind == "collector":
+        from mesh.nodes.collector import run_collector
+
+        collector = unpack(settings, CollectorSettings)
+        _log_to(collector.directory, collector.verbosity)
+        return await run_collector(collector, channel)
+    assert kind == "simulator", kind
+    simulator = unpack(settings["simulator"], SimulatorSettings)
+    _log_to(Path(settings["directory"]), 0)
+    return await _run_simulator(simulator, channel)
+
+
+async def _run_simulator(settings: SimulatorSettings, channel: Channel) -> int:
+    """Serve simulated models until the supervisor says stop or is gone."""
+    from mesh.simulation.server import serve
+
+    def listening(url: str) -> None:
+        channel.send({"event": "ready", "url": url})
+
+    serving = asyncio.create_task(serve(settings, listening))
+    stopped = asyncio.create_task(channel.receive())
+    await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    if serving.done():
+        serving.result()
+    serving.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving
+    channel.send({"event": "left"})
+    return 0
+
+
+def _log_to(directory: Path, verbosity: int) -> None:
+    """Send the log, and whatever is written to standard error, to the child's own file."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = directory / LOG_FILE
+    if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
+        path.replace(path.with_suffix(".old"))
+    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    level = {0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG)
+    logging.basicConfig(
+        level=level,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        stream=sys.stderr,
+        force=True,
+    )
+    # The SDKs log requests with their content at DEBUG.
+    for name in ("openai", "anthropic", "httpx", "httpcore", "httpx_aiohttp"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1])))

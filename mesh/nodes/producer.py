@@ -1,0 +1,304 @@
+"""A producer process: a node of the mesh that finds entries by calling LLMs.
+
+It knows what all logs say, writes its own log before it publishes, obeys the collector's control
+and the supervisor's, and hands everything over before it leaves. How calls are made is
+calling.py's, how frames reach others mesh_node.py's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Sequence
+
+from mesh.config import ProducerSettings
+from mesh.core import entries as log
+from mesh.core.entries import LogEntry
+from mesh.core.items import LogId
+from mesh.core.known import KnownItems, digest_bytes
+from mesh.core.membership import Role
+from mesh.core.normalize import item_key
+from mesh.nodes.calling import Caller, Orders
+from mesh.nodes.channel import Channel, Message
+from mesh.nodes.child import ChildFailed
+from mesh.nodes.identity import members_as_json, members_from_json, own_member
+from mesh.nodes.mesh_node import MeshNode
+from mesh.storage.node_directory import DamagedIdentity, NodeDirectory
+from mesh.storage.node_log import LogReader, NodeLog, UnreadableLog
+from mesh.transport.zmq_transport import AddressInUse, ZmqTransport
+
+logger = logging.getLogger(__name__)
+
+SYNC_S = 0.5
+"""Time between fdatasyncs; the contract is at most 1 s behind a write."""
+HANDOVER_S = 10.0
+ORPHAN_HANDOVER_S = 2.0
+"""With the supervisor gone nobody restarts a collector: no use in waiting long for one."""
+GOODBYE_S = 0.25
+WRITE_RETRY_S = 1.0
+
+
+class ProducerShelf:
+    """Serves the logs of this producer's own starts."""
+
+    def __init__(self, own: LogId, current: NodeLog, earlier: dict[int, LogReader]) -> None:
+        self._origin = own.origin
+        self._readers = {**earlier, own.epoch: LogReader(current.path)}
+
+    def read(self, log_id: LogId, first_seq: int, last_seq: int, bytes_max: int) -> list[bytes]:
+        reader = self._readers.get(log_id.epoch) if log_id.origin == self._origin else None
+        try:
+            return reader.read_range(first_seq, last_seq, bytes_max) if reader else []
+        except (OSError, UnreadableLog):
+            return []
+
+
+class Producer:
+    """One producer: its node, what it knows, what it was told."""
+
+    def __init__(
+        self,
+        settings: ProducerSettings,
+        directory: NodeDirectory,
+        own_log: NodeLog,
+        channel: Channel,
+    ) -> None:
+        self.settings = settings
+        self.known = KnownItems()
+        self.orders = Orders(settings.model)
+        self.activity = "starting"
+        self.node: MeshNode
+        self._directory = directory
+        self._log = own_log
+        self._channel = channel
+        self._stopping = asyncio.Event()
+        self._durable_seq = 0
+        self._durable_moved = asyncio.Event()
+        self._collector_address: str | None = None
+        self._handover_s = HANDOVER_S
+
+    # What the node asks of its owner
+
+    def apply(self, log_id: LogId, first_seq: int, entries: Sequence[LogEntry]) -> None:
+        known = self.known
+        for entry in entries:
+            match entry:
+                case log.Found(text=text) | log.Imported(text=text):
+                    known.add(item_key(text), text)
+                case log.Accepted(ordinal=ordinal, text=text):
+                    known.accept(ordinal, item_key(text), text)
+                case log.StateChanged():
+                    self._state_changed(log_id, entry)
+                case log.ModelAssigned():
+                    self._model_assigned(log_id, entry)
+
+    def durable(self, log_id: LogId, last_seq: int) -> None:
+        if log_id == self.node.own.log and last_seq > self._durable_seq:
+            self._durable_seq = last_seq
+            self._durable_moved.set()
+
+    def known_summary(self) -> tuple[int, bytes]:
+        return len(self.known), digest_bytes(self.known.digest)
+
+    def activity_and_model(self) -> tuple[str, str]:
+        return self.activity, self.orders.model
+
+    def members_changed(self) -> None:
+        """Saved when the node leaves; until then the collector's list is enough to come back."""
+
+    # What the caller asks
+
+    async def say(self, entries: Sequence[LogEntry]) -> int:
+        """Write entries to the own log, then publish them; return the first one's seq.
+
+        Waits, generating nothing, for as long as the log cannot be written: what was not
+        written is not published either.
+        """
+        while True:
+            try:
+                return self._say(entries)
+            except OSError as error:
+                logger.warning("event=log_unwritable error=%s", error)
+                self.notice(f"{self.settings.label} cannot write its log ({error}): waiting")
+                await asyncio.sleep(WRITE_RETRY_S)
+
+    def _say(self, entries: Sequence[LogEntry]) -> int:
+        frames = self.node.place(entries)
+        try:
+            for said in frames:
+                self._log.append(said.frame, said.first_seq, said.count)
+        except OSError:
+            # A part that was written stays said; it is published with the rest.
+            self.node.last_seq = self._log.last_seq
+            raise
+        self.node.tell(frames)
+        return frames[0].first_seq
+
+    def notice(self, text: str) -> None:
+        """Tell the user something."""
+        self._channel.send({"event": "notice", "text": text})
+
+    # The process
+
+    async def run(self) -> int:
+        """Join, generate until told to stop, hand over; return the exit status."""
+        await self._load_earlier_logs()
+        self.node.listen_to_members(members_from_json(self._directory.members))
+        generating = asyncio.create_task(self._generate())
+        tasks: list[asyncio.Task[None]] = [
+            generating,
+            asyncio.create_task(self.node.run(self._seeds)),
+            asyncio.create_task(self._sync()),
+            asyncio.create_task(self._obey()),
+        ]
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    task.result()
+            generating.cancel()
+            await asyncio.wait({generating})
+            return await self._hand_over()
+        finally:
+            stopping.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, stopping, return_exceptions=True)
+            self._directory.members = members_as_json(self.node.membership.others())
+            self._directory.save()
+
+    async def _load_earlier_logs(self) -> None:
+        """What this producer said before its restart: others fetch it, it has it on disk."""
+        for reader in self._directory.earlier.values():
+            try:
+                for stored in reader.new_frames():
+                    self.node.load([stored.frame])
+                    await asyncio.sleep(0)
+            except UnreadableLog as error:
+                self.notice(str(error))
+
+    async def _generate(self) -> None:
+        await self.node.connected()
+        self._channel.send({"event": "ready"})
+        await Caller(self.settings, self.orders, self).run()
+
+    async def _sync(self) -> None:
+        while True:
+            await asyncio.sleep(SYNC_S)
+            await asyncio.to_thread(self._log.sync)
+
+    async def _obey(self) -> None:
+        while (message := await self._channel.receive()) is not None:
+            self._command(message)
+        # The supervisor is gone: keep what is complete, and end.
+        self._handover_s = ORPHAN_HANDOVER_S
+        self._stopping.set()
+        await asyncio.Event().wait()
+
+    def _command(self, message: Message) -> None:
+        if message["command"] == "stop":
+            self._stopping.set()
+        elif message["command"] == "collector":
+            self._collector_address = message["address"]
+
+    async def _hand_over(self) -> int:
+        """Repeat the goodbye until the collector holds everything; 0 when it does."""
+        self.activity = "handing over"
+        await asyncio.to_thread(self._log.sync)
+        deadline_s = time.monotonic() + self._handover_s
+        while self._durable_seq < self._log.last_seq and time.monotonic() < deadline_s:
+            self._durable_moved.clear()
+            self.node.beat()
+            self.node.say_goodbye()
+            try:
+                async with asyncio.timeout(GOODBYE_S):
+                    await self._durable_moved.wait()
+            except TimeoutError:
+                continue
+        self.node.say_goodbye()
+        missing = max(0, self._log.last_seq - self._durable_seq)
+        self._channel.send({"event": "left", "not_handed_over": missing})
+        return 1 if missing else 0
+
+    def _seeds(self) -> list[str]:
+        return [self._collector_address] if self._collector_address else []
+
+    def _state_changed(self, log_id: LogId, change: log.StateChanged) -> None:
+        if self._is_current_control(log_id):
+            if change.state in ("draining", "stopped"):
+                self._stopping.set()
+            self.orders.pause(change.state == "paused")
+
+    def _model_assigned(self, log_id: LogId, assigned: log.ModelAssigned) -> None:
+        specs = {model.spec for model in self.settings.models}
+        mine = assigned.origin == self.node.own.origin and assigned.model in specs
+        # What an earlier start of the run was told holds only until its end.
+        if mine and self._is_current_control(log_id):
+            self.orders.assign(assigned.model)
+
+    def _is_current_control(self, log_id: LogId) -> bool:
+        """Whether this log is that of the collector's latest start: older ones say what was."""
+        collector = self.node.membership.collector()
+        return collector is not None and log_id == collector.log
+
+
+async def run_producer(settings: ProducerSettings, channel: Channel) -> int:
+    """Open the node's directory, log and sockets; run; close in order.
+
+    Raises:
+        ChildFailed: something only the user can mend.
+        AlreadyLocked: this node runs already, perhaps still ending; the supervisor tries again.
+    """
+    try:
+        directory = NodeDirectory.open(settings.directory)
+    except (DamagedIdentity, PermissionError) as error:
+        raise ChildFailed(str(error)) from error
+    epoch = directory.open_epoch(time.time_ns() // 1_000_000)
+    own_log = directory.create_log()
+    try:
+        transport = ZmqTransport(directory.origin, host=settings.host, ports=directory.ports)
+    except AddressInUse as error:
+        raise ChildFailed(str(error)) from error
+    directory.ports = transport.ports
+    directory.save()
+    producer = Producer(settings, directory, own_log, channel)
+    producer.node = _open_node(producer, directory, own_log, transport, epoch)
+    try:
+        return await producer.run()
+    finally:
+        transport.close(linger_s=1.0)
+        own_log.close()
+        directory.close()
+
+
+def _open_node(
+    producer: Producer,
+    directory: NodeDirectory,
+    own_log: NodeLog,
+    transport: ZmqTransport,
+    epoch: int,
+) -> MeshNode:
+    settings = producer.settings
+    earlier_logs = [(epoch, reader.refresh()) for epoch, reader in directory.earlier.items()]
+    own = own_member(
+        directory,
+        transport,
+        label=settings.label,
+        role=Role.PRODUCER,
+        epoch=epoch,
+        earlier_logs=earlier_logs,
+    )
+    node = MeshNode(
+        own=own,
+        run_id=settings.run_id,
+        topic=settings.topic,
+        owner=producer,
+        shelf=ProducerShelf(own.log, own_log, directory.earlier),
+        random=random.Random(f"{settings.seed}/{settings.label}/{epoch}"),
+    )
+    node.attach(transport)
+    transport.start(node)
+    return node

@@ -1,0 +1,40 @@
+"""`view RUN_DIR`: the page of a run that is over, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+from mesh.nodes.collector import DATABASE_FILE
+from mesh.nodes.run_view import DatabaseReader, FinishedRunView
+from mesh.storage.database import RunDatabase, UnusableDatabase
+from mesh.web.server import PageServer, PageUnavailable
+
+
+def view(run_dir: Path, host: str, port: int, public_url: str | None = None) -> int:
+    """Serve the page of `run_dir` until interrupted; return the exit status."""
+    try:
+        return asyncio.run(_serve(run_dir, host, port, public_url))
+    except (UnusableDatabase, PageUnavailable) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+async def _serve(run_dir: Path, host: str, port: int, public_url: str | None) -> int:
+    path = run_dir / DATABASE_FILE
+    database = RunDatabase.open_read_only(path)
+    reader = DatabaseReader(path)
+    run = FinishedRunView(run_dir, database, reader)
+    page = await PageServer.start(run, host=host, port=port, public_url=public_url)
+    sys.stdout.write(f"{page.url}  (Ctrl-C ends)\n")
+    sys.stdout.flush()
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    await ended.wait()
+    await page.close(run.metrics(with_history=False))
+    reader.close()
+    database.close()
+    return 0
