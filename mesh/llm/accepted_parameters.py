@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-CAP_PARAMETERS = ("max_completion_tokens", "max_tokens")
 OUTPUT_CAP_FACTOR_MAX = 16
 _CAP_GROWTH = 4
 
@@ -39,9 +38,10 @@ _CAP_LIMIT = re.compile(
 class AcceptedParameters:
     """How to ask one model; what is not known to be rejected counts as accepted."""
 
-    cap_parameter: str | None = "max_completion_tokens"
-    """Name of the cap on output; None: both names were rejected, so it is not sent."""
-    caps_rejected: frozenset[str] = frozenset()
+    cap_names: tuple[str, ...] = ("max_completion_tokens", "max_tokens")
+    """Names of the cap on output that are not rejected; the first is sent, if there is one."""
+    cap_required: bool = False
+    """The API knows one name only and insists on it."""
     streaming: bool = True
     """False: the answer comes whole."""
     stream_options: bool = True
@@ -54,6 +54,11 @@ class AcceptedParameters:
     """The cap is multiplied by this: hidden reasoning used up what was left for the answer."""
     output_tokens_limit: int | None = None
     """Highest cap that the model takes, where it has said so."""
+
+    @property
+    def cap_name(self) -> str | None:
+        """The name under which the cap is sent; None: not sent at all."""
+        return self.cap_names[0] if self.cap_names else None
 
     def output_cap(self, output_tokens_max: int) -> int:
         """The cap to send for an answer of `output_tokens_max` tokens."""
@@ -109,15 +114,14 @@ def _whole_answers(
 
 
 def _other_cap(parameters: AcceptedParameters, rejection: Rejection) -> AcceptedParameters | None:
-    cap = parameters.cap_parameter
-    if cap is None or not _names(rejection, cap):
+    if parameters.cap_name is None or not _names(rejection, parameters.cap_name):
         return None
     limit = _CAP_LIMIT.search(rejection.message)
     if limit is not None:
         return _with_limit(parameters, int((limit[1] or limit[2]).replace(",", "")))
-    rejected = parameters.caps_rejected | {cap}
-    other = next((name for name in CAP_PARAMETERS if name not in rejected), None)
-    return replace(parameters, cap_parameter=other, caps_rejected=rejected)
+    if parameters.cap_required:
+        return None
+    return replace(parameters, cap_names=parameters.cap_names[1:])
 
 
 def _with_limit(parameters: AcceptedParameters, limit: int) -> AcceptedParameters | None:
@@ -140,13 +144,10 @@ def _no_system(parameters: AcceptedParameters, rejection: Rejection) -> Accepted
 
 
 def _names(rejection: Rejection, *names: str) -> bool:
-    """Whether the rejection is about one of `names`.
+    """Whether the rejection is about one of `names`, all of which are sent.
 
-    The provider's own field decides where it is filled; a message may also name the parameter
-    that it recommends instead ("Use 'max_completion_tokens' instead"), so only what comes before
-    such advice counts.
+    The provider's own field decides where it is filled. A message may also name what it recommends
+    ("Use 'max_completion_tokens' instead"), which does no harm: that is not what was sent.
     """
-    if rejection.parameter:
-        return any(re.search(rf"\b{name}\b", rejection.parameter) for name in names)
-    complaint = re.split(r"\b[Uu]se\b|\binstead\b", rejection.message, maxsplit=1)[0]
-    return any(re.search(rf"\b{name}\b", complaint) for name in names)
+    where = rejection.parameter or rejection.message
+    return any(re.search(rf"\b{name}\b", where) for name in names)

@@ -45,14 +45,19 @@ _FINISH_REASONS = {
     "model_context_window_exceeded": FinishReason.LENGTH,
     "refusal": FinishReason.REFUSED,
 }
-_FAULTS = (anthropic.AnthropicError, http_error_class(anthropic.Timeout), json.JSONDecodeError)
+_FAULTS = (
+    anthropic.AnthropicError,
+    http_error_class(anthropic.DefaultAsyncHttpxClient),
+    json.JSONDecodeError,
+)
 
 
 class AnthropicMessagesClient(AdaptiveClient):
     """One model behind the messages API."""
 
     def __init__(self, model: ModelSpec, key: ApiKey | None) -> None:
-        super().__init__(model, key, AcceptedParameters(cap_parameter="max_tokens"))
+        first = AcceptedParameters(cap_names=("max_tokens",), cap_required=True)
+        super().__init__(model, key, first)
         quiet_sdk_loggers()
         options = http_client_options(model, key, self.response_headers)
         # Never none at all: the SDK would then look for credentials of its own.

@@ -68,7 +68,7 @@ def network_fault(error: BaseException) -> str:
         return "no connection in time"
     if any("Timeout" in name for name in names):
         return "no answer in time"
-    if any("Connect" in name for name in names):
+    if "ConnectError" in names:
         return "no connection"
     return "the connection broke"
 

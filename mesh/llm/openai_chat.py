@@ -39,7 +39,11 @@ _FINISH_REASONS = {
     "length": FinishReason.LENGTH,
     "content_filter": FinishReason.REFUSED,
 }
-_FAULTS = (openai.OpenAIError, http_error_class(openai.Timeout), json.JSONDecodeError)
+_FAULTS = (
+    openai.OpenAIError,
+    http_error_class(openai.DefaultAsyncHttpxClient),
+    json.JSONDecodeError,
+)
 
 
 class OpenAIChatClient(AdaptiveClient):
@@ -97,8 +101,8 @@ def request_body(
 ) -> dict[str, Any]:
     """The arguments of one call: the fewest that do, of those that the model accepts."""
     body: dict[str, Any] = {"model": name, "messages": _messages(prompt, parameters)}
-    if parameters.cap_parameter is not None:
-        body[parameters.cap_parameter] = parameters.output_cap(output_tokens_max)
+    if parameters.cap_name is not None:
+        body[parameters.cap_name] = parameters.output_cap(output_tokens_max)
     if parameters.streaming:
         body["stream"] = True
         if parameters.stream_options:
@@ -110,7 +114,7 @@ def _first_parameters(model: ModelSpec) -> AcceptedParameters:
     """What to try first: servers other than OpenAI's own may ignore the newer name of the cap."""
     compatible = is_named_by_address(model) or not is_official("openai", model.base_url)
     if compatible and not model.simulated:
-        return AcceptedParameters(cap_parameter="max_tokens")
+        return AcceptedParameters(cap_names=("max_tokens", "max_completion_tokens"))
     return AcceptedParameters()
 
 

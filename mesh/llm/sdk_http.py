@@ -61,19 +61,24 @@ def http_client_options(
     requests: list[Callable[[Any], Awaitable[None]]] = []
     if is_named_by_address(model) or model.simulated:
         requests.append(_only_plain_headers(key is not None or model.simulated))
-    return {
+    options: dict[str, Any] = {
         "follow_redirects": False,
-        "trust_env": not is_loopback_host(base_url_of(model)),
         "event_hooks": {"request": requests, "response": [headers.note]},
     }
+    if is_loopback_host(base_url_of(model)):
+        # `trust_env` is not enough: anthropic's client class reads the proxies by itself.
+        options["trust_env"] = False
+        options["mounts"] = {"http://": None, "https://": None, "all://": None}
+    return options
 
 
-def http_error_class(timeout_class: type) -> type[Exception]:
-    """Base of the errors of the HTTP library that an SDK uses, found by its Timeout class.
+def http_error_class(client_class: type) -> type[Exception]:
+    """Base of the errors of the HTTP library that an SDK's `DefaultAsyncHttpxClient` is made of.
 
     By version the SDKs are built on httpx or httpx2, and a broken stream raises its errors bare.
     """
-    library = importlib.import_module(timeout_class.__module__.partition(".")[0])
+    base = next(each for each in client_class.__mro__ if each.__name__ == "AsyncClient")
+    library = importlib.import_module(base.__module__.partition(".")[0])
     error_class: type[Exception] = library.HTTPError
     return error_class
 

@@ -34,6 +34,7 @@ BASE_URL_VARIABLES: dict[Api, str] = {
 
 _FORMS = "openai:NAME, anthropic:NAME, simulated:NAME, or NAME@http://host:port/v1"
 _BY_ADDRESS = re.compile(r"(?P<name>[^,]*?)@(?P<url>https?:[^,]*)(?P<options>(?:,.*)?)", re.DOTALL)
+_NAME = re.compile(r"[^\s,]+")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
 _KEY = re.compile(r"[!-~]+")
 
@@ -212,7 +213,7 @@ def _simulated_model(name: str, simulated: SimulatedModels) -> ModelSpec:
 
 
 def _checked_name(name: str, spec: str) -> str:
-    if name and len(name) <= NAME_CHARACTERS_MAX and name.isprintable() and " " not in name:
+    if len(name) <= NAME_CHARACTERS_MAX and _NAME.fullmatch(name) and name.isprintable():
         return name
     raise ModelSelectionError(f"--model {safe_line(spec)} lacks a model's name: write {_FORMS}")
 
