@@ -21,6 +21,15 @@ LINE_BYTES_MAX = 16 * 1024 * 1024
 Message = dict[str, Any]
 
 
+class ChildFailed(Exception):
+    """Nothing a restart could mend: bad settings, a busy port, no permission. The message is for
+    the user and says what to do."""
+
+    def __init__(self, message: str, status: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class Channel:
     """One end of the line, on an event loop."""
 

@@ -18,21 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from mesh.config import CollectorSettings, ProducerSettings, SimulatorSettings
-from mesh.nodes.channel import Channel, unpack
+from mesh.nodes.channel import Channel, ChildFailed, unpack
 
 logger = logging.getLogger(__name__)
 
 LOG_FILE = "messages.log"
 LOG_BYTES_MAX = 8 * 1024 * 1024
-
-
-class ChildFailed(Exception):
-    """Nothing a restart could mend: bad settings, a busy port, no permission. The message is for
-    the user and says what to do."""
-
-    def __init__(self, message: str, status: int = 1) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 def main(descriptor: int) -> int:

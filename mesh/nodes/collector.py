@@ -25,15 +25,15 @@ from mesh.core.normalize import clean_text, item_key
 from mesh.core.routing import replacement_models
 from mesh.core.seqset import SeqSet
 from mesh.core.stopping import Dryness, StopRules
-from mesh.nodes.channel import Channel, Message
-from mesh.nodes.child import ChildFailed
+from mesh.nodes.channel import Channel, ChildFailed, Message
 from mesh.nodes.identity import members_as_json, members_from_json, own_member
 from mesh.nodes.intake import Intake
 from mesh.nodes.mesh_node import MeshNode
 from mesh.nodes.run_view import DatabaseReader, LiveRunView
+from mesh.nodes.shelf import CollectorShelf
 from mesh.storage.database import RunDatabase, UnusableDatabase
-from mesh.storage.node_directory import DamagedIdentity, NodeDirectory, logs_of_all_nodes
-from mesh.storage.node_log import LogReader, UnreadableLog
+from mesh.storage.node_directory import DamagedIdentity, NodeDirectory
+from mesh.storage.node_log import UnreadableLog
 from mesh.storage.output_file import OutputFile, UnwritableOutput
 from mesh.transport.zmq_transport import AddressInUse, ZmqTransport
 from mesh.web.server import PageServer, PageUnavailable
@@ -46,30 +46,6 @@ WATCH_S = 0.1
 REPORT_S = 0.5
 DRAIN_S = 10.0
 ORPHAN_DRAIN_S = 3.0
-
-
-class CollectorShelf:
-    """Serves every log in the run's directory: its own from the database, others' from disk.
-
-    `committed` is a connection of its own, which sees committed frames only.
-    """
-
-    def __init__(self, own: NodeId, committed: RunDatabase, nodes_directory: Path) -> None:
-        self._own = own
-        self._committed = committed
-        self._nodes_directory = nodes_directory
-        self.readers: dict[LogId, LogReader] = logs_of_all_nodes(nodes_directory)
-
-    def read(self, log_id: LogId, first_seq: int, last_seq: int, bytes_max: int) -> list[bytes]:
-        if log_id.origin == self._own:
-            return self._committed.own_frames(log_id.epoch, first_seq, last_seq, bytes_max)
-        if log_id not in self.readers:
-            self.readers |= logs_of_all_nodes(self._nodes_directory)
-        reader = self.readers.get(log_id)
-        try:
-            return reader.read_range(first_seq, last_seq, bytes_max) if reader else []
-        except (OSError, UnreadableLog):
-            return []
 
 
 class Collector:

@@ -20,7 +20,9 @@ from mesh.core.entries import LogEntry
 from mesh.core.items import LogId, NodeId
 from mesh.core.membership import Liveness, Member, Membership
 from mesh.core.metrics import percentile
-from mesh.core.replication import FETCH_TIMEOUT_S, Fetch, Replica
+from mesh.core.replication import Replica
+from mesh.nodes.gap_fetching import TICK_S, GapFetcher
+from mesh.nodes.shelf import LogShelf
 from mesh.transport.interface import Transport
 from mesh.wire import codec, messages
 from mesh.wire.codec import BadFrame, FrameHeader, FrameKind
@@ -28,13 +30,11 @@ from mesh.wire.codec import BadFrame, FrameHeader, FrameKind
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_S = 1.0
-TICK_S = 0.05
 JOIN_TIMEOUT_S = 1.0
 START_BARRIER_S = 3.0
 MEMBER_DIFFERENCE_S = 0.3
 LATENCIES_MAX = 2048
 ENTRIES_BYTES_MAX = codec.FRAME_BYTES_MAX - codec.HEADER_BYTES - codec.SIGNATURE_BYTES
-APPLY_TURN_S = 0.005
 
 
 class MeshOwner(Protocol):
@@ -59,12 +59,6 @@ class MeshOwner(Protocol):
     def activity_and_model(self) -> tuple[str, str]:
         """What it is doing, for display, and which model it calls ("" for none)."""
         ...
-
-
-class LogShelf(Protocol):
-    """The logs that this node can serve from disk."""
-
-    def read(self, log: LogId, first_seq: int, last_seq: int, bytes_max: int) -> list[bytes]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +92,14 @@ class MeshNode:
     random: random.Random
     membership: Membership = field(init=False)
     replica: Replica = field(init=False)
+    transport: Transport = field(init=False)
     peers: dict[NodeId, PeerStatus] = field(default_factory=dict)
     dropped: Counter[str] = field(default_factory=Counter)
     """Frames and requests dropped, by reason."""
     last_seq: int = 0
     refused: str | None = None
     """Why a node of this run would not take us in."""
-    _transport: Transport = field(init=False)
+    _gaps: GapFetcher = field(init=False)
     _listening: dict[NodeId, str] = field(default_factory=dict)
     _latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES_MAX))
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
@@ -114,12 +109,13 @@ class MeshNode:
     def __post_init__(self) -> None:
         self.membership = Membership(self.own)
         self.replica = Replica(self.random)
+        self._gaps = GapFetcher(self)
 
     # What the owner does
 
     def attach(self, transport: Transport) -> None:
         """Take the transport whose events this node hears from now on."""
-        self._transport = transport
+        self.transport = transport
 
     def place(self, entries: Sequence[LogEntry]) -> list[SaidFrame]:
         """Give `entries` their places in the own log: frames to store and then to `tell`."""
@@ -141,7 +137,7 @@ class MeshNode:
         """Publish stored frames of the own log."""
         for said in frames:
             self.replica.offer(self.own.log, said.first_seq, said.count, self._loop.time())
-            self._transport.publish(said.frame)
+            self.transport.publish(said.frame)
 
     def publish_durable(self, watermarks: list[messages.LogPosition]) -> None:
         self._publish(FrameKind.DURABLE, messages.Durable(watermarks))
@@ -149,7 +145,7 @@ class MeshNode:
     def load(self, frames: Iterable[bytes]) -> None:
         """Apply frames of a log on this node's own disk."""
         for frame in frames:
-            self._receive_guarded(frame, live=False)
+            self.receive(frame, live=False)
 
     def listen_to_members(self, members: Iterable[Member]) -> None:
         """Take up members known from an earlier start, and ask each to take this node in."""
@@ -166,7 +162,7 @@ class MeshNode:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._join_until_welcome(seeds))
             tasks.create_task(self._beat())
-            tasks.create_task(self._fetch_gaps())
+            tasks.create_task(self._gaps.run())
 
     async def connected(self) -> None:
         """Return once every alive member hears me and is heard, or after START_BARRIER_S."""
@@ -213,7 +209,7 @@ class MeshNode:
     # What the transport reports
 
     def feed_received(self, frame: bytes) -> None:
-        self._receive_guarded(frame, live=True)
+        self.receive(frame, live=True)
 
     def feed_subscribed(self, node: NodeId, listening: bool) -> None:
         self.membership.subscribed(node, listening)
@@ -231,11 +227,12 @@ class MeshNode:
         except BadFrame as error:
             self._drop(error, "service")
             refusal = messages.Refused(0, f"{error}"[:300])
-            return [self._frame(FrameKind.REFUSED, refusal)]
+            return [self.frame(FrameKind.REFUSED, refusal)]
 
     # Frames
 
-    def _receive_guarded(self, frame: bytes, *, live: bool) -> None:
+    def receive(self, frame: bytes, *, live: bool) -> None:
+        """Take one frame in; `live` is False for those that come later than they were said."""
         try:
             self._receive(frame, live=live)
         except BadFrame as error:
@@ -312,9 +309,9 @@ class MeshNode:
 
     def _join(self, service_address: str) -> None:
         request = messages.Join(0, messages.MemberRecord.of(self.own))
-        self._transport.request(
+        self.transport.request(
             service_address,
-            self._frame(FrameKind.JOIN, request),
+            self.frame(FrameKind.JOIN, request),
             timeout_s=JOIN_TIMEOUT_S,
             reply=self._on_join_reply,
         )
@@ -350,7 +347,7 @@ class MeshNode:
             vector=[(log.origin, log.epoch, seq) for log, seq in self.replica.vector()],
             topic=self.topic,
         )
-        return [self._frame(FrameKind.WELCOME, welcome)]
+        return [self.frame(FrameKind.WELCOME, welcome)]
 
     def _admit(self, member: Member) -> bool:
         if not self.membership.admit(member):
@@ -361,8 +358,8 @@ class MeshNode:
         listening = self._listening.get(member.origin)
         if listening != member.feed_address:
             if listening:
-                self._transport.stop_listening_to(listening)
-            self._transport.listen_to(member.feed_address)
+                self.transport.stop_listening_to(listening)
+            self.transport.listen_to(member.feed_address)
             self._listening[member.origin] = member.feed_address
         self.owner.members_changed()
         logger.info("event=member label=%s origin=%s", member.label, member.origin.hex()[:8])
@@ -386,55 +383,21 @@ class MeshNode:
             if member and since_s is not None and now_s - since_s >= MEMBER_DIFFERENCE_S:
                 self._join(member.service_address)
 
-    async def _fetch_gaps(self) -> None:
-        while True:
-            collector = self.membership.collector()
-            due = self.replica.due_fetches(
-                self._loop.time(), self.alive(), collector.origin if collector else None
-            )
-            for fetch in due:
-                self._send_fetch(fetch)
-            await asyncio.sleep(TICK_S)
-
-    def _send_fetch(self, fetch: Fetch) -> None:
-        member = self.membership.get(fetch.source)
-        assert member is not None, fetch
-        request = messages.Fetch(
-            0, fetch.log.origin, fetch.log.epoch, fetch.first_seq, fetch.last_seq
-        )
-        self._transport.request(
-            member.service_address,
-            self._frame(FrameKind.FETCH, request),
-            timeout_s=FETCH_TIMEOUT_S,
-            reply=lambda parts: self._on_fetched(fetch, parts),
-        )
-
-    def _on_fetched(self, fetch: Fetch, parts: list[bytes] | None) -> None:
-        self._apply_in_turns(fetch, deque((parts or [])[1:]), held=len(parts or []) > 1)
-
-    def _apply_in_turns(self, fetch: Fetch, frames: deque[bytes], *, held: bool) -> None:
-        turn_ends_s = self._loop.time() + APPLY_TURN_S
-        while frames:
-            self._receive_guarded(frames.popleft(), live=False)
-            if self._loop.time() > turn_ends_s and frames:
-                self._loop.call_soon(lambda: self._apply_in_turns(fetch, frames, held=held))
-                return
-        self.replica.answered(fetch, frames=int(held), now_s=self._loop.time())
-
     def _answer_fetch(self, fetch: messages.Fetch) -> list[bytes]:
         log = LogId(NodeId(fetch.origin), fetch.epoch)
         frames = self.shelf.read(
             log, fetch.first_seq, fetch.last_seq, messages.FETCH_REPLY_BYTES_MAX
         )
         fetched = messages.Fetched(fetch.request, len(frames))
-        return [self._frame(FrameKind.FETCHED, fetched), *frames]
+        return [self.frame(FrameKind.FETCHED, fetched), *frames]
 
     # Sending
 
     def _publish(self, kind: FrameKind, message: messages.Message) -> None:
-        self._transport.publish(self._frame(kind, message))
+        self.transport.publish(self.frame(kind, message))
 
-    def _frame(self, kind: FrameKind, message: messages.Message) -> bytes:
+    def frame(self, kind: FrameKind, message: messages.Message) -> bytes:
+        """`message` with this node's header."""
         return codec.encode_frame(
             kind,
             messages.encode_body(message),

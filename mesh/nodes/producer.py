@@ -21,12 +21,12 @@ from mesh.core.known import KnownItems, digest_bytes
 from mesh.core.membership import Role
 from mesh.core.normalize import item_key
 from mesh.nodes.calling import Caller, Orders
-from mesh.nodes.channel import Channel, Message
-from mesh.nodes.child import ChildFailed
+from mesh.nodes.channel import Channel, ChildFailed, Message
 from mesh.nodes.identity import members_as_json, members_from_json, own_member
 from mesh.nodes.mesh_node import MeshNode
+from mesh.nodes.shelf import ProducerShelf
 from mesh.storage.node_directory import DamagedIdentity, NodeDirectory
-from mesh.storage.node_log import LogReader, NodeLog, UnreadableLog
+from mesh.storage.node_log import NodeLog, UnreadableLog
 from mesh.transport.zmq_transport import AddressInUse, ZmqTransport
 
 logger = logging.getLogger(__name__)
@@ -38,21 +38,6 @@ ORPHAN_HANDOVER_S = 2.0
 """With the supervisor gone nobody restarts a collector: no use in waiting long for one."""
 GOODBYE_S = 0.25
 WRITE_RETRY_S = 1.0
-
-
-class ProducerShelf:
-    """Serves the logs of this producer's own starts."""
-
-    def __init__(self, own: LogId, current: NodeLog, earlier: dict[int, LogReader]) -> None:
-        self._origin = own.origin
-        self._readers = {**earlier, own.epoch: LogReader(current.path)}
-
-    def read(self, log_id: LogId, first_seq: int, last_seq: int, bytes_max: int) -> list[bytes]:
-        reader = self._readers.get(log_id.epoch) if log_id.origin == self._origin else None
-        try:
-            return reader.read_range(first_seq, last_seq, bytes_max) if reader else []
-        except (OSError, UnreadableLog):
-            return []
 
 
 class Producer:
