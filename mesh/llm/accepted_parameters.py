@@ -54,6 +54,8 @@ class AcceptedParameters:
     """The cap is multiplied by this: hidden reasoning used up what was left for the answer."""
     output_tokens_limit: int | None = None
     """Highest cap that the model takes, where it has said so."""
+    patient: bool = False
+    """Long silence before the first text is normal: it has been seen to reason at length."""
 
     @property
     def cap_name(self) -> str | None:
@@ -95,7 +97,7 @@ def with_higher_cap(parameters: AcceptedParameters) -> AcceptedParameters | None
     factor = parameters.output_cap_factor * _CAP_GROWTH
     if factor > OUTPUT_CAP_FACTOR_MAX:
         return None
-    return replace(parameters, output_cap_factor=factor)
+    return replace(parameters, output_cap_factor=factor, patient=True)
 
 
 def _without_stream_options(

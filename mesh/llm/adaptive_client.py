@@ -22,7 +22,7 @@ from mesh.llm.errors import (
     provider_error,
     unknown_model_error,
 )
-from mesh.llm.failures import Failure, failure_of
+from mesh.llm.failures import NO_ANSWER_IN_TIME, Failure, failure_of
 from mesh.llm.interface import (
     Completed,
     FinishReason,
@@ -32,7 +32,7 @@ from mesh.llm.interface import (
     TextDelta,
     Usage,
 )
-from mesh.llm.sdk_http import ResponseHeaders
+from mesh.llm.sdk_http import CallTimeouts, ResponseHeaders
 from mesh.llm.usage import estimated_usage
 
 ADAPTATIONS_MAX = 6
@@ -59,9 +59,14 @@ class AdaptiveClient(ABC):
     """An `LLMClient` but for the provider's own request and answer."""
 
     def __init__(
-        self, model: ModelSpec, key: ApiKey | None, parameters: AcceptedParameters
+        self,
+        model: ModelSpec,
+        key: ApiKey | None,
+        parameters: AcceptedParameters,
+        timeouts: CallTimeouts,
     ) -> None:
         self.model = model
+        self._timeouts = timeouts
         self.parameters = parameters
         """What the model is known to accept; grows as calls are rejected."""
         self.response_headers = ResponseHeaders()
@@ -125,6 +130,11 @@ class AdaptiveClient(ABC):
     async def close(self) -> None:
         """Close all connections."""
 
+    def _silence_max_s(self) -> float:
+        """Longest wait for the next piece of an answer."""
+        patient = self.parameters.patient or not self.parameters.streaming
+        return self._timeouts.patient_s if patient else self._timeouts.event_s
+
     def _adapt(self, failure: Failure) -> bool:
         """Learn from a rejection; False when the failure is not about a parameter."""
         if failure.status not in _REJECTING_STATUSES or is_unknown_model(failure):
@@ -158,6 +168,8 @@ class AdaptiveClient(ABC):
     async def _error(self, failure: Failure, prompt: Prompt, answer: Answer) -> ProviderError:
         if is_unknown_model(failure) and not is_prompt_too_long(failure):
             return unknown_model_error(self.model, await self._names_if_listed())
+        if answer.begun and not answer.text_bytes and failure.network == NO_ANSWER_IN_TIME:
+            self.parameters = replace(self.parameters, patient=True)
         usage = self._usage(prompt, answer) if answer.begun else None
         return self._sorted(failure, answering=answer.begun, usage=usage)
 

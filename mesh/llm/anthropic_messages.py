@@ -21,10 +21,8 @@ from mesh.llm.accepted_parameters import AcceptedParameters
 from mesh.llm.adaptive_client import MODEL_NAMES_MAX, AdaptiveClient, Answer
 from mesh.llm.interface import FinishReason, Prompt, Usage
 from mesh.llm.sdk_http import (
-    CONNECT_TIMEOUT_S,
-    EVENT_TIMEOUT_S,
     NO_KEY,
-    REASONING_TIMEOUT_S,
+    CallTimeouts,
     http_client_options,
     http_error_class,
     quiet_sdk_loggers,
@@ -55,9 +53,9 @@ _FAULTS = (
 class AnthropicMessagesClient(AdaptiveClient):
     """One model behind the messages API."""
 
-    def __init__(self, model: ModelSpec, key: ApiKey | None) -> None:
+    def __init__(self, model: ModelSpec, key: ApiKey | None, timeouts: CallTimeouts) -> None:
         first = AcceptedParameters(cap_names=("max_tokens",), cap_required=True)
-        super().__init__(model, key, first)
+        super().__init__(model, key, first, timeouts)
         quiet_sdk_loggers()
         options = http_client_options(model, key, self.response_headers)
         # Never none at all: the SDK would then look for credentials of its own.
@@ -78,6 +76,9 @@ class AnthropicMessagesClient(AdaptiveClient):
         body = request_body(self.model.name, Prompt("", (), "", ""), 1, self.parameters)
         return tuple(name for name in body if name not in {"model", "messages"})
 
+    def _timeout(self) -> anthropic.Timeout:
+        return anthropic.Timeout(self._silence_max_s(), connect=self._timeouts.connect_s)
+
     def _faults(self) -> tuple[type[Exception], ...]:
         return _FAULTS
 
@@ -86,7 +87,7 @@ class AnthropicMessagesClient(AdaptiveClient):
     ) -> AsyncGenerator[str, None]:
         parameters = self.parameters
         request = request_body(self.model.name, prompt, output_tokens_max, parameters)
-        reply = await self._sdk.messages.create(**request, timeout=_timeout(parameters))
+        reply = await self._sdk.messages.create(**request, timeout=self._timeout())
         answer.begun = True
         if not parameters.streaming:
             text = _read_whole(cast("Message", reply), answer)
@@ -102,7 +103,7 @@ class AnthropicMessagesClient(AdaptiveClient):
 
     async def _list_names(self) -> list[str]:
         names: list[str] = []
-        async for model in self._sdk.models.list(limit=100, timeout=_timeout(self.parameters)):
+        async for model in self._sdk.models.list(limit=100, timeout=self._timeout()):
             names.append(model.id)
             if len(names) >= MODEL_NAMES_MAX:
                 break
@@ -142,12 +143,6 @@ def _block(text: str, *, cached: bool) -> dict[str, Any]:
     if cached:
         block["cache_control"] = {"type": "ephemeral"}
     return block
-
-
-def _timeout(parameters: AcceptedParameters) -> anthropic.Timeout:
-    patient = not parameters.streaming or parameters.output_cap_factor > 1
-    event_s = REASONING_TIMEOUT_S if patient else EVENT_TIMEOUT_S
-    return anthropic.Timeout(event_s, connect=CONNECT_TIMEOUT_S)
 
 
 class _StreamReader:

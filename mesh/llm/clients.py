@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from mesh.config import ApiKey, ModelSpec
 from mesh.llm.adaptive_client import AdaptiveClient
+from mesh.llm.sdk_http import CallTimeouts
+
+DEFAULT_TIMEOUTS = CallTimeouts()
 
 
-def open_client(model: ModelSpec, key: ApiKey | None) -> AdaptiveClient:
+def open_client(
+    model: ModelSpec, key: ApiKey | None, timeouts: CallTimeouts = DEFAULT_TIMEOUTS
+) -> AdaptiveClient:
     """A client for `model`, an `LLMClient`; the caller closes it.
 
     Imports the SDK of the model's API on the first call (0.7 to 1.5 s of CPU); `preload` does so
@@ -15,7 +20,7 @@ def open_client(model: ModelSpec, key: ApiKey | None) -> AdaptiveClient:
     if model.api == "openai":
         from mesh.llm.openai_chat import OpenAIChatClient
 
-        return OpenAIChatClient(model, key)
+        return OpenAIChatClient(model, key, timeouts)
     from mesh.llm.anthropic_messages import AnthropicMessagesClient
 
-    return AnthropicMessagesClient(model, key)
+    return AnthropicMessagesClient(model, key, timeouts)

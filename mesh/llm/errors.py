@@ -39,8 +39,8 @@ _TOO_LONG = re.compile(
 )
 _UNKNOWN_MODEL_CODES = frozenset({"model_not_found", "invalid_model", "unknown_model"})
 _UNKNOWN_MODEL = re.compile(
-    r"\bmodels?\b[^.]{0,120}(?:not (?:found|exist)|n't exist|unknown|not a valid)"
-    r"|unknown model|invalid model|no such model|^model:\s",
+    r"\bmodels?\b.{0,160}?(?:not (?:be )?found|(?:not|n't) exist)"
+    r"|(?:unknown|invalid|no such|not a valid) model\b|^model:\s",
     re.IGNORECASE,
 )
 _LATER_STATUSES = frozenset({408, 409, 425, 429})

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+NO_ANSWER_IN_TIME = "no answer in time"
+
 _CAUSES_MAX = 12
 _SECONDS_A_MS = 0.001
 
@@ -67,7 +69,7 @@ def network_fault(error: BaseException) -> str:
     if any("ConnectTimeout" in name for name in names):
         return "no connection in time"
     if any("Timeout" in name for name in names):
-        return "no answer in time"
+        return NO_ANSWER_IN_TIME
     if "ConnectError" in names:
         return "no connection"
     return "the connection broke"

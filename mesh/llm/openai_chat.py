@@ -20,10 +20,8 @@ from mesh.llm.adaptive_client import MODEL_NAMES_MAX, AdaptiveClient, Answer
 from mesh.llm.endpoints import is_named_by_address, is_official
 from mesh.llm.interface import FinishReason, Prompt, Usage
 from mesh.llm.sdk_http import (
-    CONNECT_TIMEOUT_S,
-    EVENT_TIMEOUT_S,
     NO_KEY,
-    REASONING_TIMEOUT_S,
+    CallTimeouts,
     http_client_options,
     http_error_class,
     quiet_sdk_loggers,
@@ -49,8 +47,8 @@ _FAULTS = (
 class OpenAIChatClient(AdaptiveClient):
     """One model behind the chat completions API."""
 
-    def __init__(self, model: ModelSpec, key: ApiKey | None) -> None:
-        super().__init__(model, key, _first_parameters(model))
+    def __init__(self, model: ModelSpec, key: ApiKey | None, timeouts: CallTimeouts) -> None:
+        super().__init__(model, key, _first_parameters(model), timeouts)
         quiet_sdk_loggers()
         options = http_client_options(model, key, self.response_headers)
         self._sdk = openai.AsyncOpenAI(
@@ -68,6 +66,9 @@ class OpenAIChatClient(AdaptiveClient):
         body = request_body(self.model.name, Prompt("", (), "", ""), 1, self.parameters)
         return tuple(name for name in body if name not in {"model", "messages"})
 
+    def _timeout(self) -> openai.Timeout:
+        return openai.Timeout(self._silence_max_s(), connect=self._timeouts.connect_s)
+
     def _faults(self) -> tuple[type[Exception], ...]:
         return _FAULTS
 
@@ -76,7 +77,7 @@ class OpenAIChatClient(AdaptiveClient):
     ) -> AsyncGenerator[str, None]:
         parameters = self.parameters
         request = request_body(self.model.name, prompt, output_tokens_max, parameters)
-        reply = await self._sdk.chat.completions.create(**request, timeout=_timeout(parameters))
+        reply = await self._sdk.chat.completions.create(**request, timeout=self._timeout())
         answer.begun = True
         if not parameters.streaming:
             text = _read_whole(cast("ChatCompletion", reply), answer)
@@ -90,7 +91,7 @@ class OpenAIChatClient(AdaptiveClient):
                     yield text
 
     async def _list_names(self) -> list[str]:
-        page = await self._sdk.models.list(timeout=_timeout(self.parameters))
+        page = await self._sdk.models.list(timeout=self._timeout())
         # The newest first; compatible servers may leave the date out.
         listed = sorted(page.data or (), key=lambda each: -(getattr(each, "created", 0) or 0))
         return [each.id for each in listed[:MODEL_NAMES_MAX]]
@@ -127,12 +128,6 @@ def _messages(prompt: Prompt, parameters: AcceptedParameters) -> list[dict[str, 
         {"role": "system", "content": prompt.instructions},
         {"role": "user", "content": "\n\n".join(parts)},
     ]
-
-
-def _timeout(parameters: AcceptedParameters) -> openai.Timeout:
-    patient = not parameters.streaming or parameters.output_cap_factor > 1
-    event_s = REASONING_TIMEOUT_S if patient else EVENT_TIMEOUT_S
-    return openai.Timeout(event_s, connect=CONNECT_TIMEOUT_S)
 
 
 def _read_chunk(chunk: ChatCompletionChunk, answer: Answer) -> str:

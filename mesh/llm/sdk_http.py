@@ -9,16 +9,24 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from mesh.config import ApiKey, ModelSpec
 from mesh.llm.endpoints import base_url_of, is_loopback_host, is_named_by_address
 
-CONNECT_TIMEOUT_S = 5.0
-EVENT_TIMEOUT_S = 60.0
-"""Longest silence inside a stream, and before its first event."""
-REASONING_TIMEOUT_S = 300.0
-"""The same for a model seen to reason before it writes, and for answers that come whole."""
+
+@dataclass(frozen=True, slots=True)
+class CallTimeouts:
+    """How long a client waits; after that the call has failed."""
+
+    connect_s: float = 5.0
+    event_s: float = 60.0
+    """Longest silence inside a stream, and before its first event. Longer waits notice a dead
+    connection later; shorter ones take thinking for silence."""
+    patient_s: float = 300.0
+    """The same for a model seen to reason before it writes, and for answers that come whole."""
+
 
 NO_KEY = "none"
 """Sent where the SDK insists on a key, and taken off again on the way out."""

@@ -27,6 +27,7 @@ from mesh.llm.interface import (
     TextDelta,
     Usage,
 )
+from mesh.llm.sdk_http import CallTimeouts
 from mesh.llm.usage import estimated_usage
 from tests.integration.scripted_llm_server import (
     OPENAI_USAGE,
@@ -352,6 +353,29 @@ async def test_a_name_that_does_not_resolve_is_unreachable(api: Api) -> None:
     error = await error_of(client_at("http://no-such-host.invalid", api))
     assert error.kind is ErrorKind.UNREACHABLE
     assert "no answer from no-such-host.invalid: its name cannot be resolved" in str(error)
+
+
+@pytest.mark.parametrize("api", APIS)
+async def test_silence_inside_a_stream_ends_it_and_the_next_wait_is_longer(api: Api) -> None:
+    """A model that reasons before it writes is silent after a good beginning."""
+    gate, closed = asyncio.Event(), asyncio.Event()
+    silent = held_answer(good_events(api), gate, closed)
+    slow = held_answer(good_events(api, "Louvre"), gate, closed)
+    async with scripted_server(silent, slow) as server:
+        timeouts = CallTimeouts(event_s=0.05, patient_s=30.0)
+        client = open_client(model_at(server, api), ApiKey(KEY), timeouts)
+        with pytest.raises(ProviderError) as caught:
+            await ask(client)
+        second = asyncio.create_task(ask(client))
+        done, _ = await asyncio.wait({second}, timeout=0.3)
+        assert not done
+        gate.set()
+        (*_, last) = await second
+        await client.close()
+    assert caught.value.kind is ErrorKind.RETRY
+    assert "no answer in time" in str(caught.value)
+    assert caught.value.usage is not None
+    assert isinstance(last, Completed)
 
 
 PORTAL = "<html><body>Please sign in</body></html>"

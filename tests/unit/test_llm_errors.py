@@ -144,9 +144,11 @@ def test_a_wrong_address_is_told_from_a_wrong_name() -> None:
     "failure",
     [
         Failure(404, "The model `gpt-4o-mni` does not exist or you do not have access to it."),
+        Failure(404, "The model `gpt-4.1-mni` does not exist"),
+        Failure(404, 'model "llama9" not found, try pulling it first'),
+        Failure(400, "gpt-99 is not a valid model ID"),
         Failure(404, "whatever", code="model_not_found"),
         Failure(404, "model: claude-hiku", type="not_found_error"),
-        Failure(404, "model 'llama9' not found"),
         Failure(400, "Invalid model: x", parameter="model"),
     ],
 )
