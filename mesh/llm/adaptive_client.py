@@ -86,7 +86,8 @@ class AdaptiveClient(ABC):
                         yield TextDelta(piece)
             except self._faults() as error:
                 failure = failure_of(error)
-            if failure is None and answer.finish_reason is not None:
+            if answer.finish_reason is not None and (failure is None or failure.network):
+                # Whole, even where the connection broke before the usage was told.
                 yield self._completed(prompt, answer, answer.finish_reason)
                 return
             failure = _CUT if failure is None else failure

@@ -58,6 +58,8 @@ def failure_of(error: BaseException) -> Failure:
 
 def network_fault(error: BaseException) -> str:
     """Why no answer came, from the chain of causes beneath an SDK's connection error."""
+    if isinstance(error, ValueError):
+        return "it cannot be read"
     causes = _causes(error)
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         return "its name cannot be resolved"

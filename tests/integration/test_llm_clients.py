@@ -173,6 +173,16 @@ async def test_a_cut_stream_is_an_error_that_tells_what_it_used(api: Api, abort:
     assert caught.value.usage == expected
 
 
+async def test_an_answer_that_ended_is_whole_although_its_usage_was_lost() -> None:
+    events = openai_events(*TEXTS, usage=None)[:-1]
+    async with scripted_server(stream_answer(events, abort=True)) as server:
+        client = client_at(server, "openai")
+        (*_, last) = await ask(client)
+        await client.close()
+    usage = estimated_usage(PROMPT, len("".join(TEXTS).encode()))
+    assert last == Completed(FinishReason.STOP, usage)
+
+
 async def test_a_server_that_reports_no_usage_is_charged_an_estimate() -> None:
     answer = stream_answer(openai_events(*TEXTS, usage=None))
     async with scripted_server(answer) as server:

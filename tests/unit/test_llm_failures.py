@@ -89,6 +89,10 @@ def test_a_network_fault_is_told_by_its_deepest_cause(cause: Exception, words: s
     assert words in failure_of(outer).network
 
 
+def test_what_is_no_json_is_no_network_fault() -> None:
+    assert failure_of(ValueError("Expecting value: line 1")).network == "it cannot be read"
+
+
 @pytest.mark.parametrize(
     ("headers", "expected_s"),
     [
