@@ -173,8 +173,8 @@ def open_run(directory: Path, *, topic: str, simulated: bool, new: bool, now_ms:
 
     Args:
         directory: made, with its parents, where it does not exist.
-        topic: clean (`clean_text`); compared with the run's after cleaning and folding case; a continued run keeps its
-            first spelling.
+        topic: clean (`clean_text`); case does not matter, a continued run keeps its first
+            spelling.
         simulated: whether all models of this start are.
         new: begin afresh; a run that is there is renamed with its date, never deleted.
         now_ms: when a new run is created, ms since 1970.

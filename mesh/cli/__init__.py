@@ -1,0 +1,52 @@
+"""The command line: what the user typed -> settings -> whoever carries them out.
+
+parsing.py turns words into a command, the module of the command's name carries it out. Each is
+imported when its command is given: starting up must not cost what another command needs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from mesh.cli.commands import CheckCommand, Command, ExploreCommand, SimulateCommand, UsageError
+from mesh.cli.parsing import parse
+from mesh.nodes.terminal import program_name
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Carry out one command line; return the exit status.
+
+    0: done, or stopped by the user; 1: failed; 2: wrong use.
+
+    Args:
+        argv: the words after the program's name; None: this process's.
+    """
+    program = program_name(sys.argv[0])
+    try:
+        return _carry_out(parse(sys.argv[1:] if argv is None else argv, program=program))
+    except UsageError as error:
+        hint = f"\nsee {program} --help" if error.exit_status == 2 else ""
+        sys.stderr.write(f"error: {error}{hint}\n")
+        return error.exit_status
+    except KeyboardInterrupt:
+        sys.stderr.write("\nstopped\n")
+        return 0
+
+
+def _carry_out(command: Command) -> int:
+    if isinstance(command, ExploreCommand):
+        from mesh.cli.explore import explore
+
+        return explore(command)
+    if isinstance(command, SimulateCommand):
+        from mesh.cli.simulate import simulate
+
+        return simulate(command)
+    if isinstance(command, CheckCommand):
+        from mesh.cli.check import check
+
+        return check(command)
+    from mesh.cli.view import view
+
+    return view(command)

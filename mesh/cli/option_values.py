@@ -1,0 +1,151 @@
+"""One option's text -> its value, or a line that says what it should be.
+
+Used for command line and config file alike. Whether options go together is parsing.py's.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from argparse import ArgumentTypeError
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from mesh.core.normalize import clean_text
+
+PEERS_MAX = 250
+TARGET_MAX = 100_000_000
+PORT_MAX = 65_535
+SEED_MAX = 2**63 - 1
+TIME_SCALE_MAX = 10_000.0
+TOPIC_CHARACTERS_MAX = 200
+_SHOWN_CHARACTERS_MAX = 80
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+
+
+def topic(text: str) -> str:
+    """A topic: one clean line of 1..200 characters."""
+    cleaned = clean_text(text)
+    if cleaned is not None and len(cleaned) <= TOPIC_CHARACTERS_MAX:
+        return cleaned
+    if not text.strip():
+        raise ArgumentTypeError('it is empty: write what to explore, such as "Paris attractions"')
+    raise ArgumentTypeError(
+        f"{_shown(text)} is no topic: write one line of 1 to {TOPIC_CHARACTERS_MAX} characters"
+    )
+
+
+def peers(text: str) -> int:
+    return _whole_number(text, 1, PEERS_MAX)
+
+
+def target(text: str) -> int:
+    return _whole_number(text, 1, TARGET_MAX)
+
+
+def port(text: str) -> int:
+    return _whole_number(text, 0, PORT_MAX)
+
+
+def seed(text: str) -> int:
+    return _whole_number(text, 0, SEED_MAX)
+
+
+def budget_usd(text: str) -> float | Literal["none"]:
+    if text.strip().lower() == "none":
+        return "none"
+    try:
+        return _positive_number(text.strip().removeprefix("$"))
+    except ArgumentTypeError as error:
+        raise ArgumentTypeError(
+            f"{_shown(text)} is no amount of dollars above 0, such as 2.50, nor none for no cap"
+        ) from error
+
+
+def time_limit_s(text: str) -> float:
+    return _positive_number(text)
+
+
+def time_scale(text: str) -> float:
+    value = _positive_number(text)
+    if value > TIME_SCALE_MAX:
+        raise ArgumentTypeError(f"{_shown(text)} is more than {TIME_SCALE_MAX:g}")
+    return value
+
+
+def path(text: str) -> Path:
+    if not text.strip() or "\0" in text:
+        raise ArgumentTypeError("it is empty: write a path")
+    return Path(text).expanduser()
+
+
+def mesh_host(text: str) -> str:
+    """An address of this machine that no other can reach: the mesh is not encrypted."""
+    address = "127.0.0.1" if text == "localhost" else text
+    try:
+        is_local = ipaddress.IPv4Address(address).is_loopback
+    except ValueError:
+        is_local = False
+    if not is_local:
+        raise ArgumentTypeError(
+            f"{_shown(text)} is not 127.0.0.1: producers on other machines are not supported, "
+            "and what they say to one another is not encrypted"
+        )
+    return address
+
+
+def page_host(text: str) -> str:
+    """An address or a name to serve the page at."""
+    try:
+        return str(ipaddress.ip_address(text.strip("[]")))
+    except ValueError:
+        pass
+    if _HOST_NAME.fullmatch(text) is None:
+        raise ArgumentTypeError(
+            f"{_shown(text)} is no address: write 127.0.0.1 for this machine alone, "
+            "0.0.0.0 for everyone who can reach it"
+        )
+    return text
+
+
+def public_url(text: str) -> str:
+    """Where a proxy shows the page, without the slash at the end."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+        parts = urlsplit("")
+    if not usable or not text.isprintable() or " " in text:
+        raise ArgumentTypeError(f"{_shown(text)} is no address: write https://host/path")
+    if parts.query or parts.fragment or parts.username or parts.password:
+        # Not repeated: it may hold a password.
+        raise ArgumentTypeError("write https://host/path, without user, query and fragment")
+    return text.rstrip("/")
+
+
+def _whole_number(text: str, smallest: int, largest: int) -> int:
+    # int() also takes "1_0" and "١", which nobody means.
+    if re.fullmatch(r"\s*[+-]?[0-9]{1,20}\s*", text):
+        value = int(text)
+        if smallest <= value <= largest:
+            return value
+    raise ArgumentTypeError(f"{_shown(text)} is no whole number from {smallest} to {largest}")
+
+
+def _positive_number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise ArgumentTypeError(f"{_shown(text)} is no number above 0")
+    return value
+
+
+def _shown(text: str) -> str:
+    """A value as messages quote it: one short line, whatever it holds."""
+    line = "".join(c if c.isprintable() else " " for c in text)
+    return f"'{line[:_SHOWN_CHARACTERS_MAX]}{'…' if len(line) > _SHOWN_CHARACTERS_MAX else ''}'"

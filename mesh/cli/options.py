@@ -1,0 +1,325 @@
+"""The options of each command: names, help for newcomers, and how a text becomes a value.
+
+An option that is not given is absent from the result: defaults are commands.py's, so that a
+config file can come between. Names of results are the fields there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from typing import Any, NoReturn
+
+from mesh.cli import option_values as values
+from mesh.cli.commands import UsageError
+from mesh.cli.config_file import OptionNames
+
+_EXPLORE_DESCRIPTION = """\
+A crowd of LLMs lists everything there is on a topic. Several producers ask LLMs for entries and
+tell one another at once what they found; new entries go to output.txt, a page shows the run.
+
+Without an API key simulated models are used: nothing is sent anywhere and nothing is paid.
+Ctrl-C stops; the same command goes on where it stopped."""
+
+_EXPLORE_EPILOG = """\
+other commands ({prog} COMMAND --help):
+  check               one tiny call to each model: key, name, streaming, price, limits
+  view RUN_DIR        show the page of a finished run again
+  simulate            only the simulated models, as a server for other programs
+  explore [TOPIC]     what is done without a command
+
+keys: OPENAI_API_KEY and ANTHROPIC_API_KEY, in the environment or in a file .env.
+
+examples:
+  {prog} "Paris attractions" --target 300
+  {prog} "Bird species" --model openai:gpt-4o-mini --model anthropic:claude-haiku-4-5
+  {prog} "Bird species" --model llama3@http://127.0.0.1:11434/v1 --peers 3
+  {prog} "Cities of the world" --model simulated --time-scale 10
+  {prog} --config birds.toml --budget-usd 5
+  {prog} --topic view         explores "view", which is a command otherwise"""
+
+
+class OptionParser(argparse.ArgumentParser):
+    """A parser that raises UsageError instead of printing its usage and exiting."""
+
+    def __init__(self, program: str, usage: str, description: str, epilog: str = "") -> None:
+        super().__init__(
+            prog=program,
+            usage=usage,
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            argument_default=argparse.SUPPRESS,
+            # An abbreviation would change its meaning with every new option.
+            allow_abbrev=False,
+            add_help=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message.removeprefix("argument "))
+
+    def given(self, words: list[str]) -> dict[str, Any]:
+        """What `words` say, by field; what they do not say is absent.
+
+        Raises:
+            UsageError: an unknown option, a wrong value, a word too many.
+        """
+        found, rest = self.parse_known_args(words)
+        if rest:
+            raise UsageError(self._not_understood(rest[0]))
+        return vars(found)
+
+    def option_names(self) -> OptionNames:
+        """What a config file may set."""
+        # Options of the same action share its kind: a value is taken or it is not.
+        actions = {
+            name.removeprefix("--"): action
+            for name, action in self._option_string_actions.items()
+            if name.startswith("--") and not name.startswith("--no-")
+        }
+        meta = {"help", "version", "config"}
+        flags = {name for name, action in actions.items() if action.nargs == 0} - meta
+        return OptionNames(with_value=set(actions) - flags - meta, flags=flags)
+
+    def _not_understood(self, word: str) -> str:
+        if not word.startswith("-"):
+            return f"one word too many: '{word}'; put a topic of several words in quotes"
+        name = word.partition("=")[0]
+        near = difflib.get_close_matches(name, self._option_string_actions, 1)
+        return f"unknown option {name}" + (f": did you mean {near[0]}?" if near else "")
+
+
+def explore_parser(program: str, version: str) -> OptionParser:
+    parser = OptionParser(
+        program,
+        "%(prog)s [TOPIC] [options]",
+        _EXPLORE_DESCRIPTION,
+        _EXPLORE_EPILOG.format(prog=program),
+    )
+    _add_topic(parser)
+    _add_models(parser)
+    _add_ends(parser)
+    _add_producers(parser)
+    _add_files(parser)
+    _add_page(parser)
+    simulated = parser.add_argument_group("simulated models (used when there is no key)")
+    _add_time_scale(simulated)
+    _add_catalog(simulated)
+    _add_models_file(simulated)
+    other = parser.add_argument_group("other")
+    other.add_argument("--config", type=values.path, metavar="FILE", help=_CONFIG_HELP)
+    other.add_argument(
+        "-v",
+        "--verbose",
+        dest="verbosity",
+        action="count",
+        help="log more (-vv: still more); logs are in the run directory",
+    )
+    other.add_argument("--version", action="version", version=f"topicmesh {version}")
+    _add_help(other)
+    return parser
+
+
+def simulate_parser(program: str) -> OptionParser:
+    parser = OptionParser(
+        program,
+        "%(prog)s simulate [options]",
+        "Serve the simulated models over HTTP, as OpenAI and Anthropic do, until Ctrl-C.\n"
+        "Any program that speaks to these can be pointed at it; no key is needed.",
+        f"example:\n  {program} simulate --port 8100 --time-scale 5",
+    )
+    parser.add_argument("--host", type=values.page_host, metavar="H", help="default 127.0.0.1")
+    parser.add_argument("--port", type=values.port, metavar="N", help="default 8100; 0: any free")
+    _add_time_scale(parser)
+    parser.add_argument("--seed", type=values.seed, metavar="N", help="same seed, same answers")
+    _add_catalog(parser)
+    _add_models_file(parser)
+    _add_help(parser)
+    return parser
+
+
+def check_parser(program: str) -> OptionParser:
+    parser = OptionParser(
+        program,
+        "%(prog)s check [--model SPEC ...]",
+        "Make one tiny call to each model and report: is the key good, the name known, does it\n"
+        "stream, which parameters does it take, what does it cost, how much may be asked.",
+        f"example:\n  {program} check --model openai:gpt-4o-mini",
+    )
+    _add_model(parser)
+    _add_models_file(parser)
+    _add_help(parser)
+    return parser
+
+
+def view_parser(program: str) -> OptionParser:
+    parser = OptionParser(
+        program,
+        "%(prog)s view RUN_DIR [--port N]",
+        "Serve the page of a run that has ended, as it was at its end, until Ctrl-C.",
+        f"example:\n  {program} view runs/paris-attractions-0c5a1e",
+    )
+    parser.add_argument("run_dir", type=values.path, metavar="RUN_DIR", help="the run's directory")
+    _add_page_address(parser)
+    _add_help(parser)
+    return parser
+
+
+_Group = argparse._ActionsContainer  # noqa: SLF001 what parsers and groups of options share
+
+_CONFIG_HELP = (
+    "options from a TOML file, by their names here (target = 300); the command line wins. "
+    'Its table [endpoints] names keys: "https://host/v1" = "VARIABLE"'
+)
+
+
+def _add_topic(parser: OptionParser) -> None:
+    group = parser.add_argument_group("what to explore")
+    group.add_argument(
+        "words", nargs="*", type=values.topic, metavar="TOPIC", help="for example: Bird species"
+    )
+    group.add_argument(
+        "--topic", type=values.topic, metavar="TEXT", help="the same, also for a command's name"
+    )
+    group.add_argument(
+        "--exclude",
+        type=values.path,
+        metavar="FILE",
+        help="entries to treat as known, one a line: never written, never asked for",
+    )
+
+
+def _add_models(parser: OptionParser) -> None:
+    group = parser.add_argument_group("models")
+    _add_model(group)
+
+
+def _add_model(group: _Group) -> None:
+    group.add_argument(
+        "--model",
+        dest="model_specs",
+        action="append",
+        metavar="SPEC",
+        help="openai:NAME, anthropic:NAME, simulated, simulated:NAME, or NAME@http://host:port/v1 "
+        "for any OpenAI-compatible server (its key: NAME@URL,key=VARIABLE). Repeat for several; "
+        "default: cheap models of every provider that a key is set for, else simulated ones",
+    )
+
+
+def _add_ends(parser: OptionParser) -> None:
+    group = parser.add_argument_group("when to stop (also: when nothing new is found)")
+    group.add_argument("--target", type=values.target, metavar="N", help="at N entries in all")
+    group.add_argument(
+        "--budget-usd",
+        type=values.budget_usd,
+        metavar="X",
+        help="when the whole run has cost X dollars; none: no cap. Default 1.00 for models with "
+        "a price",
+    )
+    group.add_argument(
+        "--time-limit",
+        dest="time_limit_s",
+        type=values.time_limit_s,
+        metavar="SECONDS",
+        help="so long after this start",
+    )
+
+
+def _add_producers(parser: OptionParser) -> None:
+    group = parser.add_argument_group("producers")
+    group.add_argument(
+        "--peers",
+        type=values.peers,
+        metavar="N",
+        help="how many, each a process of about 60 MB; default 5",
+    )
+    group.add_argument(
+        "--host", type=values.mesh_host, metavar="H", help="where they bind; default 127.0.0.1"
+    )
+    group.add_argument(
+        "--seed", type=values.seed, metavar="N", help="for everything drawn at random; default 0"
+    )
+
+
+def _add_files(parser: OptionParser) -> None:
+    group = parser.add_argument_group("files")
+    group.add_argument(
+        "--output",
+        type=values.path,
+        metavar="FILE",
+        help="the entries found, one a line; default output.txt",
+    )
+    group.add_argument(
+        "--run-dir",
+        type=values.path,
+        metavar="DIR",
+        help="everything about the run; the same directory continues it. Default runs/TOPIC-HASH",
+    )
+    group.add_argument(
+        "--new",
+        action=argparse.BooleanOptionalAction,
+        help="start afresh; an earlier run in the directory is kept under another name",
+    )
+
+
+def _add_page(parser: OptionParser) -> None:
+    group = parser.add_argument_group("page")
+    _add_page_address(group)
+    group.add_argument(
+        "--public-url",
+        type=values.public_url,
+        metavar="URL",
+        help="its address behind a proxy, such as https://host/mesh",
+    )
+    group.add_argument("--headless", action=argparse.BooleanOptionalAction, help="no page")
+    group.add_argument(
+        "--keep-page",
+        action=argparse.BooleanOptionalAction,
+        help="serve it on after the end, until Ctrl-C",
+    )
+
+
+def _add_page_address(group: _Group) -> None:
+    group.add_argument(
+        "--port", type=values.port, metavar="N", help="the page's; default 8080, 0: any free one"
+    )
+    group.add_argument(
+        "--page-host",
+        type=values.page_host,
+        metavar="H",
+        help="default 127.0.0.1; 0.0.0.0 shows the page, with its buttons, to other machines",
+    )
+
+
+def _add_time_scale(group: _Group) -> None:
+    group.add_argument(
+        "--time-scale",
+        type=values.time_scale,
+        metavar="X",
+        help="how many times as fast as real models they answer; default 1",
+    )
+
+
+def _add_catalog(group: _Group) -> None:
+    group.add_argument(
+        "--catalog",
+        dest="catalogs",
+        action="append",
+        type=values.path,
+        metavar="FILE",
+        help="a topic of your own for them: a text file, one entry a line; may be repeated",
+    )
+
+
+def _add_models_file(group: _Group) -> None:
+    group.add_argument(
+        "--models",
+        dest="models_file",
+        type=values.path,
+        metavar="FILE",
+        help="their behaviour, a TOML file like the package's own",
+    )
+
+
+def _add_help(group: _Group) -> None:
+    group.add_argument("-h", "--help", action="help", help="show this and exit")
