@@ -22,13 +22,12 @@ from mesh.core.ledger import Ledger
 from mesh.core.membership import Role
 from mesh.core.metrics import WINDOW_S, RunMetrics
 from mesh.core.normalize import clean_text, item_key
-from mesh.core.routing import replacement_models
 from mesh.core.seqset import SeqSet
-from mesh.core.stopping import Dryness, StopRules
 from mesh.nodes.channel import Channel, ChildFailed, Message
 from mesh.nodes.identity import members_as_json, members_from_json, own_member
 from mesh.nodes.intake import Intake
 from mesh.nodes.mesh_node import MeshNode
+from mesh.nodes.run_course import CourseChange, RunCourse
 from mesh.nodes.run_view import DatabaseReader, LiveRunView
 from mesh.nodes.shelf import CollectorShelf
 from mesh.storage.database import RunDatabase, UnusableDatabase
@@ -63,21 +62,12 @@ class Collector:
         self.database = database
         self.ledger = Ledger()
         self.metrics = RunMetrics()
-        self.state = "starting"
-        self.stop_reason: str | None = None
-        self.stop_status = 0
-        self.notices: dict[str, str] = {}
-        """Lines for page and terminal, by what they are about."""
-        self.stopping = asyncio.Event()
+        self.course = RunCourse(settings, self._carry_out)
         self._directory = directory
         self._output = output
         self._channel = channel
         self._leave = asyncio.Event()
         self._orphaned = False
-        self._dryness = Dryness()
-        self._assigned: dict[NodeId, str] = {}
-        self._given_up: dict[str, str] = {}
-        self._rules = StopRules(settings.target, settings.budget_usd, settings.time_limit_s)
         self._earlier_s = _earlier_s(database.meta(), settings.started_ms)
         self.node: MeshNode
         self.intake: Intake
@@ -87,8 +77,7 @@ class Collector:
     def apply(self, log_id: LogId, first_seq: int, entries: Sequence[LogEntry]) -> None:
         if log_id.origin != self.node.own.origin:
             self.intake.add(log_id, first_seq, entries)
-            if self.state == "starting":
-                self._set_state("running", None)
+            self.course.first_entry()
 
     def durable(self, log_id: LogId, last_seq: int) -> None:
         """Durable marks are this node's own."""
@@ -98,13 +87,28 @@ class Collector:
         self._directory.members = members_as_json(self.node.membership.others())
         self._directory.save()
 
+    def _carry_out(self, change: CourseChange) -> None:
+        """Put a change of the run's course into the log, the database and before the user."""
+        self.intake.say(*change.entries)
+        if change.meta:
+            self.intake.remember(**change.meta)
+        if change.stop:
+            self._channel.send({"event": "draining", **change.stop})
+
     def known_summary(self) -> tuple[int, bytes]:
         return self.ledger.known_count, digest_bytes(self.ledger.known_digest)
 
     def activity_and_model(self) -> tuple[str, str]:
-        return self.state, ""
+        return self.course.state, ""
 
-    # What the run does
+    def call_finished(self, log_id: LogId, call: log.CallFinished, accepted_count: int) -> None:
+        # A call of an earlier start says nothing about the models of this one.
+        if log_id.epoch >= self.settings.started_ms:
+            self.course.call_finished(call, accepted_count, self._models_heard())
+
+    def _models_heard(self) -> dict[NodeId, str]:
+        heartbeats = ((origin, peer.heartbeat) for origin, peer in self.node.peers.items())
+        return {origin: heartbeat.model for origin, heartbeat in heartbeats if heartbeat.model}
 
     def run_time_s(self) -> float:
         """Seconds of the run, over all its starts."""
@@ -112,75 +116,6 @@ class Collector:
 
     def start_elapsed_s(self) -> float:
         return max(0.0, time.time() - self.settings.started_ms / 1000)
-
-    def pause(self) -> str | None:
-        if self.state not in ("running", "starting"):
-            return f"the run is {self.state}"
-        self._set_state("paused", "paused by the user")
-        return None
-
-    def resume(self) -> str | None:
-        if self.state != "paused":
-            return f"the run is {self.state}"
-        self._set_state("running", None)
-        return None
-
-    def stop(self, reason: str, status: int = 0) -> str | None:
-        """Let producers finish and leave; the first reason given stands."""
-        if self.stop_reason is not None:
-            return f"the run is {self.state}"
-        self.stop_reason, self.stop_status = reason, status
-        self.intake.remember(stop_reason=reason)
-        self._set_state("draining", reason)
-        self._channel.send({"event": "draining", "reason": reason, "status": status})
-        self.stopping.set()
-        return None
-
-    def assign_model(self, node: NodeId, model: str) -> str | None:
-        """Give a producer another model from its next call on."""
-        member = self.node.membership.get(node)
-        if member is None or member.role is not Role.PRODUCER:
-            return "no such producer"
-        if model not in {spec.spec for spec in self.settings.models}:
-            return f"no such model in this run: {model}"
-        self._assigned[node] = model
-        self.intake.say(log.ModelAssigned(node, model))
-        return None
-
-    def _set_state(self, state: str, reason: str | None) -> None:
-        self.state = state
-        self.intake.remember(state=state)
-        self.intake.say(log.StateChanged(state, reason))
-
-    def call_finished(self, call: log.CallFinished, accepted_count: int) -> None:
-        """Watch how calls go: who is given up, who cannot be reached, what has run dry."""
-        self._dryness.call_finished(call.outcome, accepted_count)
-        if call.outcome == "give_up":
-            self._give_up(call.model, call.error or "it does not work")
-        elif call.outcome == "unreachable":
-            self.notices[call.model] = f"{call.model}: {call.error}; waiting for it"
-        elif call.outcome not in ("cancelled", "retry"):
-            self.notices.pop(call.model, None)
-
-    def _give_up(self, model: str, reason: str) -> None:
-        if model not in self._given_up:
-            self._given_up[model] = reason
-            self.notices[model] = f"{model} is given up: {reason}"
-        models = [spec.spec for spec in self.settings.models]
-        current = self._current_models()
-        for producer, replacement in replacement_models(current, models, self._given_up).items():
-            self.assign_model(producer, replacement)
-        if all(spec in self._given_up for spec in models):
-            reasons = "; ".join(dict.fromkeys(f"{m}: {r}" for m, r in self._given_up.items()))
-            self.stop(f"no model works: {reasons}", status=1)
-
-    def _current_models(self) -> dict[NodeId, str]:
-        heard = {
-            origin: status.heartbeat.model
-            for origin, status in self.node.peers.items()
-            if status.heartbeat.model
-        }
-        return heard | self._assigned
 
     # The process
 
@@ -222,7 +157,7 @@ class Collector:
                 task.cancel()
             await asyncio.gather(*tasks, leaving, return_exceptions=True)
         self._channel.send({"event": "left", "metrics": view.metrics(with_history=False)})
-        return self.stop_status
+        return self.course.stop_status
 
     async def _open_page(self, view: LiveRunView) -> PageServer | None:
         settings = self.settings
@@ -251,7 +186,7 @@ class Collector:
         self.intake.say(
             log.EpochOpened(self.ledger.accepted_count, digest_bytes(self.ledger.accepted_digest))
         )
-        self._set_state("starting", None)
+        self.course.start()
         if self.settings.exclude:
             self._exclude(self.settings.exclude)
 
@@ -269,6 +204,7 @@ class Collector:
         """Take in what nodes of this directory said and this collector has not decided yet."""
         shelf = self.node.shelf
         assert isinstance(shelf, CollectorShelf)
+        shelf.look_for_new_logs()
         for log_id, reader in sorted(shelf.readers.items()):
             try:
                 for stored in reader.new_frames():
@@ -276,7 +212,7 @@ class Collector:
                         self.node.load([stored.frame])
                         await asyncio.sleep(0)
             except (OSError, UnreadableLog) as error:
-                self.notices[str(reader.path)] = f"cannot read {reader.path}: {error}"
+                self.course.notices[str(reader.path)] = f"cannot read {reader.path}: {error}"
 
     async def _watch(self) -> None:
         """End the run when a rule says so."""
@@ -287,15 +223,12 @@ class Collector:
                 sampled_s = now_s
                 self.intake.add_history(self.metrics.sample(now_s))
                 self.intake.remember(elapsed_s=f"{now_s:.3f}")
-            reason = self._rules.reason_to_stop(
+            self.course.check(
                 unique_total=self.metrics.unique_total,
                 cost_usd=self.metrics.cost_usd,
                 start_elapsed_s=self.start_elapsed_s(),
+                producer_count=len(self._producers_alive()),
             )
-            if reason is None and self._dryness.is_exhausted(len(self._producers_alive())):
-                reason = "exhausted: the latest calls of all producers found nothing new"
-            if reason:
-                self.stop(reason)
             await asyncio.sleep(WATCH_S)
 
     async def _report(self, view: LiveRunView) -> None:
@@ -308,18 +241,18 @@ class Collector:
             self._command(message)
         # The supervisor is gone: end the run, as soon as the producers have handed over.
         self._orphaned = True
-        self.stop("the supervisor ended")
+        self.course.stop("the supervisor ended")
         await self._producers_gone(ORPHAN_DRAIN_S)
         self._leave.set()
         await asyncio.Event().wait()
 
     def _command(self, message: Message) -> None:
         if message["command"] == "stop":
-            self.stop(message["reason"], message.get("status", 0))
+            self.course.stop(message["reason"], message.get("status", 0))
         elif message["command"] == "leave":
             self._leave.set()
         elif message["command"] == "notice":
-            self.notices[message["about"]] = message["text"]
+            self.course.notices[message["about"]] = message["text"]
 
     async def _producers_gone(self, wait_s: float) -> None:
         deadline_s = time.monotonic() + wait_s
@@ -332,7 +265,9 @@ class Collector:
 
     async def _finish(self, view: LiveRunView) -> None:
         """Store and tell the end; the page keeps showing it."""
-        self._set_state("stopped", self.stop_reason)
+        # A producer that died while the run ended has its last words on disk only.
+        await self._read_logs_on_disk()
+        self.course.end()
         now_s = self.run_time_s()
         self.intake.add_history(self.metrics.sample(now_s))
         self.intake.remember(elapsed_s=f"{now_s:.3f}")
@@ -447,6 +382,6 @@ def _earlier_s(meta: Mapping[str, str], started_ms: int) -> float:
 
 def _note_storage(collector: Collector, text: str | None) -> None:
     if text is None:
-        collector.notices.pop("storage", None)
+        collector.course.notices.pop("storage", None)
     else:
-        collector.notices["storage"] = text
+        collector.course.notices["storage"] = text

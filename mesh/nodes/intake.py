@@ -58,7 +58,7 @@ class Intake:
     taken_in: dict[LogId, SeqSet]
     run_time_s: Callable[[], float]
     """Seconds of the run so far, over all its starts."""
-    call_finished: Callable[[log.CallFinished, int], None]
+    call_finished: Callable[[LogId, log.CallFinished, int], None]
     """Told of every finished call and how many accepted entries it brought."""
     storage_trouble: Callable[[str | None], None]
     """Told why nothing can be stored, and None when it goes on."""
@@ -196,7 +196,7 @@ class Intake:
             self.metrics.count_call(entry)
             batch.calls_finished.append((said.log, entry))
             accepted_count = self._accepted_by_call.pop((said.log, entry.call), 0)
-            self.call_finished(entry, accepted_count)
+            self.call_finished(said.log, entry, accepted_count)
 
     def _collect_state(self, batch: Batch) -> None:
         batch.excluded, batch.meta, batch.history = self._excluded, self._meta, self._history

@@ -71,8 +71,8 @@ class LiveRunView:
         counts = self._frozen or self._live_metrics()
         snapshot = {
             **counts,
-            "state": collector.state,
-            "stop_reason": collector.stop_reason,
+            "state": collector.course.state,
+            "stop_reason": collector.course.stop_reason,
             "run_dir": str(settings.run_dir),
             "reopen_command": reopen_command(settings.run_dir),
         }
@@ -90,7 +90,7 @@ class LiveRunView:
             "budget_usd": settings.budget_usd,
             "target": settings.target,
             "available_models": [model.spec for model in settings.models],
-            "notices": list(collector.notices.values()),
+            "notices": list(collector.course.notices.values()),
             "mesh": self._mesh(),
         }
 
@@ -116,7 +116,7 @@ class LiveRunView:
 
     def _settled(self, applied_max: int) -> int:
         """The largest applied total as it stood SETTLING_S ago; at the end, as it stands."""
-        if self._collector.state == "stopped":
+        if self._collector.course.state == "stopped":
             return applied_max
         now_s = time.monotonic()
         self._applied.append((now_s, applied_max))
@@ -143,7 +143,7 @@ class LiveRunView:
         node = self._collector.node
         if member.origin == node.own.origin:
             known_count, digest = self._collector.known_summary()
-            state, model, last_seq = self._collector.state, "", node.last_seq
+            state, model, last_seq = self._collector.course.state, "", node.last_seq
             applied, dropped = node.replica.applied_count, dict(node.dropped)
         else:
             status = node.peers.get(member.origin)
@@ -172,16 +172,16 @@ class LiveRunView:
     async def control(self, action: str, arguments: JsonObject) -> str | None:
         collector = self._collector
         if action == "pause":
-            return collector.pause()
+            return collector.course.pause()
         if action == "resume":
-            return collector.resume()
+            return collector.course.resume()
         if action == "stop":
-            return collector.stop("stopped from the page")
+            return collector.course.stop("stopped from the page")
         if action == "set_model":
             node = self._producer(arguments.get("node"))
             if node is None:
                 return f"no such producer: {arguments.get('node')}"
-            return collector.assign_model(node, str(arguments.get("model")))
+            return collector.course.assign_model(node, str(arguments.get("model")))
         return f"unknown action: {action}"
 
     def _producer(self, label: object) -> NodeId | None:

@@ -48,9 +48,13 @@ class CollectorShelf:
         if log_id.origin == self._own:
             return self._committed.own_frames(log_id.epoch, first_seq, last_seq, bytes_max)
         if log_id not in self.readers:
-            self.readers |= logs_of_all_nodes(self._nodes_directory)
+            self.look_for_new_logs()
         reader = self.readers.get(log_id)
         try:
             return reader.read_range(first_seq, last_seq, bytes_max) if reader else []
         except (OSError, UnreadableLog):
             return []
+
+    def look_for_new_logs(self) -> None:
+        """Find logs that nodes have begun since."""
+        self.readers = logs_of_all_nodes(self._nodes_directory) | self.readers

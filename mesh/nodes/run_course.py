@@ -1,0 +1,142 @@
+"""What the run as a whole is doing, and why: running, paused, draining; which model for whom.
+
+Decides on facts that the collector hands in (a finished call, the totals, a wish of the user) and
+hands back the changes to carry out. It does no I/O and holds no counters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mesh.config import CollectorSettings
+from mesh.core import entries as log
+from mesh.core.entries import NOTE_CHARACTERS_MAX, LogEntry
+from mesh.core.items import NodeId
+from mesh.core.routing import replacement_models
+from mesh.core.stopping import Dryness, StopRules
+
+
+@dataclass(frozen=True, slots=True)
+class CourseChange:
+    """What follows from a decision."""
+
+    entries: list[LogEntry] = field(default_factory=list)
+    """For the collector's log."""
+    meta: dict[str, str] = field(default_factory=dict)
+    """For the table `meta`."""
+    stop: dict[str, Any] = field(default_factory=dict)
+    """For the supervisor: reason and exit status; empty when the run goes on."""
+
+
+class RunCourse:
+    """State of the run and of its models."""
+
+    def __init__(
+        self, settings: CollectorSettings, carry_out: Callable[[CourseChange], None]
+    ) -> None:
+        self.state = "starting"
+        self.stop_reason: str | None = None
+        self.stop_status = 0
+        self.notices: dict[str, str] = {}
+        """Lines for page and terminal, by what they are about."""
+        self._models = [model.spec for model in settings.models]
+        self._carry_out = carry_out
+        self._rules = StopRules(settings.target, settings.budget_usd, settings.time_limit_s)
+        self._dryness = Dryness()
+        self._assigned: dict[NodeId, str] = {}
+        self._given_up: dict[str, str] = {}
+
+    def start(self) -> None:
+        self._set_state("starting", None)
+
+    def first_entry(self) -> None:
+        """Something was said: the run is under way."""
+        if self.state == "starting":
+            self._set_state("running", None)
+
+    def end(self) -> None:
+        """Everyone has left."""
+        self._set_state("stopped", self.stop_reason)
+
+    def pause(self) -> str | None:
+        """None when done, else why not."""
+        if self.state not in ("running", "starting"):
+            return f"the run is {self.state}"
+        self._set_state("paused", "paused by the user")
+        return None
+
+    def resume(self) -> str | None:
+        """None when done, else why not."""
+        if self.state != "paused":
+            return f"the run is {self.state}"
+        self._set_state("running", None)
+        return None
+
+    def stop(self, reason: str, status: int = 0) -> str | None:
+        """Have producers finish and leave; the first reason given stands. None when done."""
+        if self.stop_reason is not None:
+            return f"the run is {self.state}"
+        self.stop_reason, self.stop_status = reason, status
+        self.state = "draining"
+        self._carry_out(
+            CourseChange(
+                entries=[log.StateChanged(self.state, reason[:NOTE_CHARACTERS_MAX])],
+                meta={"state": self.state, "stop_reason": reason},
+                stop={"reason": reason, "status": status},
+            )
+        )
+        return None
+
+    def assign_model(self, producer: NodeId, model: str) -> str | None:
+        """Give a producer another model from its next call on. None when done, else why not."""
+        if model not in self._models:
+            return f"no such model in this run: {model}"
+        if model in self._given_up:
+            return f"{model} is given up: {self._given_up[model]}"
+        self._assigned[producer] = model
+        self._carry_out(CourseChange(entries=[log.ModelAssigned(producer, model)]))
+        return None
+
+    def check(
+        self, *, unique_total: int, cost_usd: float, start_elapsed_s: float, producer_count: int
+    ) -> None:
+        """Stop when a bound is reached or nothing is left to find."""
+        reason = self._rules.reason_to_stop(
+            unique_total=unique_total, cost_usd=cost_usd, start_elapsed_s=start_elapsed_s
+        )
+        if reason is None and self._dryness.is_exhausted(producer_count):
+            reason = f"exhausted: {self._dryness.calls_in_a_row} calls in a row found nothing new"
+        if reason:
+            self.stop(reason)
+
+    def call_finished(
+        self, call: log.CallFinished, accepted_count: int, models_heard: Mapping[NodeId, str]
+    ) -> None:
+        """Watch how calls go: what has run dry, who cannot be reached, who is given up."""
+        self._dryness.call_finished(call.outcome, accepted_count)
+        if call.outcome == "give_up":
+            self._give_up(call.model, call.error or "it does not work", models_heard)
+        elif call.outcome == "unreachable":
+            self.notices[call.model] = f"{call.model}: {call.error}; waiting for it"
+        elif call.outcome not in ("cancelled", "retry"):
+            self.notices.pop(call.model, None)
+
+    def _give_up(self, model: str, reason: str, models_heard: Mapping[NodeId, str]) -> None:
+        self._given_up.setdefault(model, reason)
+        self.notices[model] = f"{model} is given up: {reason}"
+        current = {**models_heard, **self._assigned}
+        changes = replacement_models(current, self._models, self._given_up)
+        for producer, replacement in changes.items():
+            self.assign_model(producer, replacement)
+        if all(spec in self._given_up for spec in self._models):
+            reasons = dict.fromkeys(f"{name}: {why}" for name, why in self._given_up.items())
+            self.stop(f"no model works: {'; '.join(reasons)}", status=1)
+
+    def _set_state(self, state: str, reason: str | None) -> None:
+        self.state = state
+        note = reason[:NOTE_CHARACTERS_MAX] if reason else None
+        self._carry_out(
+            CourseChange(entries=[log.StateChanged(state, note)], meta={"state": state})
+        )
