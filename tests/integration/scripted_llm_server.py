@@ -163,20 +163,21 @@ def stream_answer(events: list[str], *, abort: bool = False) -> Answer:
     return answer
 
 
-def held_answer(events: list[str], gate: asyncio.Event, closed: asyncio.Event) -> Answer:
-    """Send the first half of `events`, then wait for `gate`; sets `closed` when the client goes."""
+def held_answer(
+    events: list[str], gate: asyncio.Event, closed: asyncio.Event, *, sent_first_count: int
+) -> Answer:
+    """Send some of `events`, then wait for `gate`; sets `closed` when the client goes meanwhile."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         response = await _begin(request)
-        half = len(events) // 2
-        for event in events[:half]:
+        for event in events[:sent_first_count]:
             await response.write(event.encode())
         try:
             await gate.wait()
         except asyncio.CancelledError:
             closed.set()
             raise
-        for event in events[half:]:
+        for event in events[sent_first_count:]:
             await response.write(event.encode())
         return response
 

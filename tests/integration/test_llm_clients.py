@@ -108,7 +108,8 @@ async def test_an_answer_streams_and_ends_with_usage_by_the_same_rule(api: Api) 
 @pytest.mark.parametrize("api", APIS)
 async def test_text_is_handed_on_before_the_answer_has_ended(api: Api) -> None:
     gate, closed = asyncio.Event(), asyncio.Event()
-    async with scripted_server(held_answer(good_events(api, *TEXTS), gate, closed)) as server:
+    held = held_answer(good_events(api, *TEXTS), gate, closed, sent_first_count=4)
+    async with scripted_server(held) as server:
         client = client_at(server, api)
         async with aclosing(client.stream(PROMPT, output_tokens_max=100)) as events:
             assert await anext(events) == TextDelta(TEXTS[0])
@@ -121,7 +122,8 @@ async def test_text_is_handed_on_before_the_answer_has_ended(api: Api) -> None:
 @pytest.mark.parametrize("api", APIS)
 async def test_closing_the_stream_closes_the_connection_at_once(api: Api) -> None:
     gate, closed = asyncio.Event(), asyncio.Event()
-    async with scripted_server(held_answer(good_events(api, *TEXTS), gate, closed)) as server:
+    held = held_answer(good_events(api, *TEXTS), gate, closed, sent_first_count=4)
+    async with scripted_server(held) as server:
         client = client_at(server, api)
         events = client.stream(PROMPT, output_tokens_max=100)
         await anext(events)
@@ -134,7 +136,8 @@ async def test_closing_the_stream_closes_the_connection_at_once(api: Api) -> Non
 @pytest.mark.parametrize("api", APIS)
 async def test_cancelling_the_reader_closes_the_connection_at_once(api: Api) -> None:
     gate, closed, begun = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    async with scripted_server(held_answer(good_events(api, *TEXTS), gate, closed)) as server:
+    held = held_answer(good_events(api, *TEXTS), gate, closed, sent_first_count=4)
+    async with scripted_server(held) as server:
         client = client_at(server, api)
 
         async def read() -> None:
@@ -369,8 +372,8 @@ async def test_a_name_that_does_not_resolve_is_unreachable(api: Api) -> None:
 async def test_silence_inside_a_stream_ends_it_and_the_next_wait_is_longer(api: Api) -> None:
     """A model that reasons before it writes is silent after a good beginning."""
     gate, closed = asyncio.Event(), asyncio.Event()
-    silent = held_answer(good_events(api), gate, closed)
-    slow = held_answer(good_events(api, "Louvre"), gate, closed)
+    silent = held_answer(good_events(api), gate, closed, sent_first_count=1)
+    slow = held_answer(good_events(api, "Louvre"), gate, closed, sent_first_count=1)
     async with scripted_server(silent, slow) as server:
         timeouts = CallTimeouts(event_s=0.05, patient_s=30.0)
         client = open_client(model_at(server, api), ApiKey(KEY), timeouts)
