@@ -129,15 +129,15 @@ def sealed_chunks(accepted: Sequence[str], first_chunk: int = 0) -> list[str]:
 
 
 def first_listed_chunk(sealed_count: int, known_entries_max: int) -> int:
-    """Index of the oldest sealed chunk to list, so that at most `known_entries_max` are.
+    """Index of the oldest sealed chunk to list, one chunk's room being left for newer entries.
 
     It depends on counts alone, so all producers of a run list the same chunks, and it moves in
-    steps of a quarter of the list. Example: 21 chunks and at most 5,000 entries: 5.
+    steps of about a quarter of the list. Example: 20 chunks and at most 5,000 entries: 4.
     """
-    chunks_max = max(1, known_entries_max // SEALED_CHUNK_ENTRIES)
-    excess = sealed_count - chunks_max
-    if excess <= 0:
-        return 0
+    chunks_max = known_entries_max // SEALED_CHUNK_ENTRIES - 1
+    if chunks_max < 1:
+        return sealed_count
+    excess = max(0, sealed_count - chunks_max)
     step = max(1, chunks_max // _WINDOW_STEPS)
     return -(-excess // step) * step
 
@@ -172,8 +172,8 @@ class PromptBuilder:
 
         Args:
             accepted: in the collector's order; it may only have grown since the last call.
-            fresh: known, but not accepted yet; the newest last. Of these and the accepted ones
-                not yet sealed, the newest `known_entries_max` are listed.
+            fresh: known, but not accepted yet; the newest last.
+            known_entries_max: entries listed at most; the newest are.
         """
         known = self.known(accepted, fresh, known_entries_max=known_entries_max)
         return build_prompt(self.topic, known, ask_count=ask_count, facet=facet)
@@ -181,16 +181,20 @@ class PromptBuilder:
     def known(
         self, accepted: Sequence[str], fresh: Iterable[str], *, known_entries_max: int
     ) -> KnownForPrompt:
+        """The newest known entries, at most `known_entries_max`, 0 for none."""
         sealed_count = len(accepted) // SEALED_CHUNK_ENTRIES
-        unsealed = [*accepted[sealed_count * SEALED_CHUNK_ENTRIES :], *fresh]
-        listed = unsealed[-known_entries_max:] if known_entries_max > 0 else []
-        room = known_entries_max - len(listed)
-        first = sealed_count if room < SEALED_CHUNK_ENTRIES else 0
-        first = max(first, first_listed_chunk(sealed_count, known_entries_max))
+        first = first_listed_chunk(sealed_count, known_entries_max)
+        sealed_entries = (sealed_count - first) * SEALED_CHUNK_ENTRIES
+        room = max(0, known_entries_max - sealed_entries)
+        start = first * SEALED_CHUNK_ENTRIES + sealed_entries
+        if not sealed_entries:  # Too short a list for chunks: the newest, sealed or not.
+            start = max(0, len(accepted) - room)
+        newer = [*accepted[start:], *fresh]
+        listed = newer[max(0, len(newer) - room) :]
         return KnownForPrompt(
             sealed=self._sealed(accepted, first, sealed_count),
             fresh=tuple(text for text in map(clean_text, listed) if text is not None),
-            unlisted_count=first * SEALED_CHUNK_ENTRIES + len(unsealed) - len(listed),
+            unlisted_count=start - sealed_entries + len(newer) - len(listed),
         )
 
     def _sealed(self, accepted: Sequence[str], first: int, end: int) -> tuple[str, ...]:
