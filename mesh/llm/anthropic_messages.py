@@ -19,6 +19,7 @@ import anthropic.resources.messages  # here, not in the midst of the first call
 from mesh.config import ApiKey, ModelSpec
 from mesh.llm.accepted_parameters import AcceptedParameters
 from mesh.llm.adaptive_client import MODEL_NAMES_MAX, AdaptiveClient, Answer
+from mesh.llm.endpoints import base_url_of
 from mesh.llm.interface import FinishReason, Prompt, Usage
 from mesh.llm.sdk_http import (
     NO_KEY,
@@ -64,7 +65,8 @@ class AnthropicMessagesClient(AdaptiveClient):
         self._sdk = anthropic.AsyncAnthropic(
             api_key=None if as_token else value,
             auth_token=value if as_token else None,
-            base_url=model.base_url,
+            # Explicit: ANTHROPIC_BASE_URL was read at the entry, together with what it means for keys.
+            base_url=base_url_of(model),
             max_retries=0,
             http_client=anthropic.DefaultAsyncHttpxClient(**options),
         )

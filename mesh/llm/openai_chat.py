@@ -17,7 +17,7 @@ import openai.resources.chat.completions  # here, not in the midst of the first 
 from mesh.config import ApiKey, ModelSpec
 from mesh.llm.accepted_parameters import AcceptedParameters
 from mesh.llm.adaptive_client import MODEL_NAMES_MAX, AdaptiveClient, Answer
-from mesh.llm.endpoints import is_named_by_address, is_official
+from mesh.llm.endpoints import base_url_of, is_named_by_address, is_official
 from mesh.llm.interface import FinishReason, Prompt, Usage
 from mesh.llm.sdk_http import (
     NO_KEY,
@@ -54,7 +54,8 @@ class OpenAIChatClient(AdaptiveClient):
         self._sdk = openai.AsyncOpenAI(
             # Never None: the SDK would then send OPENAI_API_KEY, whichever server this is.
             api_key=key.value if key is not None else NO_KEY,
-            base_url=model.base_url,
+            # Explicit: OPENAI_BASE_URL was read at the entry, together with what it means for keys.
+            base_url=base_url_of(model),
             max_retries=0,
             http_client=openai.DefaultAsyncHttpxClient(**options),
         )
