@@ -19,7 +19,7 @@ NOTE_CHARACTERS_MAX = 400
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=ENTRY_TEXT_CHARACTERS_MAX)]
 Note = Annotated[str, msgspec.Meta(max_length=NOTE_CHARACTERS_MAX)]
-Count = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Origin = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 
 

@@ -21,7 +21,7 @@ FETCH_REPLY_BYTES_MAX = 1024 * 1024
 
 Origin = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 Short = Annotated[str, msgspec.Meta(max_length=300)]
-Count = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 LogPosition = tuple[Origin, Count, Count]
 """(origin, epoch, seq)."""
 
