@@ -26,7 +26,7 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
 def topic(text: str) -> str:
-    """A topic: one clean line of 1..200 characters."""
+    """One clean line of 1..200 characters."""
     cleaned = clean_text(text)
     if cleaned is not None and len(cleaned) <= TOPIC_CHARACTERS_MAX:
         return cleaned

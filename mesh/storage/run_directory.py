@@ -24,6 +24,7 @@ from mesh.storage.node_log import write_json
 
 RUNS_DIRECTORY = Path("runs")
 RUN_FILE = "run.json"
+DATABASE_FILE = "run.sqlite"
 LOCK_FILE = "lock"
 FORMAT_VERSION = 1
 RUN_ID_BYTES = 16

@@ -1,0 +1,119 @@
+"""What is said before the first call: what will be done, with which models, at what cost.
+
+Pure: values in, lines out. All prices and directories have been looked up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mesh.config import ExploreSettings, ModelSpec
+
+MODELS_SHOWN_MAX = 20
+LOCAL_PAGE_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run that is continued has come."""
+
+    unique_total: int
+    cost_usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How this start of the run came about."""
+
+    without_keys: bool = False
+    """Models are simulated because no key was found, not because the user asked for it."""
+    budget_by_default: bool = False
+    progress: Progress | None = None
+    """Set when a run is continued."""
+    moved_aside: Path | None = None
+    """Where `--new` has put an earlier run."""
+    notices: Sequence[str] = ()
+
+
+def announcement(
+    settings: ExploreSettings, start: Start, price_of: Callable[[ModelSpec], str]
+) -> list[str]:
+    """The lines to show before anything is started."""
+    lines = [f"topic: {settings.topic}", *_models(settings, start, price_of), *start.notices]
+    lines.append(_ends(settings, start))
+    lines += _directory(settings, start)
+    if start.moved_aside is not None:
+        lines.append(f"the earlier run is kept in {start.moved_aside}")
+    if start.progress is not None:
+        lines += _met_already(settings, start.progress)
+    if not settings.headless and settings.page_host not in LOCAL_PAGE_HOSTS:
+        lines.append(
+            f"the page is open to everyone who can reach {settings.page_host}, "
+            "its pause and stop buttons too"
+        )
+    return lines
+
+
+def _models(
+    settings: ExploreSettings, start: Start, price_of: Callable[[ModelSpec], str]
+) -> list[str]:
+    heading = f"models, taken in turn by {settings.peers} producers:"
+    if settings.simulated:
+        why = (
+            "no key found: set OPENAI_API_KEY or ANTHROPIC_API_KEY for real ones"
+            if start.without_keys
+            else "no real LLM is asked"
+        )
+        heading = f"models: SIMULATED, {why}; {settings.peers} producers take them in turn:"
+    rows = [f"  {model.spec}  {_price(model, price_of)}" for model in settings.models]
+    if len(rows) > MODELS_SHOWN_MAX:
+        rows = [*rows[:MODELS_SHOWN_MAX], f"  and {len(rows) - MODELS_SHOWN_MAX} more"]
+    return [heading, *rows]
+
+
+def _price(model: ModelSpec, price_of: Callable[[ModelSpec], str]) -> str:
+    price = price_of(model)
+    if model.simulated and model.price_of:
+        return f"{price} (play money, as {model.price_of})"
+    return price
+
+
+def _ends(settings: ExploreSettings, start: Start) -> str:
+    """Example: `stops at 300 entries, or at $1.00 (--budget-usd changes it); Ctrl-C stops`."""
+    ends = []
+    if settings.target is not None:
+        ends.append(f"at {settings.target:,} entries")
+    if settings.budget_usd is not None:
+        hint = "; --budget-usd changes it" if start.budget_by_default else ""
+        play = " of play money" if settings.simulated else ""
+        ends.append(f"at ${settings.budget_usd:.2f}{play}{hint}")
+    if settings.time_limit_s is not None:
+        ends.append(f"after {settings.time_limit_s:g} s")
+    ends.append("when nothing new is found")
+    no_cap = "" if settings.budget_usd is not None or settings.simulated else "no cap on cost; "
+    return f"{no_cap}stops {', or '.join(ends)}; Ctrl-C stops"
+
+
+def _directory(settings: ExploreSettings, start: Start) -> list[str]:
+    line = f"entries: {settings.output}, all else: {settings.run_dir}"
+    if start.progress is None:
+        return [f"{line} (new run)"]
+    found, cost = start.progress.unique_total, start.progress.cost_usd
+    return [line, f"continuing: {found:,} entries, ${cost:.2f} so far; --new starts afresh"]
+
+
+def _met_already(settings: ExploreSettings, progress: Progress) -> list[str]:
+    lines = []
+    if settings.target is not None and progress.unique_total >= settings.target:
+        lines.append(
+            f"the target of {settings.target:,} is met already: raise it, "
+            f"for example --target {2 * progress.unique_total}"
+        )
+    if settings.budget_usd is not None and progress.cost_usd >= settings.budget_usd:
+        lines.append(
+            f"the budget of ${settings.budget_usd:.2f} is spent already: raise it, "
+            f"for example --budget-usd {progress.cost_usd + 1:.2f}"
+        )
+    return lines

@@ -1,0 +1,199 @@
+"""`explore`, the main job: settings from what the user said, then over to the supervisor.
+
+Everything that can be wrong is found here, before a process is started or a call paid for: topic,
+models and keys, budget, catalog, files, run directory.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import ArgumentTypeError
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TextIO
+
+from mesh.cli.announcement import Progress, Start, announcement
+from mesh.cli.commands import ExploreCommand, UsageError
+from mesh.cli.environment import load_environment
+from mesh.cli.models import choose_models, keys_of
+from mesh.cli.offline import simulator_settings
+from mesh.cli import option_values
+from mesh.config import DEFAULT_TOPIC, ApiKey, ExploreSettings, ModelSpec
+from mesh.llm.money import BudgetCap, BudgetRefusal, budget_cap
+from mesh.llm.pricing import is_priced, price_line
+from mesh.llm.selection import Selection
+from mesh.nodes.terminal import TerminalView, program_name
+from mesh.storage.run_directory import (
+    DATABASE_FILE,
+    OpenedRun,
+    RunDirectoryRefused,
+    default_run_dir,
+    open_run,
+)
+
+
+def explore(command: ExploreCommand) -> int:
+    """Explore until the run ends; return the exit status.
+
+    Raises:
+        UsageError: it cannot be done as asked.
+    """
+    environment = load_environment(Path())
+    topic = command.topic or asked_topic(sys.stdin, sys.stdout)
+    selection = choose_models(command.model_specs, environment, command.models_file)
+    topic = topic or default_topic(selection.models)
+    keys = keys_of(selection.models, environment)
+    cap = _cap(command, selection.models)
+    settings = settings_from(command, topic, selection.models, cap.cap_usd)
+    _check_exclude(command.exclude)
+    run = _opened(settings)
+    # A continued run keeps the spelling of its topic, and with it what providers have cached.
+    settings = replace(settings, topic=run.identity.topic)
+    try:
+        return _explore(command, settings, run, selection, cap, keys)
+    finally:
+        run.close()
+
+
+def asked_topic(answers: TextIO, questions: TextIO) -> str | None:
+    """What the user answers; None where there is nobody to ask.
+
+    Raises:
+        UsageError: the answer is no topic, or the terminal was closed instead.
+    """
+    if not (answers.isatty() and questions.isatty()):
+        return None
+    questions.write(f"Which topic? (Enter: {DEFAULT_TOPIC}) ")
+    questions.flush()
+    answer = answers.readline()
+    if not answer:
+        raise UsageError(_no_topic())
+    if not answer.strip():
+        return DEFAULT_TOPIC
+    try:
+        return option_values.topic(answer)
+    except ArgumentTypeError as error:
+        raise UsageError(str(error)) from error
+
+
+def default_topic(models: Sequence[ModelSpec]) -> str:
+    """The topic of a start that names none: free for simulated models alone.
+
+    Raises:
+        UsageError: a real model would be paid for a topic that nobody asked for.
+    """
+    if all(model.simulated for model in models):
+        return DEFAULT_TOPIC
+    raise UsageError(_no_topic())
+
+
+def settings_from(
+    command: ExploreCommand, topic: str, models: Sequence[ModelSpec], budget_usd: float | None
+) -> ExploreSettings:
+    """The run's settings. `topic`, models and budget have been decided.
+
+    Raises:
+        UsageError: the simulator does not know the topic, or its options have no use.
+    """
+    simulated = all(model.simulated for model in models)
+    return ExploreSettings(
+        topic=topic,
+        run_dir=command.run_dir or default_run_dir(topic, simulated=simulated),
+        output=command.output,
+        models=tuple(models),
+        peers=command.peers,
+        target=command.target,
+        budget_usd=budget_usd,
+        time_limit_s=command.time_limit_s,
+        exclude=command.exclude,
+        host=command.host,
+        page_host=command.page_host,
+        port=command.port,
+        public_url=command.public_url,
+        headless=command.headless,
+        keep_page=command.keep_page,
+        new=command.new,
+        seed=command.seed,
+        verbosity=command.verbosity,
+        simulator=simulator_settings(command, topic, models),
+    )
+
+
+def progress_of(run: OpenedRun) -> Progress | None:
+    """How far a continued run has come; None for a new one."""
+    path = run.directory / DATABASE_FILE
+    if not run.continuing:
+        return None
+    if not path.is_file():
+        return Progress(0, 0.0)
+    # Imported here: only who continues needs it.
+    from mesh.storage.database import RunDatabase, UnusableDatabase
+
+    try:
+        database = RunDatabase.open_read_only(path)
+    except UnusableDatabase as error:
+        raise UsageError(str(error), exit_status=1) from error
+    try:
+        totals = database.model_totals().values()
+    finally:
+        database.close()
+    return Progress(sum(each.unique for each in totals), sum(each.cost_usd for each in totals))
+
+
+def _explore(
+    command: ExploreCommand,
+    settings: ExploreSettings,
+    run: OpenedRun,
+    selection: Selection,
+    cap: BudgetCap,
+    keys: Mapping[str, ApiKey],
+) -> int:
+    start = Start(
+        without_keys=settings.simulated and not command.model_specs,
+        budget_by_default=cap.by_default,
+        progress=progress_of(run),
+        moved_aside=run.moved_aside,
+        notices=selection.notices,
+    )
+    with TerminalView() as terminal:
+        for line in announcement(settings, start, price_line):
+            terminal.say(line)
+        # Imported here: what can be refused is refused before it.
+        from mesh.nodes import supervisor
+
+        return supervisor.explore(settings, run.identity.run_id, keys, terminal)
+
+
+def _cap(command: ExploreCommand, models: Sequence[ModelSpec]) -> BudgetCap:
+    cap = budget_cap(models, command.budget_usd, is_priced=is_priced)
+    if isinstance(cap, BudgetRefusal):
+        raise UsageError(cap.message)
+    return cap
+
+
+def _check_exclude(path: Path | None) -> None:
+    """The collector reads it; that it can is better known before anything starts."""
+    try:
+        if path is not None:
+            path.open("rb").close()
+    except OSError as error:
+        raise UsageError(f"cannot read --exclude {path}: {error.strerror or error}") from error
+
+
+def _opened(settings: ExploreSettings) -> OpenedRun:
+    try:
+        return open_run(
+            settings.run_dir,
+            topic=settings.topic,
+            simulated=settings.simulated,
+            new=settings.new,
+            now_ms=time.time_ns() // 1_000_000,
+        )
+    except RunDirectoryRefused as error:
+        raise UsageError(str(error), exit_status=error.exit_status) from error
+
+
+def _no_topic() -> str:
+    return f'no topic: say what to explore, such as {program_name(sys.argv[0])} "{DEFAULT_TOPIC}"'

@@ -1,0 +1,60 @@
+"""Which models a command uses: `--model` and the keys, with the simulator's models beside them.
+
+The rules are llm.selection's and llm.defaults'; here they are asked, and their refusals become
+the command line's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mesh.cli.commands import UsageError
+from mesh.config import ApiKey, ModelSpec
+from mesh.llm.selection import (
+    ModelSelectionError,
+    Selection,
+    SimulatedModels,
+    key_of,
+    models_from_specs,
+)
+
+
+def choose_models(
+    specs: Sequence[str], environment: Mapping[str, str], models_file: Path | None
+) -> Selection:
+    """The models that `specs` name; without any, those that the keys allow.
+
+    Asks the providers for their lists where keys are there and no model is named.
+
+    Raises:
+        UsageError: a wrong SPEC, a missing or refused key.
+    """
+    simulated = simulated_models(models_file)
+    try:
+        if specs:
+            return Selection(models_from_specs(specs, environment, simulated))
+        # Imported here: with it comes what speaks to providers.
+        from mesh.llm.defaults import default_models
+
+        return asyncio.run(default_models(environment, simulated))
+    except ModelSelectionError as error:
+        raise UsageError(str(error), exit_status=error.exit_status) from error
+
+
+def keys_of(models: Sequence[ModelSpec], environment: Mapping[str, str]) -> dict[str, ApiKey]:
+    """The keys that calls to `models` may carry, by the variable that holds them.
+
+    Raises:
+        UsageError: a variable is empty, or holds what cannot be a key.
+    """
+    keys = {}
+    for model in models:
+        try:
+            key = key_of(model, environment)
+        except ModelSelectionError as error:
+            raise UsageError(str(error), exit_status=error.exit_status) from error
+        if key is not None and model.key_variable is not None:
+            keys[model.key_variable] = key
+    return keys
