@@ -234,7 +234,13 @@ def _console(stream: TextIO) -> Console | None:
         return None
     from rich.console import Console
 
-    console = Console(file=stream, highlight=False, markup=False, emoji=False)
+    class LastingConsole(Console):
+        """Reports a terminal that is gone, where rich's own would end the process."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    console = LastingConsole(file=stream, highlight=False, markup=False, emoji=False)
     return console if console.is_terminal and not console.is_dumb_terminal else None
 
 
@@ -339,9 +345,10 @@ def _all_models(metrics: Metrics) -> dict[str, int]:
     return {name: sum(int(row[name]) for row in metrics.get("models", ())) for name in names}
 
 
-def _calls(row: Metrics) -> str:
+def _calls(row: Metrics, unit: str = "") -> str:
+    """Example: `14 calls (1 failed)`."""
     failed = f" ({row['calls_failed']:,} failed)" if row["calls_failed"] else ""
-    return f"{row['calls_total']:,}{failed}"
+    return f"{row['calls_total']:,}{unit}{failed}"
 
 
 def _calls_and_tokens(row: Metrics) -> str:
@@ -354,5 +361,5 @@ def _calls_and_tokens(row: Metrics) -> str:
 def _model_summary(row: Metrics) -> str:
     return (
         f"{row['model']}: {row['unique_total']:,} found, {row['duplicates_total']:,} duplicates, "
-        f"{_calls(row)} calls, {_dollars(row['cost_usd'])}"
+        f"{_calls(row, ' calls')}, {_dollars(row['cost_usd'])}"
     )
