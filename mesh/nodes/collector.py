@@ -156,6 +156,7 @@ class Collector:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, leaving, return_exceptions=True)
+            reader.close()
         self._channel.send({"event": "left", "metrics": view.metrics(with_history=False)})
         return self.course.stop_status
 

@@ -257,7 +257,7 @@ class Supervisor:
                     f"{self.settings.output} was not this run's: moved to {message['moved_aside']}"
                 )
             if message["page_url"] and not self._collector_ready.is_set():
-                self.terminal.say(f"page: {message['page_url']}")
+                self.terminal.show_page(message["page_url"])
             self._collector_ready.set()
             for producer in self._producers:
                 if producer.child:
