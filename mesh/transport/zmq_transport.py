@@ -38,7 +38,7 @@ class AddressInUse(Exception):
     """A socket could not be bound; the message names the address."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Reader:
     """Drains one socket whenever something waits on it."""
 
@@ -169,15 +169,15 @@ class ZmqTransport:
         if self._closed:
             return
         self._closed = True
-        readers = [self._feed_reader, self._service_reader, self._inbox_reader]
         for asked in self._asked.values():
-            readers.append(asked.reader)
             for reply, timer in asked.waiting.values():
                 timer.cancel()
                 reply(None)
-        for reader in readers:
+        # What is still to be asked or heard is worth no wait, what was said and answered is.
+        waits_s = {self._feed_reader: linger_s, self._service_reader: linger_s}
+        for reader in (*waits_s, self._inbox_reader, *(a.reader for a in self._asked.values())):
             reader.stop()
-            reader.socket.close(linger=int(linger_s * 1000))
+            reader.socket.close(linger=int(waits_s.get(reader, 0.0) * 1000))
         self._context.term()
 
     def _socket(self, kind: int) -> zmq.Socket[bytes]:
