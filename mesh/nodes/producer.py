@@ -11,7 +11,8 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from mesh.config import ProducerSettings
 from mesh.core import entries as log
@@ -231,11 +232,21 @@ class Producer:
 
 
 async def run_producer(settings: ProducerSettings, channel: Channel) -> int:
-    """Open the node's directory, log and sockets; run; close in order.
+    """Open the producer, run it, close it; return the exit status.
 
     Raises:
         ChildFailed: something only the user can mend.
         AlreadyLocked: this node runs already, perhaps still ending; the supervisor tries again.
+    """
+    with open_producer(settings, channel) as producer:
+        return await producer.run()
+
+
+@contextmanager
+def open_producer(settings: ProducerSettings, channel: Channel) -> Iterator[Producer]:
+    """A producer with directory, log and sockets, listening but not running; closed in order.
+
+    Enter it on the event loop. Raises as `run_producer` does.
     """
     try:
         directory = NodeDirectory.open(settings.directory)
@@ -252,7 +263,7 @@ async def run_producer(settings: ProducerSettings, channel: Channel) -> int:
     producer = Producer(settings, directory, own_log, channel)
     producer.node = _open_node(producer, directory, own_log, transport, epoch)
     try:
-        return await producer.run()
+        yield producer
     finally:
         transport.close(linger_s=1.0)
         own_log.close()
