@@ -136,12 +136,6 @@ def key_of(model: ModelSpec, environment: Mapping[str, str]) -> ApiKey | None:
     return ApiKey(value)
 
 
-def keys_of(models: Iterable[ModelSpec], environment: Mapping[str, str]) -> dict[str, ApiKey]:
-    """The keys of all `models`, by the name of their variable; raises as `key_of`."""
-    found = {model.key_variable: key_of(model, environment) for model in models}
-    return {name: key for name, key in found.items() if name is not None and key is not None}
-
-
 def may_receive(variable: str, url: str, environment: Mapping[str, str]) -> bool:
     """Whether the key in `variable` may go to `url`.
 

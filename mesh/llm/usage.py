@@ -8,10 +8,11 @@ pricing.py's.
 from __future__ import annotations
 
 from mesh.llm.interface import Prompt, Usage
+from mesh.llm.prompts import prompt_tokens_estimate
 
 BYTES_A_TOKEN = 4
-"""About right for English; in other scripts a character is two or three bytes and often a token
-of its own, so that bytes, not characters, are counted."""
+"""In an answer of names, its line ends included. In other scripts than Latin a character is two
+or three bytes and often a token of its own, so that bytes, not characters, are counted."""
 
 
 def openai_usage(
@@ -56,16 +57,11 @@ def anthropic_usage(
 def estimated_usage(prompt: Prompt, answer_bytes: int) -> Usage:
     """Usage of a call that ended without a report, from the bytes sent and received."""
     return Usage(
-        input_tokens=-(-_prompt_bytes(prompt) // BYTES_A_TOKEN),
+        input_tokens=prompt_tokens_estimate(prompt),
         cached_input_tokens=0,
         output_tokens=-(-answer_bytes // BYTES_A_TOKEN),
         estimated=True,
     )
-
-
-def _prompt_bytes(prompt: Prompt) -> int:
-    parts = (prompt.instructions, *prompt.known_chunks, prompt.known_fresh, prompt.task)
-    return sum(len(part.encode()) for part in parts)
 
 
 def _count(reported: int | None) -> int:

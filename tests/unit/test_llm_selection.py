@@ -9,7 +9,6 @@ from mesh.llm.selection import (
     ModelSelectionError,
     SimulatedModels,
     key_of,
-    keys_of,
     may_receive,
     models_from_specs,
 )
@@ -208,13 +207,6 @@ def test_blanks_around_a_key_do_no_harm() -> None:
 def test_a_base_url_with_a_password_is_refused_and_not_repeated() -> None:
     environment = {**KEYS, "OPENAI_BASE_URL": f"http://user:{KEY}@127.0.0.1/v1"}
     assert "OPENAI_BASE_URL" in refusal("openai:gpt-4o", environment)
-
-
-def test_the_keys_of_a_run_are_those_of_its_models_alone() -> None:
-    environment = {**KEYS, "GROQ_API_KEY": "gsk_1"}
-    specs = ["openai:gpt-4o", "openai:gpt-4o-mini", "simulated:atlas"]
-    keys = keys_of(models_from_specs(specs, environment, SIMULATED), environment)
-    assert {name: key.value for name, key in keys.items()} == {"OPENAI_API_KEY": KEY}
 
 
 def test_a_key_is_not_in_any_repr() -> None:
