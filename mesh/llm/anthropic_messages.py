@@ -65,7 +65,7 @@ class AnthropicMessagesClient(AdaptiveClient):
         self._sdk = anthropic.AsyncAnthropic(
             api_key=None if as_token else value,
             auth_token=value if as_token else None,
-            # Explicit: ANTHROPIC_BASE_URL was read at the entry, together with what it means for keys.
+            # Explicit: ANTHROPIC_BASE_URL was read at the entry, as it decides on keys.
             base_url=base_url_of(model),
             max_retries=0,
             http_client=anthropic.DefaultAsyncHttpxClient(**options),

@@ -54,7 +54,7 @@ class OpenAIChatClient(AdaptiveClient):
         self._sdk = openai.AsyncOpenAI(
             # Never None: the SDK would then send OPENAI_API_KEY, whichever server this is.
             api_key=key.value if key is not None else NO_KEY,
-            # Explicit: OPENAI_BASE_URL was read at the entry, together with what it means for keys.
+            # Explicit: OPENAI_BASE_URL was read at the entry, as it decides on keys.
             base_url=base_url_of(model),
             max_retries=0,
             http_client=openai.DefaultAsyncHttpxClient(**options),
