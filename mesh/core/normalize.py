@@ -178,7 +178,7 @@ def _fold_character(character: str) -> str:
         return _fold_symbol(character)
     parts = unicodedata.normalize("NFKD", character).casefold()
     parts = unicodedata.normalize("NFKD", parts)
-    if not unicodedata.category(character).startswith("M"):
+    if not unicodedata.category(parts[0]).startswith("M"):
         parts = _ACCENTS.sub("", parts)
     folded = unicodedata.normalize("NFC", "".join(map(_fold_symbol, parts)))
     is_number_form = unicodedata.category(character) == "No" and parts != character

@@ -40,12 +40,19 @@ def tidy(line: str) -> str:
     if "&" in text:
         text = _ENTITY.sub(lambda entity: _ENTITIES[entity[0]], text)
     if "<" in text:
-        text = _TAG.sub("", text).strip() or text
+        text = _without_tags(text)
     if "](" in text:
         text = _LINK.sub(r"\1", text)
     if "]" in text or "】" in text:
         text = _without_citations(text)
     return text
+
+
+def _without_tags(text: str) -> str:
+    """Without markup of form; a tag that is all there is behind the list mark is the name."""
+    plain = _TAG.sub("", text).strip()
+    is_name = not plain.strip("0123456789.)(-*•# ") and (" <" in text or text.startswith("<"))
+    return text if is_name else plain
 
 
 def _without_citations(text: str) -> str:
@@ -160,7 +167,7 @@ _AFTER_NAME = re.compile(
     r"[:;：]|[,.](?: |$)|[-–—―|→=>]+ |—"
     r"|(?:is|was|are|were|has|houses|offers|features|contains|includes|located|which|where) "
 )
-_EMPHASIS = re.compile(r"\*\*|__(?=\S)|(?<=\S)__|`")
+_CODE = re.compile(r"(?<!\w)`(?=\S)([^`]*)(?<=\S)`(?!\w)")
 _SINGLE_STARS = re.compile(r"(?<!\w)\*(?=[^\s*])([^*]*)(?<=\S)\*(?!\w)")
 
 
@@ -194,7 +201,7 @@ def _inside_pair(text: str) -> str | None:
             return inner
         stripped = rest.strip()
         set_off = rest[0] in " :;,.：—" and _AFTER_NAME.match(stripped) is not None
-        if not stripped or set_off:
+        if not stripped or set_off or inner.endswith(":"):
             return inner.rstrip(" :")
         if stripped.startswith("(") and opening in ("**", "__", "`"):
             return f"{inner} {stripped}"
@@ -205,9 +212,7 @@ def _inside_pair(text: str) -> str | None:
 def _without_emphasis(text: str) -> str:
     if text.count("**") >= 2 or text.startswith("**"):
         text = text.replace("**", "")
-    if text.count("`") % 2 == 0:
-        text = text.replace("`", "")
-    return text
+    return _CODE.sub(r"\1", text) if "`" in text else text
 
 
 _DECORATION = re.compile(

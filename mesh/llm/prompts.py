@@ -35,6 +35,10 @@ EXHAUSTED_LINE = "No more entries."
 _WINDOW_STEPS = 4
 """A full list drops a quarter at once: each drop costs the cached prefix, so drops are few."""
 
+_ROOM_CHUNKS = 2
+"""Chunks' worth of a full list left for what is not sealed: up to one chunk, and what is not
+accepted yet, of which each producer has its own share."""
+
 _BYTES_A_TOKEN = 3
 """Names are rarer words than prose, where it is about 4; an estimate had better be high."""
 
@@ -129,12 +133,12 @@ def sealed_chunks(accepted: Sequence[str], first_chunk: int = 0) -> list[str]:
 
 
 def first_listed_chunk(sealed_count: int, known_entries_max: int) -> int:
-    """Index of the oldest sealed chunk to list, one chunk's room being left for newer entries.
+    """Index of the oldest sealed chunk to list, some room being left for newer entries.
 
     It depends on counts alone, so all producers of a run list the same chunks, and it moves in
     steps of about a quarter of the list. Example: 20 chunks and at most 5,000 entries: 4.
     """
-    chunks_max = known_entries_max // SEALED_CHUNK_ENTRIES - 1
+    chunks_max = known_entries_max // SEALED_CHUNK_ENTRIES - _ROOM_CHUNKS
     if chunks_max < 1:
         return sealed_count
     excess = max(0, sealed_count - chunks_max)
@@ -182,19 +186,25 @@ class PromptBuilder:
         self, accepted: Sequence[str], fresh: Iterable[str], *, known_entries_max: int
     ) -> KnownForPrompt:
         """The newest known entries, at most `known_entries_max`, 0 for none."""
+        newer = list(fresh)
+        known_count = len(accepted) + len(newer)
         sealed_count = len(accepted) // SEALED_CHUNK_ENTRIES
         first = first_listed_chunk(sealed_count, known_entries_max)
-        sealed_entries = (sealed_count - first) * SEALED_CHUNK_ENTRIES
-        room = max(0, known_entries_max - sealed_entries)
-        start = first * SEALED_CHUNK_ENTRIES + sealed_entries
-        if not sealed_entries:  # Too short a list for chunks: the newest, sealed or not.
-            start = max(0, len(accepted) - room)
-        newer = [*accepted[start:], *fresh]
-        listed = newer[max(0, len(newer) - room) :]
+        unsealed_count = known_count - sealed_count * SEALED_CHUNK_ENTRIES
+        room = known_entries_max - (sealed_count - first) * SEALED_CHUNK_ENTRIES
+        if unsealed_count > room:  # The collector is behind: the newest matter, not the cache.
+            first -= (room - unsealed_count) // SEALED_CHUNK_ENTRIES
+        if first < sealed_count:
+            start = sealed_count * SEALED_CHUNK_ENTRIES
+            unlisted_count = first * SEALED_CHUNK_ENTRIES
+        else:  # No room for chunks: one by one, sealed or not.
+            first = sealed_count
+            start = unlisted_count = max(0, known_count - known_entries_max)
+        listed = [*accepted[start:], *newer[max(0, start - len(accepted)) :]]
         return KnownForPrompt(
             sealed=self._sealed(accepted, first, sealed_count),
             fresh=tuple(text for text in map(clean_text, listed) if text is not None),
-            unlisted_count=start - sealed_entries + len(newer) - len(listed),
+            unlisted_count=unlisted_count,
         )
 
     def _sealed(self, accepted: Sequence[str], first: int, end: int) -> tuple[str, ...]:

@@ -97,8 +97,8 @@ _CHATTER = _any_of(
     # Book-keeping.
     r"(?:Total|Count|Total (?:entries|items|count)|Number of (?:entries|items)): ?\d+\b",
     r"That(?:'s| is| makes)\b.*\b(?:entries|items|names|list)\b",
-    r"(?:[Ee]nd of (?:the )?(?:list|answer|entries|known entries)|continued|cont|and (?:so on|more)"
-    r"|etc)[.… ]*$",
+    r"(?:[Ee]nd of (?:the )?(?:list|answer|entries|known entries)|END OF LIST|continued|cont"
+    r"|and (?:so on|more)|etc)[.… ]*$",
     r"(?:Known|Further|More|Additional|New|Other|Next|Final) entries[:.]?$",
 )
 
@@ -126,7 +126,11 @@ def remark_kind(text: str, *, listed: bool) -> RemarkKind | None:
 def _is_title(text: str) -> bool:
     """Whether its words have capitals, as in "No Other Name"; "No More Entries" is none."""
     words = [word for word in text.split() if len(word) > 3]
-    return len(words) > 1 and all(word[0].isupper() for word in words) and "ntries" not in text
+    return (
+        len(words) > 1
+        and all(word[0].isupper() for word in words)
+        and "entries" not in text.lower()
+    )
 
 
 def is_prose(text: str, *, words_min: int = _PROSE_WORDS_MIN) -> bool:
