@@ -20,6 +20,10 @@ NOTE_CHARACTERS_MAX = 400
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=ENTRY_TEXT_CHARACTERS_MAX)]
 Note = Annotated[str, msgspec.Meta(max_length=NOTE_CHARACTERS_MAX)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Tokens = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
+"""Bounded so that a run's sum stays an integer that the database holds."""
+Amount = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+"""The bounds keep out NaN and infinity, which would stay in every sum."""
 Origin = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 
 
@@ -70,16 +74,16 @@ class CallFinished(Entry, tag="d", frozen=True):
     """ok | length | refused | empty | dry (the model said that nothing is left) | cancelled |
     retry | unreachable | give_up | shorten_prompt."""
     error: Note | None
-    input_tokens: Count
-    cached_input_tokens: Count
-    output_tokens: Count
-    reasoning_tokens: Count
+    input_tokens: Tokens
+    cached_input_tokens: Tokens
+    output_tokens: Tokens
+    reasoning_tokens: Tokens
     estimated: bool
     """The counts are ours: the provider did not say."""
-    cost_usd: float | None
+    cost_usd: Amount | None
     """None: price unknown."""
-    latency_s: float
-    first_token_s: float | None
+    latency_s: Amount
+    first_token_s: Amount | None
 
 
 class EpochOpened(Entry, tag="O", frozen=True):

@@ -7,6 +7,7 @@ LLM wrote and that has its verdict; each is unique, duplicate or rejected.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import deque
 from collections.abc import Iterable
@@ -108,7 +109,7 @@ class RunMetrics:
             models=last_minute,
         )
         self.history.append(point)
-        if len(self.history) > HISTORY_POINTS_MAX:
+        while len(self.history) > HISTORY_POINTS_MAX:
             self.history = thinned(self.history)
         return point
 
@@ -200,4 +201,4 @@ def thinned(history: list[HistoryPoint]) -> list[HistoryPoint]:
 def percentile(values: Iterable[float], share: float) -> float | None:
     """Nearest-rank percentile, `share` in [0, 1]; None without values."""
     ranked = sorted(values)
-    return ranked[min(len(ranked) - 1, int(share * len(ranked)))] if ranked else None
+    return ranked[max(0, math.ceil(share * len(ranked)) - 1)] if ranked else None

@@ -11,6 +11,7 @@ then asked of the origin, next of the collector, next of any other member that i
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -100,13 +101,14 @@ class Replica:
             fetches.append(progress.asked)
         return fetches
 
-    def answered(self, fetch: Fetch, *, frames: int, now_s: float) -> None:
-        """The reply to `fetch` was applied; with no frames in it, another source is next."""
+    def answered(self, fetch: Fetch, *, now_s: float) -> None:
+        """The reply to `fetch` was applied; one that did not bring the first entry asked for,
+        because it was empty or its frames were refused, makes another source the next."""
         progress = self._logs[fetch.log]
         if progress.asked != fetch:
             return
         progress.asked = None
-        if frames:
+        if fetch.first_seq in progress.applied:
             progress.attempts = 0
             progress.due_s = now_s if progress.has_hole else None
         else:
@@ -118,7 +120,10 @@ class Replica:
     def restore(self, log: LogId, applied: SeqSet) -> None:
         """Take up where a stored vector left off."""
         self.applied_count += len(applied)
-        self._logs[log] = _Progress(applied, applied.highest)
+        progress = self._logs[log] = _Progress(applied, applied.highest)
+        if progress.has_hole:
+            self._holes.add(log)
+            progress.due_s = -math.inf
 
     def vector(self) -> list[tuple[LogId, int]]:
         """For each log the highest seq known to exist."""

@@ -51,15 +51,14 @@ class GapFetcher:
         )
 
     def _fetched(self, fetch: Fetch, parts: list[bytes] | None) -> None:
-        frames = deque((parts or [])[1:])
-        self._apply_in_turns(fetch, frames, held=bool(frames))
+        self._apply_in_turns(fetch, deque((parts or [])[1:]))
 
-    def _apply_in_turns(self, fetch: Fetch, frames: deque[bytes], *, held: bool) -> None:
+    def _apply_in_turns(self, fetch: Fetch, frames: deque[bytes]) -> None:
         loop = asyncio.get_running_loop()
         turn_ends_s = loop.time() + APPLY_TURN_S
         while frames:
             self._node.receive(frames.popleft(), live=False)
             if loop.time() > turn_ends_s and frames:
-                loop.call_soon(lambda: self._apply_in_turns(fetch, frames, held=held))
+                loop.call_soon(self._apply_in_turns, fetch, frames)
                 return
-        self._node.replica.answered(fetch, frames=int(held), now_s=loop.time())
+        self._node.replica.answered(fetch, now_s=loop.time())

@@ -173,7 +173,7 @@ class MeshNode:
             await asyncio.sleep(TICK_S)
 
     def say_goodbye(self) -> None:
-        self._publish(FrameKind.GOODBYE, messages.Goodbye(self.last_seq))
+        self._publish(FrameKind.GOODBYE, messages.Goodbye(self._told_seq))
 
     def beat(self) -> None:
         """Publish a heartbeat now."""
@@ -182,7 +182,7 @@ class MeshNode:
         self._publish(
             FrameKind.HEARTBEAT,
             messages.Heartbeat(
-                last_seq=self.last_seq,
+                last_seq=self._told_seq,
                 applied_count=self.replica.applied_count,
                 known_count=known_count,
                 known_digest=digest,
@@ -194,6 +194,11 @@ class MeshNode:
                 dropped=dict(self.dropped),
             ),
         )
+
+    @property
+    def _told_seq(self) -> int:
+        # What is placed but not stored yet may never be said: announced, it would stay a hole.
+        return self.replica.watermark(self.own.log)
 
     def propagation_ms(self) -> list[float]:
         """p50 and p99 of the latest frames' way here, on this host; [] when there are none."""
@@ -357,10 +362,11 @@ class MeshNode:
             self.replica.announce(LogId(member.origin, epoch), seq, now_s)
         listening = self._listening.get(member.origin)
         if listening != member.feed_address:
-            if listening:
+            self._listening[member.origin] = member.feed_address
+            # Another node may have taken the port meanwhile: one connection serves both.
+            if listening and listening not in self._listening.values():
                 self.transport.stop_listening_to(listening)
             self.transport.listen_to(member.feed_address)
-            self._listening[member.origin] = member.feed_address
         self.owner.members_changed()
         logger.info("event=member label=%s origin=%s", member.label, member.origin.hex()[:8])
         return True
@@ -377,8 +383,8 @@ class MeshNode:
 
     def _ask_where_members_differ(self) -> None:
         now_s = self._loop.time()
-        for origin, status in self.peers.items():
-            since_s = status.members_differ_since_s
+        for origin in self.alive() & self.peers.keys():
+            since_s = self.peers[origin].members_differ_since_s
             member = self.membership.get(origin)
             if member and since_s is not None and now_s - since_s >= MEMBER_DIFFERENCE_S:
                 self._join(member.service_address)

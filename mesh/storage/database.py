@@ -227,8 +227,8 @@ class RunDatabase:
         rows = self._connection.execute(
             """SELECT frame FROM own_log WHERE epoch = ? AND first_seq <= ? AND first_seq >=
                coalesce((SELECT max(first_seq) FROM own_log WHERE epoch = ? AND first_seq <= ?), 0)
-               ORDER BY first_seq""",
-            (epoch, last_seq, epoch, first_seq),
+               AND first_seq + count > ? ORDER BY first_seq""",
+            (epoch, last_seq, epoch, first_seq, first_seq),
         )
         frames: list[bytes] = []
         size = 0
@@ -245,8 +245,8 @@ class RunDatabase:
             self._check_format(path)
             return
         schema = resources.files("mesh.storage").joinpath("schema.sql").read_text("utf-8")
-        self._connection.executescript(f"BEGIN; {schema} COMMIT;")
-        self._connection.execute("INSERT INTO meta VALUES ('format_version', ?)", (FORMAT_VERSION,))
+        version = f"INSERT INTO meta VALUES ('format_version', '{FORMAT_VERSION}');"  # noqa: S608
+        self._connection.executescript(f"BEGIN; {schema} {version} COMMIT;")
 
     def _check_format(self, path: Path) -> None:
         version = self.meta().get("format_version")

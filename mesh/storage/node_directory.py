@@ -50,8 +50,12 @@ class NodeDirectory:
         """
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = DirectoryLock.acquire(path)
-        identity = read_identity(path)
-        earlier = stored_logs(path)
+        try:
+            identity = read_identity(path)
+            earlier = stored_logs(path)
+        except BaseException:
+            lock.close()
+            raise
         return cls(
             path=path,
             origin=identity.origin if identity else NodeId(secrets.token_bytes(NODE_ID_BYTES)),
@@ -120,7 +124,7 @@ def read_identity(path: Path) -> StoredIdentity | None:
             int(stored["last_epoch"]),
             list(stored["members"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError) as error:
         raise DamagedIdentity(_damaged(path)) from error
 
 
@@ -130,7 +134,7 @@ def logs_of_all_nodes(nodes_directory: Path) -> dict[LogId, LogReader]:
     for path in sorted(nodes_directory.glob("*")):
         try:
             identity = read_identity(path)
-        except DamagedIdentity:
+        except (DamagedIdentity, OSError):
             continue
         if identity:
             for epoch, reader in stored_logs(path).items():

@@ -69,10 +69,14 @@ class LogReader:
     _index: list[tuple[int, int]] = field(default_factory=list)
     _end: int = len(FORMAT)
     _records: int = 0
+    _yielded: int = len(FORMAT)
 
     def refresh(self) -> int:
-        """Read what was appended since; return the highest seq that is whole on disk."""
-        for _ in self.new_frames():
+        """Read what was appended since; return the highest seq that is whole on disk.
+
+        Raises as `new_frames`, and takes nothing from it.
+        """
+        for _ in self._records_from(self._end):
             pass
         return self.last_seq
 
@@ -83,17 +87,9 @@ class LogReader:
             UnreadableLog: no log of this format.
             OSError: the file cannot be read.
         """
-        with self.path.open("rb") as file:
-            if file.read(len(FORMAT)) != FORMAT:
-                raise UnreadableLog(f"{self.path} is no log of format {FORMAT[-1]}")
-            file.seek(self._end)
-            while (record := _read_record(file)) is not None:
-                if self._records % INDEX_EVERY_RECORDS == 0:
-                    self._index.append((record.first_seq, self._end))
-                self._records += 1
-                self._end = file.tell()
-                self.last_seq = max(self.last_seq, record.last_seq)
-                yield record
+        for record, end in self._records_from(self._yielded):
+            self._yielded = end
+            yield record
 
     def read_range(self, first_seq: int, last_seq: int, bytes_max: int) -> list[bytes]:
         """Frames that hold any of first_seq..last_seq, in order, at most `bytes_max` together
@@ -114,6 +110,29 @@ class LogReader:
                     break
                 frames.append(record.frame)
         return frames
+
+    def _records_from(self, offset: int) -> Iterator[tuple[StoredFrame, int]]:
+        """Whole records from `offset` on, each with where it ends; new ones are indexed."""
+        with self.path.open("rb") as file:
+            head = file.read(len(FORMAT))
+            if head != FORMAT:
+                if len(head) < len(FORMAT) and FORMAT.startswith(head):
+                    return  # Killed, or not yet there, between creating the file and its head.
+                raise UnreadableLog(f"{self.path} is no log of format {FORMAT[-1]}")
+            file.seek(offset)
+            while (record := _read_record(file)) is not None:
+                end = file.tell()
+                if offset == self._end:
+                    self._note(record, end)
+                offset = end
+                yield record, end
+
+    def _note(self, record: StoredFrame, end: int) -> None:
+        if self._records % INDEX_EVERY_RECORDS == 0:
+            self._index.append((record.first_seq, self._end))
+        self._records += 1
+        self._end = end
+        self.last_seq = max(self.last_seq, record.last_seq)
 
 
 @dataclass(slots=True)

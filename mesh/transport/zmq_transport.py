@@ -147,7 +147,10 @@ class ZmqTransport:
         self._feed_reader.look()
 
     def listen_to(self, feed_address: str) -> None:
-        self._inbox.connect(feed_address)
+        try:
+            self._inbox.connect(feed_address)
+        except zmq.ZMQError as error:
+            logger.warning("event=not_connected address=%r error=%s", feed_address, error)
         self._inbox_reader.look()
 
     def stop_listening_to(self, feed_address: str) -> None:
@@ -157,7 +160,12 @@ class ZmqTransport:
     def request(
         self, service_address: str, frame: bytes, *, timeout_s: float, reply: Reply
     ) -> None:
-        asked = self._asked.get(service_address) or self._ask(service_address)
+        try:
+            asked = self._asked.get(service_address) or self._ask(service_address)
+        except zmq.ZMQError as error:
+            logger.warning("event=not_connected address=%r error=%s", service_address, error)
+            self._loop.call_later(timeout_s, reply, None)
+            return
         number = next(self._request_numbers).to_bytes(8, "big")
         timer = self._loop.call_later(timeout_s, self._give_up, asked, number)
         asked.waiting[number] = (reply, timer)
@@ -203,7 +211,11 @@ class ZmqTransport:
         if len(self._asked) >= ASKED_PEERS_MAX:
             self._forget_idle_peer()
         socket = self._socket(zmq.DEALER)
-        socket.connect(service_address)
+        try:
+            socket.connect(service_address)
+        except zmq.ZMQError:
+            socket.close(linger=0)
+            raise
         asked = _Asked(
             socket, _Reader(socket, lambda parts: self._on_reply(asked, parts), self._loop)
         )

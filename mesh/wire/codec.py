@@ -24,6 +24,8 @@ PROTOCOL_VERSION = 1
 FRAME_ENTRIES_MAX = 256
 FRAME_BYTES_MAX = 256 * 1024
 SIGNATURE_BYTES = 64
+EPOCH_MAX = 2**63 - 1
+"""The largest integer that a database holds."""
 
 # magic, version, kind, signature bytes, run, origin, epoch, first seq, count, body bytes, time
 _HEADER = struct.Struct(">4sBBH16s16sQQIIQ")
@@ -115,7 +117,8 @@ def decode_header(frame: bytes, run_id: bytes) -> FrameHeader:
     """Read and check a frame's header.
 
     Raises:
-        BadFrame: magic | version | run | size | kind. The caller counts it and drops the frame.
+        BadFrame: magic | version | run | size | kind | epoch. The caller counts it and drops
+            the frame.
     """
     if len(frame) < HEADER_BYTES or frame[:4] != MAGIC:
         raise BadFrame("magic")
@@ -134,6 +137,8 @@ def decode_header(frame: bytes, run_id: bytes) -> FrameHeader:
         known_kind = FrameKind(kind)
     except ValueError:
         raise BadFrame("kind", str(kind)) from None
+    if epoch > EPOCH_MAX:
+        raise BadFrame("epoch", str(epoch))
     if known_kind is FrameKind.ENTRIES and not (
         0 < count <= FRAME_ENTRIES_MAX and 0 < first_seq < 2**62
     ):
@@ -167,7 +172,7 @@ def decode_entries(frame: bytes, header: FrameHeader) -> list[LogEntry]:
     """Read an ENTRIES frame's body; BadFrame `entries` when it is not what the header says."""
     try:
         entries = _entries_decoder.decode(frame_body(frame, header))
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadFrame("entries", str(error)[:200]) from None
     if len(entries) != header.count:
         raise BadFrame("entries", f"{len(entries)} entries, {header.count} in the header")

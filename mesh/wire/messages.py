@@ -22,6 +22,8 @@ FETCH_REPLY_BYTES_MAX = 1024 * 1024
 Origin = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 Short = Annotated[str, msgspec.Meta(max_length=300)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Milliseconds = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
+"""The bounds keep out NaN and infinity, which JSON cannot carry on to the page."""
 LogPosition = tuple[Origin, Count, Count]
 """(origin, epoch, seq)."""
 
@@ -79,11 +81,11 @@ class Heartbeat(Message, frozen=True):
     known_count: Count
     known_digest: Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
     member_digest: Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
-    loop_lag_ms: float
+    loop_lag_ms: Milliseconds
     state: Short
     """What it is doing, for display: "generating", "waiting for ..."."""
     model: Short
-    propagation_ms: Annotated[list[float], msgspec.Meta(max_length=2)]
+    propagation_ms: Annotated[list[Milliseconds], msgspec.Meta(max_length=2)]
     """p50 and p99 of publish -> applied as it saw them lately on its own host; [] unknown."""
     dropped: dict[Short, Count]
     """Frames dropped so far, by reason."""
@@ -161,5 +163,5 @@ def decode_body(frame: bytes, header: FrameHeader, kind: type[M]) -> M:
     """Read a frame's body as `kind`; BadFrame `body` when it is none."""
     try:
         return msgspec.msgpack.decode(frame_body(frame, header), type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadFrame("body", str(error)[:200]) from None
