@@ -86,7 +86,7 @@ def _ends(settings: ExploreSettings, start: Start) -> str:
     if settings.target is not None:
         ends.append(f"at {settings.target:,} entries")
     if settings.budget_usd is not None:
-        hint = "; --budget-usd changes it" if start.budget_by_default else ""
+        hint = " (--budget-usd changes it)" if start.budget_by_default else ""
         play = " of play money" if settings.simulated else ""
         ends.append(f"at ${settings.budget_usd:.2f}{play}{hint}")
     if settings.time_limit_s is not None:

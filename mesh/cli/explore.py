@@ -14,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
+from mesh.cli import option_values
 from mesh.cli.announcement import Progress, Start, announcement
 from mesh.cli.commands import ExploreCommand, UsageError
 from mesh.cli.environment import load_environment
 from mesh.cli.models import choose_models, keys_of
-from mesh.cli.offline import simulator_settings
-from mesh.cli import option_values
+from mesh.cli.offline import simulator_settings, usual_topic
 from mesh.config import DEFAULT_TOPIC, ApiKey, ExploreSettings, ModelSpec
 from mesh.llm.money import BudgetCap, BudgetRefusal, budget_cap
 from mesh.llm.pricing import is_priced, price_line
@@ -41,9 +41,10 @@ def explore(command: ExploreCommand) -> int:
         UsageError: it cannot be done as asked.
     """
     environment = load_environment(Path())
-    topic = command.topic or asked_topic(sys.stdin, sys.stdout)
+    usual = usual_topic(command.catalogs)
+    topic = command.topic or asked_topic(sys.stdin, sys.stdout, usual)
     selection = choose_models(command.model_specs, environment, command.models_file)
-    topic = topic or default_topic(selection.models)
+    topic = topic or topic_unasked(selection.models, usual)
     keys = keys_of(selection.models, environment)
     cap = _cap(command, selection.models)
     settings = settings_from(command, topic, selection.models, cap.cap_usd)
@@ -57,35 +58,35 @@ def explore(command: ExploreCommand) -> int:
         run.close()
 
 
-def asked_topic(answers: TextIO, questions: TextIO) -> str | None:
-    """What the user answers; None where there is nobody to ask.
+def asked_topic(answers: TextIO, questions: TextIO, usual: str) -> str | None:
+    """What the user answers, `usual` for Enter alone; None where there is nobody to ask.
 
     Raises:
         UsageError: the answer is no topic, or the terminal was closed instead.
     """
     if not (answers.isatty() and questions.isatty()):
         return None
-    questions.write(f"Which topic? (Enter: {DEFAULT_TOPIC}) ")
+    questions.write(f"Which topic? (Enter: {usual}) ")
     questions.flush()
     answer = answers.readline()
     if not answer:
         raise UsageError(_no_topic())
     if not answer.strip():
-        return DEFAULT_TOPIC
+        return usual
     try:
         return option_values.topic(answer)
     except ArgumentTypeError as error:
         raise UsageError(str(error)) from error
 
 
-def default_topic(models: Sequence[ModelSpec]) -> str:
-    """The topic of a start that names none: free for simulated models alone.
+def topic_unasked(models: Sequence[ModelSpec], usual: str) -> str:
+    """The topic of a start that names none: `usual`, if simulated models alone explore it.
 
     Raises:
         UsageError: a real model would be paid for a topic that nobody asked for.
     """
     if all(model.simulated for model in models):
-        return DEFAULT_TOPIC
+        return usual
     raise UsageError(_no_topic())
 
 

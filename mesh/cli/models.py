@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mesh.cli.commands import UsageError
+from mesh.cli.offline import simulated_models
 from mesh.config import ApiKey, ModelSpec
 from mesh.llm.selection import (
     ModelSelectionError,
     Selection,
-    SimulatedModels,
     key_of,
     models_from_specs,
 )

@@ -1,0 +1,331 @@
+"""The command line with real files, directories and processes; no run is started."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+import run_mesh
+from mesh.cli import main
+from mesh.cli.commands import ExploreCommand, UsageError
+from mesh.cli.config_file import CONFIG_BYTES_MAX, read_config_file
+from mesh.cli.environment import load_environment
+from mesh.cli.explore import asked_topic, topic_unasked
+from mesh.cli.offline import usual_topic
+from mesh.cli.parsing import parse
+from mesh.config import DEFAULT_TOPIC, ModelSpec
+from mesh.storage.run_directory import open_run
+
+CHECKOUT = Path(run_mesh.__file__).parent
+GPT = ModelSpec("openai:gpt-4o-mini", "openai", "gpt-4o-mini", key_variable="OPENAI_API_KEY")
+ATLAS = ModelSpec("simulated:atlas", "openai", "atlas", simulated=True, price_of="gpt-4o")
+KEY = "sk-test-0123456789abcdef"
+
+
+@pytest.fixture(autouse=True)
+def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Commands run in a directory of their own, with no key in the environment."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def birds(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """`--catalog` with a small topic `Birds` for simulated models."""
+    path = tmp_path_factory.mktemp("catalogs") / "Birds.txt"
+    path.write_text("Heron\nKingfisher\n")
+    return f"--catalog={path}"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str, status: int = 2) -> str:
+    """What `main` says on standard error when it refuses `words`."""
+    assert main(words) == status
+    return capsys.readouterr().err
+
+
+# Environment
+
+
+def test_a_dotenv_file_adds_variables_that_the_environment_lacks(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"OPENAI_API_KEY={KEY}\nANTHROPIC_API_KEY=other\nBARE\n")
+    environment = load_environment(tmp_path, {"ANTHROPIC_API_KEY": "mine"})
+    assert environment == {"OPENAI_API_KEY": KEY, "ANTHROPIC_API_KEY": "mine"}
+
+
+def test_an_empty_variable_hides_the_one_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"OPENAI_API_KEY={KEY}\n")
+    assert load_environment(tmp_path, {"OPENAI_API_KEY": ""}) == {"OPENAI_API_KEY": ""}
+
+
+def test_a_key_is_taken_as_it_stands(tmp_path: Path) -> None:
+    """A dollar sign in it is no reference to another variable."""
+    (tmp_path / ".env").write_text("OPENAI_API_KEY='sk-${HOME}$x'\n")
+    assert load_environment(tmp_path, {"HOME": "/root"})["OPENAI_API_KEY"] == "sk-${HOME}$x"
+
+
+def test_what_a_dotenv_file_holds_stays_out_of_the_process_environment(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"OPENAI_API_KEY={KEY}\n")
+    code = (
+        "import os; from pathlib import Path; from mesh.cli.environment import load_environment; "
+        "assert load_environment(Path())['OPENAI_API_KEY']; print('OPENAI_API_KEY' in os.environ)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path, env={"PYTHONPATH": str(CHECKOUT)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert result.stdout == "False\n", result.stderr
+
+
+def test_a_dotenv_file_that_is_no_text_is_refused_without_its_content(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"OPENAI_API_KEY=sk-secret\xff\xfe\n")
+    with pytest.raises(UsageError, match="not UTF-8") as refusal:
+        load_environment(tmp_path, {})
+    assert "secret" not in str(refusal.value)
+
+
+# Config file
+
+
+def test_a_config_file_is_read_from_disk(tmp_path: Path) -> None:
+    (tmp_path / "birds.toml").write_text('topic = "Birds"\npeers = 3\n')
+    assert parse(["--config", "birds.toml"]) == ExploreCommand(topic="Birds", peers=3)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"topic = ", "is no TOML"),
+        (b"\xff", "is not UTF-8"),
+        (b"#" * (CONFIG_BYTES_MAX + 1), "is longer than"),
+    ],
+)
+def test_an_unreadable_config_file_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "bad.toml").write_bytes(content)
+    with pytest.raises(UsageError, match=message):
+        read_config_file(tmp_path / "bad.toml")
+
+
+def test_a_missing_config_file_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "cannot read --config none.toml: No such file" in refused(
+        capsys, "--config", "none.toml"
+    )
+
+
+# Topic
+
+
+def test_on_a_terminal_the_topic_is_asked_for() -> None:
+    questions = Terminal()
+    assert asked_topic(Terminal("Birds \n"), questions, "Fish") == "Birds"
+    assert "(Enter: Fish)" in questions.getvalue()
+
+
+def test_enter_takes_the_default_topic() -> None:
+    assert asked_topic(Terminal("\n"), Terminal(), "Fish") == "Fish"
+
+
+def test_nobody_is_asked_where_there_is_no_terminal() -> None:
+    questions = io.StringIO()
+    assert asked_topic(Terminal("Birds\n"), questions, "Fish") is None
+    assert asked_topic(io.StringIO("Birds\n"), Terminal(), "Fish") is None
+    assert questions.getvalue() == ""
+
+
+def test_a_terminal_that_is_closed_instead_of_an_answer_is_no_topic() -> None:
+    with pytest.raises(UsageError, match="no topic"):
+        asked_topic(Terminal(""), Terminal(), "Fish")
+
+
+def test_an_answer_that_is_no_topic_is_refused() -> None:
+    with pytest.raises(UsageError, match="is no topic"):
+        asked_topic(Terminal("x" * 201 + "\n"), Terminal(), "Fish")
+
+
+def test_only_simulated_models_explore_the_default_topic_unasked() -> None:
+    assert topic_unasked([ATLAS], "Fish") == "Fish"
+    with pytest.raises(UsageError, match="no topic: say what to explore"):
+        topic_unasked([ATLAS, GPT], "Fish")
+
+
+def test_a_catalog_of_ones_own_is_the_usual_topic(tmp_path: Path) -> None:
+    (tmp_path / "river_birds.txt").write_text("Heron\nKingfisher\n")
+    assert usual_topic([tmp_path / "river_birds.txt"]) == "river birds"
+    assert usual_topic([]) == DEFAULT_TOPIC
+
+
+# The program
+
+
+def test_a_refusal_is_one_line_and_a_hint_on_standard_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = refused(capsys, "--peers", "0")
+    assert re.fullmatch(r"error: --peers: '0' is no .*\nsee \S.* --help\n", text)
+
+
+def test_a_wrong_provider_is_refused_before_anything_is_made(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    text = refused(capsys, "Birds", "--model", "opnai:gpt-4o")
+    assert "did you mean openai:gpt-4o?" in text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_without_its_key_is_refused_with_the_variable_to_set(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert "set OPENAI_API_KEY" in refused(capsys, "Birds", "--model", "openai:gpt-4o-mini")
+
+
+def test_real_models_without_a_topic_and_a_terminal_are_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text(f"OPENAI_API_KEY={KEY}\n")
+    text = refused(capsys, "--model", "openai:gpt-4o-mini")
+    assert "no topic" in text
+    assert KEY not in text
+
+
+def test_options_of_simulated_models_are_refused_with_real_ones(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text(f"OPENAI_API_KEY={KEY}\n")
+    text = refused(capsys, "Birds", "--model", "openai:gpt-4o-mini", "--time-scale", "2")
+    assert "--time-scale is for simulated models" in text
+
+
+def test_a_public_host_without_known_prices_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    text = refused(capsys, "Birds", "--model", "odd@https://llm.example/v1")
+    assert "--budget-usd none" in text
+
+
+def test_an_unreadable_list_to_exclude_is_refused(
+    capsys: pytest.CaptureFixture[str], birds: str
+) -> None:
+    text = refused(capsys, "Birds", birds, "--exclude", "none.txt", "--model", "simulated")
+    assert "cannot read --exclude none.txt: No such file" in text
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--catalog=none.txt", "--catalog: cannot read catalog none.txt"),
+        ("--catalog=empty.txt", "--catalog: catalog empty.txt holds no entry"),
+        ("--models=none.toml", "--models: cannot read models file none.toml"),
+        ("--models=empty.txt", "--models: models file empty.txt holds no [models.NAME]"),
+    ],
+)
+def test_files_for_simulated_models_that_cannot_be_used_are_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, option: str, message: str
+) -> None:
+    (tmp_path / "empty.txt").write_text("")
+    assert message in refused(capsys, "empty", "--model", "simulated", option)
+
+
+def test_an_unknown_topic_offline_is_refused_with_the_topics_there_are(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, birds: str
+) -> None:
+    text = refused(capsys, "Brands of chalk", birds, "--model", "simulated")
+    assert "do not know 'Brands of chalk', only 'Birds'" in text
+    assert f"'{DEFAULT_TOPIC}'" in text
+    assert "OPENAI_API_KEY" in text
+    assert "--catalog" in text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_goes_on_is_refused_with_its_process(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, birds: str
+) -> None:
+    run = open_run(tmp_path / "r", topic="Birds", simulated=True, new=False, now_ms=1)
+    try:
+        words = ("Birds", birds, "--model", "simulated", "--run-dir", "r")
+        text = refused(capsys, *words, status=1)
+    finally:
+        run.close()
+    assert f"already going on in process {os.getpid()}" in text
+
+
+@pytest.mark.parametrize(("topic", "simulated"), [("Fish", True), ("Birds", False)])
+def test_another_topic_or_kind_of_models_in_the_run_directory_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, birds: str, topic: str, simulated: bool
+) -> None:
+    open_run(tmp_path / "r", topic=topic, simulated=simulated, new=False, now_ms=1).close()
+    text = refused(capsys, "Birds", birds, "--model", "simulated", "--run-dir", "r")
+    assert "start afresh with --new" in text
+
+
+def test_a_directory_of_others_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, birds: str
+) -> None:
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "thesis.tex").write_text("mine")
+    text = refused(capsys, "Birds", birds, "--model", "simulated", "--run-dir", "r")
+    assert "thesis.tex" in text
+
+
+def test_viewing_what_is_no_run_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert "holds no run" in refused(capsys, "view", "nowhere")
+    open_run(tmp_path / "r", topic="Birds", simulated=True, new=False, now_ms=1).close()
+    assert "no results yet" in refused(capsys, "view", "r")
+
+
+# run_mesh.py
+
+
+def test_run_mesh_knows_every_package_that_the_project_needs() -> None:
+    declared = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["dependencies"]
+    needed = {re.split(r"[<>=\[ ;]", each)[0].lower() for each in declared}
+    providers = packages_distributions()
+    checked = {providers[name][0].lower() for name in run_mesh.PACKAGES_NEEDED}
+    assert checked == needed
+
+
+def test_run_mesh_without_its_packages_says_the_command_that_installs_them() -> None:
+    # -S and -I: no site-packages, which is a fresh machine.
+    result = subprocess.run(
+        [sys.executable, "-S", "-I", str(CHECKOUT / "run_mesh.py"), "--help"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.endswith("environment with: python -m pip install -e .\n")
+
+
+def test_run_mesh_is_the_command_line_from_any_directory(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, str(CHECKOUT / "run_mesh.py"), "--peers", "0"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert "see python run_mesh.py --help" in result.stderr
+
+
+def test_parsing_imports_neither_sdk_nor_server_nor_sockets() -> None:
+    """Or every `--help` and every refusal would take seconds."""
+    code = (
+        "import sys; from mesh.cli import main; main(['--peers', '0']); "
+        "print(sorted({'openai', 'anthropic', 'aiohttp', 'zmq', 'rich'} & set(sys.modules)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(CHECKOUT)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert result.stdout == "[]\n", result.stderr
