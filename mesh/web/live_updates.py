@@ -1,0 +1,172 @@
+"""What open pages are told over their WebSockets: once a second the metrics and what is new.
+
+A page that connects fetches the past by GET; here it hears the rest. A frame that a page missed,
+or entries skipped because they come faster than anyone reads, it sees as a hole in the ordinals
+and fetches by ordinal. A client that reads too slowly is dropped and may come back: it never holds
+up the others, nor the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+
+from aiohttp import WSCloseCode, web
+
+from mesh.web.interface import JsonObject, RunView
+
+UPDATE_S = 1.0
+ITEMS_PER_FRAME_MAX = 500
+ITEM_FRAMES_PER_UPDATE_MAX = 4
+"""2,000 entries a second; of more the oldest are left for pages to fetch."""
+CLIENTS_MAX = 100
+"""Further pages are refused with 503, and poll."""
+CLIENT_FRAMES_MAX = 32
+"""Frames waiting for one client, some 8 s of them; past it the client is dropped."""
+CLIENT_MESSAGE_BYTES_MAX = 1024
+HEARTBEAT_S = 20.0
+LAST_FRAMES_S = 1.0
+"""Time for clients to take the last frames before their connections are cut."""
+
+
+class LiveUpdates:
+    """All open WebSockets and what they have been told."""
+
+    def __init__(self, view: RunView) -> None:
+        self._view = view
+        self._clients: set[_Client] = set()
+        self._told_ordinal = 0
+        self._told_state: JsonObject = {}
+        self._over = False
+
+    async def run(self) -> None:
+        """Update the clients once a second until cancelled."""
+        loop = asyncio.get_running_loop()
+        due_s = loop.time()
+        while True:
+            await self._update(self._view.metrics(with_history=False))
+            # A late update does not make the next one hurry.
+            due_s = max(due_s + UPDATE_S, loop.time())
+            await asyncio.sleep(due_s - loop.time())
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Keep one page up to date until it leaves, is dropped, or the run's server ends."""
+        if self._over or len(self._clients) >= CLIENTS_MAX:
+            raise web.HTTPServiceUnavailable(text="no more live connections: poll /api/metrics")
+        socket = web.WebSocketResponse(
+            heartbeat=HEARTBEAT_S, max_msg_size=CLIENT_MESSAGE_BYTES_MAX, timeout=LAST_FRAMES_S
+        )
+        await socket.prepare(request)
+        client = _Client(socket, request.transport)
+        metrics = self._view.metrics(with_history=False)
+        client.offer([_frame("metrics", metrics), _frame("state", _state(metrics))])
+        self._clients.add(client)
+        try:
+            await client.serve()
+        finally:
+            self._clients.discard(client)
+            client.left.set()
+        return socket
+
+    async def finish(self, metrics: JsonObject) -> None:
+        """Tell everyone the rest and how the run ended, then close."""
+        self._over = True
+        await self._update(metrics)
+        clients = list(self._clients)
+        for client in clients:
+            client.offer([_frame("state", {**_state(metrics), "final": True})])
+            client.end()
+        waits = [asyncio.ensure_future(client.left.wait()) for client in clients]
+        if waits:
+            _, late = await asyncio.wait(waits, timeout=LAST_FRAMES_S)
+            for wait in late:
+                wait.cancel()
+        self.drop_all()
+
+    def drop_all(self) -> None:
+        """Cut every connection; the pages will poll."""
+        for client in self._clients:
+            client.drop()
+
+    async def _update(self, metrics: JsonObject) -> None:
+        unique_total = int(metrics.get("unique_total", 0))
+        if not self._clients:
+            self._told_ordinal, self._told_state = unique_total, _state(metrics)
+            return
+        frames = [_frame("metrics", metrics)]
+        frames += await self._item_frames(unique_total)
+        if (state := _state(metrics)) != self._told_state:
+            self._told_state = state
+            frames.append(_frame("state", state))
+        for client in self._clients:
+            client.offer(frames)
+
+    async def _item_frames(self, unique_total: int) -> list[str]:
+        items_max = ITEMS_PER_FRAME_MAX * ITEM_FRAMES_PER_UPDATE_MAX
+        self._told_ordinal = max(self._told_ordinal, unique_total - items_max)
+        frames: list[str] = []
+        while len(frames) < ITEM_FRAMES_PER_UPDATE_MAX:
+            page = await self._view.items(
+                after=self._told_ordinal, limit=ITEMS_PER_FRAME_MAX, containing=""
+            )
+            if not page["items"]:
+                break
+            self._told_ordinal = page["items"][-1]["ordinal"]
+            frames.append(_frame("items", page))
+            if page["next"] is None:
+                break
+        return frames
+
+
+class _Client:
+    """One open page and the frames it has yet to take."""
+
+    def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
+        self.left = asyncio.Event()
+        self._socket = socket
+        self._transport = transport
+        self._waiting: asyncio.Queue[str | None] = asyncio.Queue()
+
+    def offer(self, frames: Iterable[str]) -> None:
+        """Queue `frames`; a client with more than CLIENT_FRAMES_MAX waiting is dropped."""
+        for frame in frames:
+            self._waiting.put_nowait(frame)
+        if self._waiting.qsize() > CLIENT_FRAMES_MAX:
+            self.drop()
+
+    def end(self) -> None:
+        """Close once everything queued is sent."""
+        self._waiting.put_nowait(None)
+
+    def drop(self) -> None:
+        """Cut the connection; what is queued is lost."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def serve(self) -> None:
+        """Send what is offered until the client leaves, is dropped or has taken the end."""
+        async with asyncio.TaskGroup() as tasks:
+            sending = tasks.create_task(self._send())
+            # A page says nothing; reading answers its pings and notices when it leaves.
+            async for _ in self._socket:
+                pass
+            sending.cancel()
+
+    async def _send(self) -> None:
+        try:
+            while (frame := await self._waiting.get()) is not None:
+                await self._socket.send_str(frame)
+            await self._socket.close(code=WSCloseCode.GOING_AWAY, message=b"the run has ended")
+        except ConnectionError:
+            # Left or dropped: the reading side ends too.
+            return
+
+
+def _state(metrics: JsonObject) -> JsonObject:
+    keys = ("state", "stop_reason", "run_dir", "reopen_command")
+    return {key: metrics.get(key) for key in keys}
+
+
+def _frame(kind: str, content: JsonObject) -> str:
+    return json.dumps({"type": kind, **content}, ensure_ascii=False, separators=(",", ":"))

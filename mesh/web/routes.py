@@ -1,0 +1,170 @@
+"""The HTTP contract: what each path answers, and what is refused.
+
+Whatever comes in is bounded and checked here; what it means for the run is the RunView's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from mesh.web.access import PageAccess
+from mesh.web.interface import JsonObject, RunView
+from mesh.web.live_updates import LiveUpdates
+from mesh.web.prometheus import CONTENT_TYPE, prometheus_text
+from mesh.web.static_files import ChartLibrary, chart_library_path, page_html, ui_directory
+
+CONTROL_BYTES_MAX = 4096
+ITEMS_DEFAULT = 200
+ITEMS_MAX = 10_000
+"""Entries in one answer of /api/items, some 2 MB; the rest by ordinal."""
+ORDINAL_MAX = 2**53 - 1
+"""The largest whole number that every JSON reader keeps exact."""
+SEARCH_CHARACTERS_MAX = 200
+COMPRESS_BYTES_MIN = 4096
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class Routes:
+    """Handlers of one run's page."""
+
+    def __init__(self, view: RunView, live: LiveUpdates, access: PageAccess) -> None:
+        self.metrics_asked = asyncio.Event()
+        """Set whenever someone read /api/metrics."""
+        self.metrics_asked_s = float("-inf")
+        """When that was last, by the loop's clock."""
+        self._view = view
+        self._live = live
+        self._access = access
+        self._charts = ChartLibrary()
+        self._html = page_html(ui_directory())
+
+    def application(self) -> web.Application:
+        app = web.Application(client_max_size=CONTROL_BYTES_MAX)
+        app.add_routes(
+            [
+                web.get("/", self._page),
+                web.get("/api/metrics", self._metrics),
+                web.get("/api/items", self._items),
+                web.get("/api/peers", self._peers),
+                web.post("/api/control", self._control),
+                web.get("/ws", self._websocket),
+                web.get("/metrics", self._prometheus),
+                web.get("/output.txt", self._output),
+                web.get(chart_library_path(), self._charts.respond),
+                web.static("/ui", ui_directory()),
+            ]
+        )
+        app.on_response_prepare.append(_add_headers)
+        return app
+
+    async def _page(self, request: web.Request) -> web.Response:
+        return web.Response(text=self._html, content_type="text/html")
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        """The history is left out with `?history=0`, for pages that poll."""
+        with_history = request.query.get("history") != "0"
+        response = _json(self._view.metrics(with_history=with_history))
+        self.metrics_asked_s = asyncio.get_running_loop().time()
+        self.metrics_asked.set()
+        return response
+
+    async def _items(self, request: web.Request) -> web.Response:
+        after = _whole_number(request, "after", default=0, least=0, most=ORDINAL_MAX)
+        limit = _whole_number(request, "limit", default=ITEMS_DEFAULT, least=1, most=ITEMS_MAX)
+        containing = request.query.get("q", "")
+        if len(containing) > SEARCH_CHARACTERS_MAX:
+            raise _bad_request(f"q has more than {SEARCH_CHARACTERS_MAX} characters")
+        return _json(await self._view.items(after=after, limit=limit, containing=containing))
+
+    async def _peers(self, request: web.Request) -> web.Response:
+        return _json(self._view.peers())
+
+    async def _websocket(self, request: web.Request) -> web.StreamResponse:
+        if reason := self._access.refusal(request.headers):
+            raise web.HTTPForbidden(text=reason)
+        if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
+            raise web.HTTPUpgradeRequired(text="this address speaks WebSocket")
+        return await self._live.serve(request)
+
+    async def _prometheus(self, request: web.Request) -> web.Response:
+        body = prometheus_text(self._view.metrics(with_history=False))
+        return web.Response(body=body, headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
+
+    async def _output(self, request: web.Request) -> web.Response:
+        response = web.Response(
+            body=await self._view.output_text(),
+            content_type="text/plain",
+            charset="utf-8",
+            headers={hdrs.CONTENT_DISPOSITION: 'inline; filename="output.txt"'},
+        )
+        return _compressed(response)
+
+    async def _control(self, request: web.Request) -> web.Response:
+        if reason := self._access.refusal(request.headers):
+            return _control_answer(403, reason)
+        if request.content_type != "application/json":
+            return _control_answer(400, "the content type must be application/json")
+        try:
+            wish = json.loads(await request.read())
+        except (ValueError, RecursionError):
+            return _control_answer(400, "the body is not JSON")
+        except web.HTTPRequestEntityTooLarge:
+            return _control_answer(400, f"the body has more than {CONTROL_BYTES_MAX} bytes")
+        if not isinstance(wish, dict) or not isinstance(action := wish.pop("action", None), str):
+            return _control_answer(400, 'the body must be an object like {"action": "pause"}')
+        reason = await self._view.control(action, wish)
+        return _control_answer(200 if reason is None else 409, reason)
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(SECURITY_HEADERS)
+    # Files of the page are asked for again each time and answered 304; data is never kept.
+    fresh = "no-cache" if request.path.startswith("/ui/") else "no-store"
+    response.headers.setdefault(hdrs.CACHE_CONTROL, fresh)
+
+
+def _json(content: Any, *, status: int = 200) -> web.Response:
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    response = web.Response(body=text.encode(), content_type="application/json", status=status)
+    return _compressed(response)
+
+
+def _compressed(response: web.Response) -> web.Response:
+    assert isinstance(response.body, bytes)
+    if len(response.body) >= COMPRESS_BYTES_MIN:
+        response.enable_compression()
+    return response
+
+
+def _control_answer(status: int, reason: str | None) -> web.Response:
+    return _json({"ok": reason is None, "reason": reason}, status=status)
+
+
+def _whole_number(request: web.Request, name: str, *, default: int, least: int, most: int) -> int:
+    """Return the query's `name`; raises a 400 that says what it must be."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    # isdecimal alone would take other scripts' digits, and int() spaces, signs and underscores.
+    if text.isascii() and text.isdecimal() and len(text) <= 16 and least <= int(text) <= most:
+        return int(text)
+    raise _bad_request(f"{name} must be a whole number from {least} to {most}")
+
+
+def _bad_request(reason: str) -> web.HTTPBadRequest:
+    answer: JsonObject = {"ok": False, "reason": reason}
+    return web.HTTPBadRequest(text=json.dumps(answer), content_type="application/json")

@@ -1,0 +1,113 @@
+"""Serves a run's page: opens the port, keeps pages up to date, and tells them the end.
+
+It owns the listening socket and the task of live updates. The contract is routes.py's, the run
+whoever's view it is given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+from typing import Self
+
+from aiohttp import web
+
+from mesh.web.access import PageAccess
+from mesh.web.interface import JsonObject, RunView
+from mesh.web.live_updates import LiveUpdates
+from mesh.web.routes import Routes
+
+logger = logging.getLogger(__name__)
+
+CLOSE_S = 0.5
+"""Time for requests in progress when the server ends; then they are cut."""
+POLLED_LATELY_S = 3.0
+LAST_POLL_S = 1.5
+"""How long the end waits for a page without WebSocket to ask once more, if one did lately."""
+
+
+class PageUnavailable(Exception):
+    """The page cannot be served there; the message says what to do."""
+
+
+class PageServer:
+    """A run's page on one port."""
+
+    def __init__(self, runner: web.AppRunner, routes: Routes, live: LiveUpdates, url: str) -> None:
+        self.url = url
+        """Where a person opens it."""
+        self._runner = runner
+        self._routes = routes
+        self._live = live
+        self._updating = asyncio.create_task(live.run(), name="page updates")
+        self._updating.add_done_callback(self._updates_ended)
+
+    @classmethod
+    async def start(
+        cls, view: RunView, *, host: str, port: int, public_url: str | None = None
+    ) -> Self:
+        """Serve `view` on `host`:`port`; port 0 takes any free one.
+
+        Raises:
+            PageUnavailable: the port is taken, or cannot be opened.
+        """
+        live = LiveUpdates(view)
+        routes = Routes(view, live, PageAccess(host, public_url))
+        runner = web.AppRunner(routes.application(), access_log=None, shutdown_timeout=CLOSE_S)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            await runner.cleanup()
+            raise PageUnavailable(_explained(error, host, port)) from error
+        bound_port: int = runner.addresses[0][1]
+        return cls(runner, routes, live, public_url or _url(host, bound_port))
+
+    async def close(self, final_metrics: JsonObject) -> None:
+        """Tell every page how the run finished, then end; takes at most about 4 s."""
+        self._updating.cancel()
+        await asyncio.wait([self._updating])
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._live.finish(final_metrics))
+                tasks.create_task(self._last_poll())
+        finally:
+            await self._runner.cleanup()
+
+    async def _last_poll(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._routes.metrics_asked_s > POLLED_LATELY_S:
+            return
+        self._routes.metrics_asked.clear()
+        try:
+            async with asyncio.timeout(LAST_POLL_S):
+                await self._routes.metrics_asked.wait()
+        except TimeoutError:
+            return
+
+    def _updates_ended(self, updating: asyncio.Task[None]) -> None:
+        """Without live updates pages poll: cut them loose rather than leave them stale."""
+        if updating.cancelled():
+            return
+        logger.error("page updates ended", exc_info=updating.exception())
+        self._live.drop_all()
+
+
+def _explained(error: OSError, host: str, port: int) -> str:
+    advice = "choose another with --port, or --headless for no page"
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} on {host} is in use: {advice}"
+    if error.errno == errno.EACCES:
+        return f"port {port} on {host} is not allowed for this user: {advice}"
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is no address of this machine: correct --page-host"
+    reason = error.strerror or str(error)
+    return f"cannot open port {port} on {host}: {reason}; {advice}"
+
+
+def _url(host: str, port: int) -> str:
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 names only
+    shown = everywhere.get(host, host)
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"

@@ -1,0 +1,71 @@
+"""The page's own files, and the chart library out of its installed package.
+
+The files lie beside this module in an installed wheel and in `ui/` of a checkout. The chart
+library is 4.8 MB: its URL holds its version and so may be cached for ever, and it is compressed
+once, when first asked for, in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import importlib.metadata
+import importlib.util
+from pathlib import Path
+
+from aiohttp import hdrs, web
+
+CHART_LIBRARY_MARK = "%CHART_LIBRARY%"
+"""Stands in index.html where the chart library's URL belongs."""
+_IMMUTABLE = "public, max-age=31536000, immutable"
+_COMPRESSION_LEVEL = 6
+
+
+def ui_directory() -> Path:
+    """Return where index.html is."""
+    packaged = Path(__file__).parent / "ui"
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "ui"
+
+
+def page_html(directory: Path) -> str:
+    """Return index.html with the chart library's URL in its place."""
+    html = (directory / "index.html").read_text("utf-8")
+    return html.replace(CHART_LIBRARY_MARK, chart_library_path().lstrip("/"))
+
+
+def chart_library_path() -> str:
+    """Return the URL path of the chart library; another version has another one."""
+    return f"/charts/plotly-{importlib.metadata.version('plotly')}.min.js"
+
+
+class ChartLibrary:
+    """Serves plotly.min.js, compressed where the client takes that."""
+
+    def __init__(self) -> None:
+        # Found without importing plotly, which the process does not need.
+        spec = importlib.util.find_spec("plotly")
+        assert spec is not None
+        assert spec.origin is not None
+        self._file = Path(spec.origin).parent / "package_data" / "plotly.min.js"
+        self._compressed: bytes | None = None
+        self._compressing = asyncio.Lock()
+
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        headers = {
+            hdrs.CACHE_CONTROL: _IMMUTABLE,
+            hdrs.VARY: hdrs.ACCEPT_ENCODING,
+            hdrs.CONTENT_TYPE: "text/javascript; charset=utf-8",
+        }
+        if "gzip" not in request.headers.get(hdrs.ACCEPT_ENCODING, "").lower():
+            return web.FileResponse(self._file, headers=headers)
+        headers[hdrs.CONTENT_ENCODING] = "gzip"
+        return web.Response(body=await self._gzipped(), headers=headers)
+
+    async def _gzipped(self) -> bytes:
+        async with self._compressing:
+            if self._compressed is None:
+                self._compressed = await asyncio.to_thread(self._read_and_compress)
+        return self._compressed
+
+    def _read_and_compress(self) -> bytes:
+        return gzip.compress(self._file.read_bytes(), _COMPRESSION_LEVEL, mtime=0)

@@ -1,0 +1,164 @@
+// Keeps the page up to date: by WebSocket; by polling where that does not work; and after any
+// interruption by fetching what was missed. It tells the page what it hears and shows nothing.
+
+import { getJson, socketUrl } from "./requests.js";
+
+const TICK_MS = 1000;
+const OVER_POLL_MS = 10_000;
+const SILENCE_MS = 5000;
+const OPENING_MS = 4000;
+const RETRY_MS_MIN = 500;
+const RETRY_MS_MAX = 15_000;
+
+const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+
+/**
+ * The listener:
+ *   snapshot(metrics)  everything, with history: at first and after each interruption
+ *   metrics(metrics)   once a second
+ *   state(frame)       at once when the state changes
+ *   items(items)       entries with rising ordinals; may repeat
+ *   mode(mode)         "live", "polling", "lost", or "over" when the server has said goodbye
+ *   lastOrdinal()      the newest entry that the page has
+ *   wanted             how many of the newest entries it cares for
+ */
+export class Connection {
+  #listener;
+  #mode = null;
+  #socket = null;
+  #heardAt = -Infinity;
+  #retryMs = RETRY_MS_MIN;
+  #behindTimes = 0;
+  #stopped = false;
+
+  constructor(listener) {
+    this.#listener = listener;
+  }
+
+  start() {
+    this.#keepSocket();
+    this.#keepPolling();
+  }
+
+  stop() {
+    this.#stopped = true;
+    this.#socket?.close();
+  }
+
+  #setMode(mode) {
+    if (mode !== this.#mode && !this.#stopped) this.#listener.mode(this.#mode = mode);
+  }
+
+  async #fetchAll() {
+    const metrics = await getJson("api/metrics");
+    if (this.#stopped) return;
+    this.#listener.snapshot(metrics);
+    if (!this.#stopped) await this.#fetchItems(metrics.unique_total);
+  }
+
+  async #fetchItems(upTo) {
+    const { wanted } = this.#listener;
+    const after = Math.max(this.#listener.lastOrdinal(), upTo - wanted);
+    const page = await getJson(`api/items?after=${after}&limit=${wanted}`);
+    if (!this.#stopped) this.#listener.items(page.items);
+  }
+
+  // WebSocket: opened again whenever it ends, later each time
+
+  async #keepSocket() {
+    while (!this.#stopped) {
+      await this.#useSocket();
+      if (this.#mode !== "over" && this.#mode !== "polling") this.#setMode("lost");
+      // Jitter, so that many pages do not come back at the same moment.
+      await pause(this.#retryMs * (0.75 + Math.random() / 2));
+      this.#retryMs = Math.min(RETRY_MS_MAX, this.#retryMs * 2);
+    }
+  }
+
+  /** Resolves when the socket has closed. */
+  #useSocket() {
+    const socket = new WebSocket(socketUrl());
+    this.#socket = socket;
+    const opening = setTimeout(() => socket.close(), OPENING_MS);
+    // Some proxies accept a WebSocket and pass nothing on.
+    const watching = setInterval(() => { if (this.#isSilent()) socket.close(); }, TICK_MS);
+    socket.onopen = () => {
+      clearTimeout(opening);
+      this.#heardAt = performance.now();
+      this.#fetchAll().catch(() => socket.close());
+    };
+    socket.onmessage = (event) => this.#hear(JSON.parse(event.data));
+    return new Promise((resolve) => {
+      socket.onclose = () => {
+        clearTimeout(opening);
+        clearInterval(watching);
+        this.#heardAt = -Infinity;
+        resolve();
+      };
+    });
+  }
+
+  #isSilent() {
+    return this.#heardAt > 0 && performance.now() - this.#heardAt > SILENCE_MS;
+  }
+
+  #hear(frame) {
+    if (this.#stopped) return;
+    this.#heardAt = performance.now();
+    this.#retryMs = RETRY_MS_MIN;
+    if (frame.type === "metrics") this.#hearMetrics(frame);
+    else if (frame.type === "items") this.#hearItems(frame.items);
+    else if (frame.type === "state") this.#hearState(frame);
+  }
+
+  #hearMetrics(metrics) {
+    this.#setMode("live");
+    this.#listener.metrics(metrics);
+    // Entries of this moment may still be on their way; of the last but one they may not.
+    const behind = metrics.unique_total > this.#listener.lastOrdinal();
+    this.#behindTimes = behind ? this.#behindTimes + 1 : 0;
+    if (this.#behindTimes > 2) this.#fetchItems(metrics.unique_total).catch(() => {});
+  }
+
+  #hearItems(items) {
+    if (!items.length) return;
+    const { wanted } = this.#listener;
+    const isHole = items[0].ordinal > this.#listener.lastOrdinal() + 1;
+    if (isHole && items.length < wanted) {
+      this.#fetchItems(items[items.length - 1].ordinal).catch(() => {});
+    } else {
+      this.#listener.items(items);
+    }
+  }
+
+  #hearState(frame) {
+    this.#listener.state(frame);
+    if (!frame.final) return;
+    this.#retryMs = RETRY_MS_MAX;
+    this.#setMode("over");
+  }
+
+  // Polling: whenever no socket speaks; also brings the first numbers, before any socket opens
+
+  async #keepPolling() {
+    while (!this.#stopped) {
+      if (this.#heardAt < 0) await this.#poll().catch(() => this.#notAnswered());
+      await pause(this.#mode === "over" ? OVER_POLL_MS : TICK_MS);
+    }
+  }
+
+  async #poll() {
+    if (this.#mode !== "polling") {
+      await this.#fetchAll();
+    } else {
+      const metrics = await getJson("api/metrics?history=0");
+      this.#listener.metrics(metrics);
+      if (metrics.unique_total > this.#listener.lastOrdinal()) await this.#fetchItems(metrics.unique_total);
+    }
+    if (this.#heardAt < 0) this.#setMode("polling");
+  }
+
+  #notAnswered() {
+    if (this.#heardAt < 0 && this.#mode !== "over") this.#setMode("lost");
+  }
+}

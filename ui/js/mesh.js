@@ -1,0 +1,112 @@
+// The mesh: how it stands in one line, its nodes in a table, another model for a producer.
+
+import { byId, make, setText, show, toast } from "./dom.js";
+import { count, milliseconds } from "./format.js";
+import { control, getJson } from "./requests.js";
+import { modelLabel } from "./numbers.js";
+
+const REFRESH_MS = 2000;
+const WELL = new Set(["alive", "running", "generating", "calling"]);
+const GONE = new Set(["dead", "left"]);
+
+let models = [];
+let steerable = false;
+
+export function showMesh(metrics) {
+  models = metrics.available_models ?? [];
+  steerable = !["draining", "stopped"].includes(metrics.state) && models.length > 1;
+  setText(byId("mesh-line"), meshText(metrics));
+}
+
+function meshText({ mesh, state }) {
+  if (!mesh || state === "stopped") return mesh?.peers_alive ? aliveText(mesh) : "No node is running.";
+  const delay = milliseconds(mesh.propagation_ms_p50);
+  const worst = milliseconds(mesh.propagation_ms_p99);
+  const parts = [aliveText(mesh), mesh.converged ? "in step" : `${count(mesh.missing_entries)} entries on their way`];
+  if (delay) parts.push(`an entry reaches the others in ${delay}${worst ? ` (99 %: ${worst})` : ""}`);
+  return parts.join(" · ");
+}
+
+const aliveText = ({ peers_alive: n }) => `${count(n)} ${n === 1 ? "peer" : "peers"} alive`;
+
+/** Ask for the nodes every other second while `isConnected()` and the page is seen. */
+export function keepPeers(isConnected) {
+  const ask = async () => {
+    if (!isConnected() || document.hidden) return;
+    try {
+      showPeers((await getJson("api/peers")).peers);
+    } catch {
+      // The connection's own state says so already.
+    }
+  };
+  ask();
+  setInterval(ask, REFRESH_MS);
+}
+
+const rows = new Map();
+
+function showPeers(peers) {
+  show(byId("peers-table"), peers.length > 0);
+  const names = new Set(peers.map((peer) => peer.node));
+  for (const [name, row] of rows) if (!names.has(name)) { row.element.remove(); rows.delete(name); }
+  for (const peer of peers) {
+    let row = rows.get(peer.node);
+    if (!row) {
+      row = peerRow(peer.node);
+      rows.set(peer.node, row);
+      byId("peers").append(row.element);
+    }
+    updateRow(row, peer);
+  }
+}
+
+function peerRow(name) {
+  const element = make("tr");
+  const head = make("th");
+  head.scope = "row";
+  const dot = make("span", "dot");
+  const state = make("span", "peer-state");
+  head.append(dot, make("span", "", name), state);
+  const [model, knows, behind] = [make("td", "peer-model"), make("td"), make("td")];
+  element.append(head, model, knows, behind);
+  return { element, dot, state, model, knows, behind, name };
+}
+
+function updateRow(row, peer) {
+  row.dot.dataset.health = GONE.has(peer.state) ? "gone" : peer.state === "suspect" ? "doubtful" : "well";
+  row.dot.title = peer.state;
+  const restarts = peer.restarts ? `restarted ${count(peer.restarts)}×` : "";
+  setText(row.state, [WELL.has(peer.state) ? "" : peer.state, restarts].filter(Boolean).join(", "));
+  setText(row.knows, count(peer.known_count));
+  setText(row.behind, count(peer.behind));
+  const dropped = Object.entries(peer.dropped ?? {}).map(([reason, n]) => `${reason} ${count(n)}`);
+  row.behind.title = dropped.length ? `dropped frames: ${dropped.join(", ")}` : "";
+  showModel(row, peer);
+}
+
+function showModel(row, peer) {
+  const canChange = steerable && peer.model && !GONE.has(peer.state);
+  const key = `${canChange}|${peer.model}|${models.join("|")}`;
+  if (row.shown === key || row.model.contains(document.activeElement)) return;
+  row.shown = key;
+  if (!peer.model) row.model.replaceChildren();
+  else row.model.replaceChildren(canChange ? modelChoice(row, peer) : modelLabel(peer.model));
+}
+
+/** The label, and over it a choice of the run's models. */
+function modelChoice(row, peer) {
+  const select = make("select");
+  select.setAttribute("aria-label", `Model of ${peer.node}`);
+  for (const model of new Set([...models, peer.model])) select.append(new Option(model, model));
+  select.value = peer.model;
+  select.addEventListener("change", async () => {
+    const model = select.value;
+    const refused = await control({ action: "set_model", node: peer.node, model });
+    toast(refused ? `Not changed: ${refused}` : `${peer.node} uses ${model} from its next call on.`);
+    row.shown = "";
+    select.blur();
+  });
+  const choice = make("span", "choice");
+  choice.append(modelLabel(peer.model), select);
+  return choice;
+}
