@@ -217,7 +217,7 @@ _STAR_INSIDE = re.compile(r"\*+(?=\w)")
 def _fold_punctuation(folded: str) -> str:
     """Fold the signs whose meaning depends on their neighbours."""
     if not folded.isascii():
-        folded = _ACCENTS.sub("", folded)
+        folded = unicodedata.normalize("NFC", _ACCENTS.sub("", folded))
     if _NUMBER_FORM in folded:
         folded = _NUMBER_FORM_IN_NUMBER.sub(" ", folded).replace(_NUMBER_FORM, "")
     if "'" in folded:

@@ -47,6 +47,7 @@ class LineReader:
         self._numbering = Numbering()
         self._separators = Separators()
         self._has_items = False
+        """Whether names are set off, so that sentences between them are descriptions."""
         self._item_indent = 0
         self._held: str | None = None
         """A bold line: the heading of the list below it, or an entry when none follows."""
@@ -167,7 +168,10 @@ class LineReader:
         held, self._held = self._held, None
         if held is None:
             return []
-        return [_CHATTER] if item_follows else self._read_words(held, listed=False)
+        if item_follows:
+            return [_CHATTER]
+        self._has_items = True
+        return self._read_words(held, listed=False)
 
 
 def _cells(row: str) -> list[str]:

@@ -139,10 +139,12 @@ def first_listed_chunk(sealed_count: int, known_entries_max: int) -> int:
     steps of about a quarter of the list. Example: 20 chunks and at most 5,000 entries: 4.
     """
     chunks_max = known_entries_max // SEALED_CHUNK_ENTRIES - _ROOM_CHUNKS
-    if chunks_max < 1:
+    excess = sealed_count - max(0, chunks_max)
+    if excess <= 0:
+        return 0
+    if chunks_max < _WINDOW_STEPS:
         return sealed_count
-    excess = max(0, sealed_count - chunks_max)
-    step = max(1, chunks_max // _WINDOW_STEPS)
+    step = chunks_max // _WINDOW_STEPS
     return -(-excess // step) * step
 
 

@@ -95,6 +95,8 @@ SHAPES = {
     "sentences": "Louvre is a museum.\nEiffel Tower is the tower.\nNotre-Dame is one of many.",
     "details below": "1. Louvre\n   - Location: Rue de Rivoli\n   The largest museum of all.\n"
     "2. Eiffel Tower\n   - Height: 330 m\n3. Notre-Dame",
+    "paragraphs below": "**Louvre**\nThe world's largest museum.\n\n**Eiffel Tower**\n"
+    "An iron lattice tower.\n\n**Notre-Dame**\nA medieval cathedral in Paris.",
     "citations": "Louvre [1]\nEiffel Tower[2]\nNotre-Dame 【3†source】",
     "table": "| # | Name | Type |\n|---|:---:|---|\n| 1 | Louvre | Museum |\n"
     "| 2 | **Eiffel Tower** | Tower |\n| 3 | Notre-Dame | Church |",
