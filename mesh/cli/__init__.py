@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 from mesh.cli.commands import CheckCommand, Command, ExploreCommand, SimulateCommand, UsageError
 from mesh.cli.parsing import parse
@@ -23,6 +24,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after the program's name; None: this process's.
     """
     program = program_name(sys.argv[0])
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a name in its script shows its code instead of failing.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         return _carry_out(parse(sys.argv[1:] if argv is None else argv, program=program))
     except UsageError as error:

@@ -83,6 +83,7 @@ class ViewCommand:
     run_dir: Path
     page_host: str = "127.0.0.1"
     port: int = 8080
+    public_url: str | None = None
 
 
 Command = ExploreCommand | SimulateCommand | CheckCommand | ViewCommand

@@ -265,12 +265,6 @@ def _add_files(parser: OptionParser) -> None:
 def _add_page(parser: OptionParser) -> None:
     group = parser.add_argument_group("page")
     _add_page_address(group)
-    group.add_argument(
-        "--public-url",
-        type=values.public_url,
-        metavar="URL",
-        help="its address behind a proxy, such as https://host/mesh",
-    )
     group.add_argument("--headless", action=argparse.BooleanOptionalAction, help="no page")
     group.add_argument(
         "--keep-page",
@@ -288,6 +282,12 @@ def _add_page_address(group: _Group) -> None:
         type=values.page_host,
         metavar="H",
         help="default 127.0.0.1; 0.0.0.0 shows the page, with its buttons, to other machines",
+    )
+    group.add_argument(
+        "--public-url",
+        type=values.public_url,
+        metavar="URL",
+        help="its address behind a proxy, such as https://host/mesh",
     )
 
 

@@ -26,4 +26,4 @@ def view(command: ViewCommand) -> int:
     # Imported here: aiohttp and the page's packages.
     from mesh.nodes import viewer
 
-    return viewer.view(run_dir, command.page_host, command.port)
+    return viewer.view(run_dir, command.page_host, command.port, command.public_url)

@@ -15,14 +15,18 @@ import pytest
 
 import run_mesh
 from mesh.cli import main
+from mesh.cli.announcement import Progress
 from mesh.cli.commands import ExploreCommand, UsageError
 from mesh.cli.config_file import CONFIG_BYTES_MAX, read_config_file
 from mesh.cli.environment import load_environment
-from mesh.cli.explore import asked_topic, topic_unasked
+from mesh.cli.explore import asked_topic, progress_of, topic_unasked
+from mesh.cli.models import keys_of
 from mesh.cli.offline import usual_topic
 from mesh.cli.parsing import parse
 from mesh.config import DEFAULT_TOPIC, ModelSpec
-from mesh.storage.run_directory import open_run
+from mesh.core.metrics import ModelCounts
+from mesh.storage.database import Batch, RunDatabase
+from mesh.storage.run_directory import DATABASE_FILE, open_run
 
 CHECKOUT = Path(run_mesh.__file__).parent
 GPT = ModelSpec("openai:gpt-4o-mini", "openai", "gpt-4o-mini", key_variable="OPENAI_API_KEY")
@@ -284,6 +288,43 @@ def test_viewing_what_is_no_run_is_refused(
     assert "holds no run" in refused(capsys, "view", "nowhere")
     open_run(tmp_path / "r", topic="Birds", simulated=True, new=False, now_ms=1).close()
     assert "no results yet" in refused(capsys, "view", "r")
+
+
+def test_a_continued_run_says_how_far_it_has_come(tmp_path: Path) -> None:
+    new = open_run(tmp_path, topic="Birds", simulated=True, new=False, now_ms=1)
+    assert progress_of(new) is None
+    new.close()
+    database = RunDatabase.open(tmp_path / DATABASE_FILE)
+    totals = {
+        "a": ModelCounts(unique=200, cost_usd=0.1),
+        "b": ModelCounts(unique=100, cost_usd=0.02),
+    }
+    database.commit(Batch(model_totals=totals))
+    database.close()
+    again = open_run(tmp_path, topic="Birds", simulated=True, new=False, now_ms=2)
+    again.close()
+    progress = progress_of(again)
+    assert progress is not None
+    assert progress.unique_total == 300
+    assert progress.cost_usd == pytest.approx(0.12)
+
+
+def test_a_run_that_was_stopped_before_its_database_was_made_has_come_nowhere(
+    tmp_path: Path,
+) -> None:
+    open_run(tmp_path, topic="Birds", simulated=True, new=False, now_ms=1).close()
+    again = open_run(tmp_path, topic="Birds", simulated=True, new=False, now_ms=2)
+    again.close()
+    assert progress_of(again) == Progress(0, 0.0)
+
+
+def test_the_keys_of_a_run_are_those_that_its_models_name() -> None:
+    environment = {"OPENAI_API_KEY": KEY, "ANTHROPIC_API_KEY": "other"}
+    keys = keys_of([GPT, ATLAS], environment)
+    assert {name: key.value for name, key in keys.items()} == {"OPENAI_API_KEY": KEY}
+    assert KEY not in repr(keys)
+    with pytest.raises(UsageError, match="OPENAI_API_KEY is not set"):
+        keys_of([GPT], {})
 
 
 # run_mesh.py

@@ -142,8 +142,9 @@ def test_every_option_of_the_simulator_has_its_place() -> None:
 
 def test_check_takes_models_and_view_a_place_for_the_page() -> None:
     assert parse(["check", "--model", "openai:x"]) == CheckCommand(model_specs=("openai:x",))
-    assert parse(["view", "d", "--port", "9000", "--page-host", "localhost"]) == ViewCommand(
-        run_dir=Path("d"), page_host="localhost", port=9000
+    words = "view d --port 9000 --page-host localhost --public-url http://proxy/mesh"
+    assert parse(words.split()) == ViewCommand(
+        run_dir=Path("d"), page_host="localhost", port=9000, public_url="http://proxy/mesh"
     )
 
 
