@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mesh.config import ExploreSettings, ModelSpec
+from mesh.llm.endpoints import base_url_of, is_private_host
 
 MODELS_SHOWN_MAX = 20
 LOCAL_PAGE_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -74,10 +75,16 @@ def _models(
 
 
 def _price(model: ModelSpec, price_of: Callable[[ModelSpec], str]) -> str:
-    price = price_of(model)
-    if model.simulated and model.price_of:
-        return f"{price} (play money, as {model.price_of})"
-    return price
+    if _is_billed(model):
+        return price_of(model)
+    if not model.simulated:
+        return "a server of your own, no price"
+    return f"{price_of(model)} in play money, as {model.price_of}" if model.price_of else "no price"
+
+
+def _is_billed(model: ModelSpec) -> bool:
+    """Whether somebody may send a bill for it."""
+    return not model.simulated and not is_private_host(base_url_of(model))
 
 
 def _ends(settings: ExploreSettings, start: Start) -> str:
@@ -92,8 +99,8 @@ def _ends(settings: ExploreSettings, start: Start) -> str:
     if settings.time_limit_s is not None:
         ends.append(f"after {settings.time_limit_s:g} s")
     ends.append("when nothing new is found")
-    no_cap = "" if settings.budget_usd is not None or settings.simulated else "no cap on cost; "
-    return f"{no_cap}stops {', or '.join(ends)}; Ctrl-C stops"
+    is_uncapped = settings.budget_usd is None and any(map(_is_billed, settings.models))
+    return f"{'no cap on cost; ' if is_uncapped else ''}stops {', or '.join(ends)}; Ctrl-C stops"
 
 
 def _directory(settings: ExploreSettings, start: Start) -> list[str]:

@@ -375,10 +375,18 @@ def test_a_missing_cap_is_said() -> None:
     assert "no cap on cost; stops when nothing new is found" in said(settings(budget_usd=None))
 
 
+def test_models_that_nobody_bills_for_need_no_cap() -> None:
+    url = "http://192.168.1.7:8000/v1"
+    text = said(settings(ModelSpec(f"llama@{url}", "openai", "llama", url), budget_usd=None))
+    assert f"llama@{url}  a server of your own, no price" in text
+    assert "no cap" not in text
+    assert "no cap" not in said(settings(ATLAS, budget_usd=None))
+
+
 def test_simulated_is_said_plainly_and_how_to_use_real_models() -> None:
     text = said(settings(ATLAS), without_keys=True)
     assert "SIMULATED, no key found: set OPENAI_API_KEY or ANTHROPIC_API_KEY" in text
-    assert "$0.15 in / $0.60 out (play money, as gpt-4o)" in text
+    assert "$0.15 in / $0.60 out in play money, as gpt-4o" in text
     assert "at $1.00 of play money" in text
 
 
