@@ -1,0 +1,186 @@
+"""Who is known and who seems alive; an opinion that never touches data."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mesh.core.items import LogId, NodeId
+from mesh.core.membership import (
+    DEAD_AFTER_S,
+    SUSPECT_AFTER_S,
+    Liveness,
+    Member,
+    Membership,
+    Role,
+    members_digest,
+)
+
+
+def member(name: str, epoch: int = 1, role: Role = Role.PRODUCER) -> Member:
+    return Member(
+        origin=NodeId(name.encode() * 16),
+        label=f"producer {name}",
+        role=role,
+        epoch=epoch,
+        feed_address=f"feed-{name}-{epoch}",
+        service_address=f"service-{name}-{epoch}",
+        host="here",
+    )
+
+
+A, B, C = member("A"), member("B"), member("C", role=Role.COLLECTOR)
+
+
+@pytest.fixture
+def members() -> Membership:
+    members = Membership(own=A)
+    members.admit(B)
+    return members
+
+
+def test_a_member_is_admitted_once() -> None:
+    members = Membership(own=A)
+    assert members.admit(B)
+    assert not members.admit(B)
+    assert members.others() == [B]
+    assert members.all() == [A, B]
+
+
+def test_a_restarted_member_replaces_its_record_and_an_older_one_does_not(
+    members: Membership,
+) -> None:
+    newer = member("B", epoch=2)
+    assert members.admit(newer)
+    assert not members.admit(B)
+    assert members.get(B.origin) == newer
+    assert newer.log == LogId(B.origin, 2)
+
+
+def test_nobody_can_admit_me_to_myself(members: Membership) -> None:
+    assert not members.admit(member("A", epoch=9))
+    assert members.get(A.origin) == A
+    assert members.get(C.origin) is None
+
+
+@pytest.mark.parametrize(
+    ("silence_s", "liveness"),
+    [
+        (0.0, Liveness.ALIVE),
+        (SUSPECT_AFTER_S - 0.01, Liveness.ALIVE),
+        (SUSPECT_AFTER_S, Liveness.SUSPECT),
+        (DEAD_AFTER_S - 0.01, Liveness.SUSPECT),
+        (DEAD_AFTER_S, Liveness.DEAD),
+        (1e6, Liveness.DEAD),
+    ],
+)
+def test_silence_makes_suspect_and_then_dead(
+    members: Membership, silence_s: float, liveness: Liveness
+) -> None:
+    members.heard(B.origin, 100.0)
+    assert members.liveness(B.origin, 100.0 + silence_s) is liveness
+
+
+def test_an_observer_that_was_busy_itself_suspects_nobody(members: Membership) -> None:
+    members.heard(B.origin, 0.0)
+    assert members.liveness(B.origin, 6.0) is Liveness.SUSPECT
+    assert members.liveness(B.origin, 6.0, own_lag_s=5.0) is Liveness.ALIVE
+
+
+def test_the_dead_come_back_by_one_heartbeat(members: Membership) -> None:
+    members.heard(B.origin, 0.0)
+    assert members.alive(100.0) == frozenset()
+    members.heard(B.origin, 100.0)
+    assert members.alive(100.0) == {B.origin}
+
+
+def test_a_suspect_still_counts_as_alive(members: Membership) -> None:
+    members.heard(B.origin, 0.0)
+    assert members.alive(SUSPECT_AFTER_S + 1) == {B.origin}
+
+
+def test_who_was_admitted_and_not_heard_yet_is_not_alive(members: Membership) -> None:
+    assert members.liveness(B.origin, 0.0) is Liveness.UNHEARD
+    assert members.liveness(C.origin, 0.0) is Liveness.UNHEARD
+    assert members.alive(0.0) == frozenset()
+
+
+def test_who_said_goodbye_has_left_and_stays_a_member(members: Membership) -> None:
+    members.heard(B.origin, 0.0)
+    members.left(B.origin)
+    assert members.liveness(B.origin, 0.0) is Liveness.LEFT
+    assert members.alive(0.0) == frozenset()
+    assert members.others() == [B]
+
+
+def test_a_goodbye_is_undone_by_a_restart_and_by_a_heartbeat(members: Membership) -> None:
+    members.heard(B.origin, 0.0)
+    members.left(B.origin)
+    members.admit(member("B", epoch=2))
+    assert members.liveness(B.origin, 0.0) is Liveness.ALIVE
+    members.left(B.origin)
+    members.heard(B.origin, 1.0)
+    assert members.liveness(B.origin, 1.0) is Liveness.ALIVE
+
+
+def test_a_goodbye_or_a_heartbeat_of_a_stranger_changes_nothing(members: Membership) -> None:
+    members.left(C.origin)
+    members.heard(C.origin, 0.0)
+    assert members.liveness(C.origin, 0.0) is Liveness.UNHEARD
+    assert members.alive(0.0) == frozenset()
+
+
+def test_connected_needs_to_hear_and_to_be_heard_by_everyone_alive(members: Membership) -> None:
+    assert not members.connected_both_ways(0.0)
+    members.heard(B.origin, 0.0)
+    assert not members.connected_both_ways(0.0)
+    members.subscribed(B.origin, True)
+    assert members.connected_both_ways(0.0)
+    members.admit(C)
+    assert members.connected_both_ways(0.0)
+    members.heard(C.origin, 0.0)
+    assert not members.connected_both_ways(0.0)
+    members.subscribed(C.origin, True)
+    assert members.connected_both_ways(0.0)
+    members.subscribed(C.origin, False)
+    assert not members.connected_both_ways(0.0)
+
+
+def test_a_subscription_seen_before_its_node_was_admitted_is_remembered() -> None:
+    members = Membership(own=A)
+    members.subscribed(B.origin, True)
+    assert members.others() == []
+    members.admit(B)
+    members.heard(B.origin, 0.0)
+    assert members.connected_both_ways(0.0)
+
+
+def test_the_collector_is_the_newest_one_known(members: Membership) -> None:
+    assert members.collector() is None
+    members.admit(C)
+    assert members.collector() == C
+    newer = member("D", epoch=5, role=Role.COLLECTOR)
+    members.admit(newer)
+    assert members.collector() == newer
+    assert Membership(own=C).collector() == C
+
+
+@given(st.permutations([A, B, C]))
+def test_equal_tables_have_equal_digests_whoever_owns_them(order: list[Member]) -> None:
+    assert members_digest(order) == members_digest([A, B, C])
+    mine, yours = Membership(own=A), Membership(own=B)
+    for each in order:
+        mine.admit(each)
+        yours.admit(each)
+    assert mine.digest() == yours.digest()
+
+
+def test_a_digest_tells_a_member_more_and_a_newer_epoch_apart(members: Membership) -> None:
+    before = members.digest()
+    members.admit(C)
+    with_c = members.digest()
+    members.admit(dataclasses.replace(C, epoch=2))
+    assert len({before, with_c, members.digest()}) == 3

@@ -1,0 +1,257 @@
+"""Which ranges are new, and what is asked of whom, when."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mesh.core.items import LogId, NodeId
+from mesh.core.replication import (
+    FETCH_BACKOFF_MAX_S,
+    FETCH_DELAY_S,
+    FETCH_TIMEOUT_S,
+    FETCHES_IN_FLIGHT_MAX,
+    Fetch,
+    Replica,
+)
+from mesh.core.seqset import SeqSet
+
+ORIGIN, COLLECTOR, THIRD, FOURTH = (NodeId(bytes([n]) * 16) for n in (9, 1, 3, 2))
+LOG = LogId(ORIGIN, 100)
+ALL = frozenset({ORIGIN, COLLECTOR, THIRD, FOURTH})
+
+
+@pytest.fixture
+def replica() -> Replica:
+    return Replica(random.Random(7))
+
+
+def due(replica: Replica, now_s: float, alive: frozenset[NodeId] = ALL) -> list[Fetch]:
+    return replica.due_fetches(now_s, alive, COLLECTOR)
+
+
+def one_due(replica: Replica, now_s: float, alive: frozenset[NodeId] = ALL) -> Fetch:
+    fetches = due(replica, now_s, alive)
+    assert len(fetches) == 1
+    return fetches[0]
+
+
+def test_entries_apply_on_arrival_whatever_is_missing_before_them(replica: Replica) -> None:
+    assert replica.offer(LOG, 5, 3, now_s=0.0) == [(5, 7)]
+    assert replica.offer(LOG, 1, 2, now_s=0.0) == [(1, 2)]
+    assert replica.watermark(LOG) == 2
+    assert replica.missing_count == 2
+
+
+def test_a_frame_delivered_again_brings_nothing_new(replica: Replica) -> None:
+    replica.offer(LOG, 1, 4, now_s=0.0)
+    assert replica.offer(LOG, 1, 4, now_s=1.0) == []
+    assert replica.applied_count == 4
+
+
+def test_of_an_overlapping_frame_only_the_new_part_applies(replica: Replica) -> None:
+    replica.offer(LOG, 1, 4, now_s=0.0)
+    replica.offer(LOG, 7, 2, now_s=0.0)
+    assert replica.offer(LOG, 3, 8, now_s=0.0) == [(5, 6), (9, 10)]
+
+
+def test_a_restarted_origin_counts_from_one_again_and_is_heard(replica: Replica) -> None:
+    replica.offer(LOG, 1, 2, now_s=0.0)
+    assert replica.offer(LogId(ORIGIN, 101), 1, 2, now_s=0.0) == [(1, 2)]
+    assert replica.highest_epoch(ORIGIN) == 101
+    assert replica.highest_epoch(THIRD) == 0
+
+
+def test_a_hole_is_not_asked_for_before_its_moment_and_surely_after(replica: Replica) -> None:
+    replica.offer(LOG, 3, 1, now_s=10.0)
+    assert due(replica, 10.0 + FETCH_DELAY_S[0] - 0.001) == []
+    assert one_due(replica, 10.0 + FETCH_DELAY_S[1]) == Fetch(ORIGIN, LOG, 1, 2)
+
+
+def test_nodes_that_see_the_same_hole_do_not_all_ask_at_the_same_moment() -> None:
+    def asks_at_ms(seed: int) -> int:
+        replica = Replica(random.Random(seed))
+        replica.offer(LOG, 2, 1, now_s=0.0)
+        return next(ms for ms in range(0, 300, 5) if due(replica, ms / 1000))
+
+    moments = {asks_at_ms(seed) for seed in range(20)}
+    assert len(moments) > 5
+    assert min(moments) >= FETCH_DELAY_S[0] * 1000
+    assert max(moments) <= FETCH_DELAY_S[1] * 1000 + 5
+
+
+def test_a_hole_that_closes_by_itself_is_never_asked_for(replica: Replica) -> None:
+    replica.offer(LOG, 2, 1, now_s=0.0)
+    replica.offer(LOG, 1, 1, now_s=0.05)
+    assert due(replica, 60.0) == []
+    assert replica.missing_count == 0
+
+
+def test_a_loss_at_the_tail_shows_by_the_announced_last_seq(replica: Replica) -> None:
+    replica.offer(LOG, 1, 2, now_s=0.0)
+    replica.announce(LOG, 5, now_s=0.0)
+    assert replica.missing_count == 3
+    assert one_due(replica, 1.0) == Fetch(ORIGIN, LOG, 3, 5)
+
+
+def test_an_announcement_of_what_is_held_or_of_nothing_asks_for_nothing(replica: Replica) -> None:
+    replica.offer(LOG, 1, 5, now_s=0.0)
+    replica.announce(LOG, 3, now_s=0.0)
+    replica.announce(LogId(THIRD, 1), 0, now_s=0.0)
+    assert due(replica, 60.0) == []
+    assert replica.vector() == [(LOG, 5)]
+
+
+def test_the_first_hole_is_asked_for_first_and_the_next_at_once_after_it(replica: Replica) -> None:
+    replica.offer(LOG, 3, 2, now_s=0.0)
+    replica.announce(LOG, 6, now_s=0.0)
+    first = one_due(replica, 1.0)
+    assert (first.first_seq, first.last_seq) == (1, 2)
+    replica.offer(LOG, 1, 2, now_s=1.1)
+    replica.answered(first, now_s=1.1)
+    second = one_due(replica, 1.1)
+    assert (second.source, second.first_seq, second.last_seq) == (ORIGIN, 5, 6)
+
+
+def test_while_a_fetch_is_in_flight_it_is_not_repeated(replica: Replica) -> None:
+    replica.announce(LOG, 2, now_s=0.0)
+    one_due(replica, 1.0)
+    assert due(replica, 1.0 + FETCH_TIMEOUT_S - 0.001) == []
+
+
+def test_a_fetch_that_is_not_answered_goes_to_origin_then_collector_then_others(
+    replica: Replica,
+) -> None:
+    replica.announce(LOG, 2, now_s=0.0)
+    asked = [one_due(replica, 1.0 + n * FETCH_TIMEOUT_S).source for n in range(5)]
+    assert asked == [ORIGIN, COLLECTOR, FOURTH, THIRD, ORIGIN]
+
+
+def test_an_origin_that_is_gone_is_not_asked(replica: Replica) -> None:
+    replica.announce(LOG, 2, now_s=0.0)
+    assert one_due(replica, 1.0, ALL - {ORIGIN}).source == COLLECTOR
+
+
+def test_with_nobody_alive_it_waits_and_asks_when_somebody_is(replica: Replica) -> None:
+    replica.announce(LOG, 2, now_s=0.0)
+    assert due(replica, 1.0, frozenset()) == []
+    assert one_due(replica, 1.05, frozenset({THIRD})).source == THIRD
+
+
+def test_a_source_that_does_not_hold_it_makes_the_next_one_asked_after_a_wait(
+    replica: Replica,
+) -> None:
+    replica.announce(LOG, 2, now_s=0.0)
+    replica.answered(one_due(replica, 1.0), now_s=1.0)
+    assert due(replica, 1.0) == []
+    assert one_due(replica, 2.0).source == COLLECTOR
+
+
+def test_a_reply_whose_frames_were_refused_is_no_progress(replica: Replica) -> None:
+    """Otherwise one damaged frame would be asked for, of the same node, without a pause."""
+    replica.announce(LOG, 2, now_s=0.0)
+    fetch = one_due(replica, 1.0)
+    replica.answered(fetch, now_s=1.0)
+    assert due(replica, 1.01) == []
+    assert one_due(replica, 10.0).source != fetch.source
+
+
+def test_what_nobody_holds_is_asked_for_ever_more_slowly_up_to_a_bound(replica: Replica) -> None:
+    replica.announce(LOG, 2, now_s=0.0)
+    now_s = asked_s = 0.0
+    gaps: list[float] = []
+    while len(gaps) < 12:
+        fetches = due(replica, now_s)
+        for fetch in fetches:
+            replica.answered(fetch, now_s=now_s)
+            gaps.append(now_s - asked_s)
+            asked_s = now_s
+        now_s += 0.01
+    assert max(gaps[:2]) < 1.0
+    assert all(FETCH_BACKOFF_MAX_S / 2 - 0.02 <= gap <= FETCH_BACKOFF_MAX_S for gap in gaps[-4:])
+
+
+def test_a_late_answer_to_a_fetch_given_up_does_not_disturb_the_one_in_flight(
+    replica: Replica,
+) -> None:
+    replica.announce(LOG, 4, now_s=0.0)
+    first = one_due(replica, 1.0)
+    second = one_due(replica, 1.0 + FETCH_TIMEOUT_S)
+    replica.answered(first, now_s=3.1)
+    assert due(replica, 3.2) == []
+    replica.offer(LOG, 1, 4, now_s=3.3)
+    replica.answered(second, now_s=3.3)
+    assert due(replica, 60.0) == []
+
+
+def test_only_so_many_fetches_are_in_flight_at_once(replica: Replica) -> None:
+    for epoch in range(20):
+        replica.announce(LogId(ORIGIN, epoch + 1), 1, now_s=0.0)
+    first = due(replica, 1.0)
+    assert len(first) == FETCHES_IN_FLIGHT_MAX
+    assert due(replica, 1.1) == []
+    for fetch in first[:3]:
+        replica.offer(fetch.log, 1, 1, now_s=1.2)
+        replica.answered(fetch, now_s=1.2)
+    assert len(due(replica, 1.2)) == 3
+
+
+def test_a_restored_vector_is_not_asked_for_again(replica: Replica) -> None:
+    replica.restore(LOG, SeqSet.of_ranges([(1, 5)]))
+    assert replica.offer(LOG, 4, 3, now_s=0.0) == [(6, 6)]
+    assert replica.applied_count == 6
+    assert due(replica, 60.0) == []
+
+
+def test_a_hole_in_a_restored_vector_is_asked_for_without_a_new_announcement(
+    replica: Replica,
+) -> None:
+    replica.restore(LOG, SeqSet.of_ranges([(1, 2), (5, 6)]))
+    assert replica.missing_count == 2
+    assert one_due(replica, 0.0) == Fetch(ORIGIN, LOG, 3, 4)
+
+
+def test_the_vector_names_the_highest_seq_known_to_exist(replica: Replica) -> None:
+    replica.offer(LOG, 1, 2, now_s=0.0)
+    replica.announce(LOG, 9, now_s=0.0)
+    replica.offer(LogId(THIRD, 4), 5, 1, now_s=0.0)
+    assert replica.vector() == [(LogId(THIRD, 4), 5), (LOG, 9)]
+    assert replica.watermark(LogId(FOURTH, 1)) == 0
+
+
+FRAMES = [(1, 3), (4, 1), (5, 6), (11, 2), (13, 1)]
+
+
+@given(
+    st.lists(st.sampled_from(FRAMES), max_size=20),
+    st.lists(st.booleans(), min_size=60, max_size=60),
+)
+def test_whatever_is_lost_or_doubled_every_entry_applies_exactly_once(
+    delivered: list[tuple[int, int]], replies: list[bool]
+) -> None:
+    """A virtual run: some frames arrive, any number of times; the rest comes by fetches that
+    may be lost themselves."""
+    replica = Replica(random.Random(1))
+    applied: list[int] = []
+
+    def take(first: int, count: int, now_s: float) -> None:
+        for low, high in replica.offer(LOG, first, count, now_s):
+            applied.extend(range(low, high + 1))
+
+    for first, count in delivered:
+        take(first, count, 0.0)
+    replica.announce(LOG, 13, 0.0)
+    arrive = iter([*replies, *[True] * 40])
+    now_s = 0.0
+    while replica.missing_count and now_s < 600.0:
+        now_s += 0.05
+        for fetch in due(replica, now_s):
+            if next(arrive, True):
+                for first, count in FRAMES:
+                    if first + count > fetch.first_seq and first <= fetch.last_seq:
+                        take(first, count, now_s)
+                replica.answered(fetch, now_s=now_s)
+    assert sorted(applied) == list(range(1, 14))

@@ -1,0 +1,83 @@
+"""When a run ends by itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from mesh.core.stopping import DRY_CALLS_PER_PRODUCER, Dryness, StopRules
+
+
+def reason(
+    rules: StopRules, unique_total: int = 0, cost_usd: float = 0.0, start_elapsed_s: float = 0.0
+) -> str | None:
+    return rules.reason_to_stop(
+        unique_total=unique_total, cost_usd=cost_usd, start_elapsed_s=start_elapsed_s
+    )
+
+
+def test_without_bounds_a_run_goes_on() -> None:
+    assert reason(StopRules(), 10**9, 10**9, 10**9) is None
+
+
+def test_the_target_stops_when_reached_and_not_before() -> None:
+    rules = StopRules(target=300)
+    assert reason(rules, unique_total=299) is None
+    assert reason(rules, unique_total=300) == "target of 300 entries reached"
+    assert reason(rules, unique_total=312) == "target of 300 entries reached"
+
+
+def test_the_budget_stops_when_spent_and_not_before() -> None:
+    rules = StopRules(budget_usd=1.0)
+    assert reason(rules, cost_usd=0.999) is None
+    assert reason(rules, cost_usd=1.0) == "budget of $1.00 spent"
+
+
+def test_the_time_limit_stops_when_reached_and_not_before() -> None:
+    rules = StopRules(time_limit_s=2.5)
+    assert reason(rules, start_elapsed_s=2.49) is None
+    assert reason(rules, start_elapsed_s=2.5) == "time limit of 2.5 s reached"
+
+
+def test_a_budget_of_nothing_allows_nothing() -> None:
+    assert reason(StopRules(budget_usd=0.0)) == "budget of $0.00 spent"
+
+
+def test_of_several_reasons_the_best_news_is_told() -> None:
+    rules = StopRules(target=1, budget_usd=1.0, time_limit_s=1.0)
+    assert reason(rules, 5, 5.0, 5.0) == "target of 1 entries reached"
+
+
+@pytest.mark.parametrize("outcome", ["ok", "length", "dry", "empty"])
+def test_a_topic_is_exhausted_after_enough_calls_in_a_row_that_found_nothing(outcome: str) -> None:
+    dryness = Dryness()
+    for _ in range(DRY_CALLS_PER_PRODUCER * 2 - 1):
+        dryness.call_finished(outcome, accepted_count=0)
+    assert not dryness.is_exhausted(producer_count=2)
+    dryness.call_finished(outcome, accepted_count=0)
+    assert dryness.is_exhausted(producer_count=2)
+    assert not dryness.is_exhausted(producer_count=3)
+
+
+def test_one_accepted_entry_starts_the_count_anew() -> None:
+    dryness = Dryness()
+    for _ in range(DRY_CALLS_PER_PRODUCER - 1):
+        dryness.call_finished("ok", accepted_count=0)
+    dryness.call_finished("cancelled", accepted_count=1)
+    dryness.call_finished("ok", accepted_count=0)
+    assert not dryness.is_exhausted(producer_count=1)
+
+
+@pytest.mark.parametrize("outcome", ["retry", "unreachable", "give_up", "refused", "cancelled"])
+def test_a_call_that_never_looked_says_nothing_about_the_topic(outcome: str) -> None:
+    dryness = Dryness()
+    for _ in range(100):
+        dryness.call_finished(outcome, accepted_count=0)
+    assert not dryness.is_exhausted(producer_count=1)
+
+
+def test_with_no_producer_alive_it_takes_as_many_calls_as_with_one() -> None:
+    dryness = Dryness()
+    assert not dryness.is_exhausted(producer_count=0)
+    for _ in range(DRY_CALLS_PER_PRODUCER):
+        dryness.call_finished("dry", accepted_count=0)
+    assert dryness.is_exhausted(producer_count=0)
