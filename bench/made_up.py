@@ -36,7 +36,7 @@ def made_up_texts(count: int, seed: int, *, first: int = 0) -> Iterator[str]:
         words = _ACCENTED if kind < 0.1 else _SIGNED if kind < 0.2 else _WORDS
         head = f"{choose.choice(words)} {choose.choice(_WORDS)}"
         free = TEXT_BYTES - len(head.encode()) - 1
-        yield f"{head} {_in_base_36(number).rjust(free, 'z')}"
+        yield f"{head} {_in_base_36(number).zfill(free)}"
 
 
 def found_frames(texts: Iterator[str], log: LogId) -> Iterator[bytes]:
