@@ -6,7 +6,7 @@ loses nothing); `sync` makes it survive a power cut and is called at most a seco
 last record, as a crash leaves it, ends the log before it. What frames mean is not known here.
 
 File: 8 bytes "TMLOG" + format version, then records of
-    u32 frame bytes | u32 CRC-32 of the frame | u64 first seq | u32 count | frame
+    u32 frame bytes | u32 CRC-32 of all that follows | u64 first seq | u32 count | frame
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import BinaryIO
 
 FORMAT = b"TMLOG\x00\x00\x01"
 _RECORD = struct.Struct(">IIQI")
+_PLACE = struct.Struct(">QI")
 FRAME_BYTES_MAX = 1 << 20
 INDEX_EVERY_RECORDS = 32
 
@@ -52,9 +53,13 @@ def _read_record(file: BinaryIO) -> StoredFrame | None:
     if frame_bytes > FRAME_BYTES_MAX:
         return None
     frame = file.read(frame_bytes)
-    if len(frame) < frame_bytes or zlib.crc32(frame) != checksum:
+    if len(frame) < frame_bytes or _checksum(frame, first_seq, count) != checksum:
         return None
     return StoredFrame(first_seq, count, frame)
+
+
+def _checksum(frame: bytes, first_seq: int, count: int) -> int:
+    return zlib.crc32(frame, zlib.crc32(_PLACE.pack(first_seq, count)))
 
 
 @dataclass(slots=True)
@@ -160,7 +165,8 @@ class NodeLog:
                 log goes on cleanly when there is room; the caller must not publish the frame.
         """
         assert first_seq == self.last_seq + 1, (first_seq, self.last_seq)
-        record = _RECORD.pack(len(frame), zlib.crc32(frame), first_seq, count) + frame
+        checksum = _checksum(frame, first_seq, count)
+        record = _RECORD.pack(len(frame), checksum, first_seq, count) + frame
         start = self._file.seek(0, os.SEEK_END)
         try:
             written = self._file.write(record)
