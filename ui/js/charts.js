@@ -54,30 +54,36 @@ function draw() {
   redrawnAt = performance.now();
   const points = course();
   const models = modelsSeen();
-  const times = points.map((point) => point.t_s);
-  const moments = times.map(duration);
+  const last_s = points.at(-1)?.t_s ?? 0;
+  const times = points.map((point) => moment(point.t_s));
   const ink = styles();
-  library.react(byId("chart-total"), [totalTrace(points, times, moments, ink)],
-    layout(times, ink, byId("chart-total"), targetLine(points, ink)), CONFIG);
-  library.react(byId("chart-rate"), models.map((model) => modelTrace(model, points, times, moments)),
-    layout(times, ink, byId("chart-rate"), {}), CONFIG);
+  library.react(byId("chart-total"), [totalTrace(points, times, ink)],
+    layout(last_s, ink, byId("chart-total"), targetLine(points, ink)), CONFIG);
+  library.react(byId("chart-rate"), models.map((model) => modelTrace(model, points, times)),
+    layout(last_s, ink, byId("chart-rate"), {}), CONFIG);
   describe(points);
   showLegend(models);
 }
 
-function totalTrace(points, times, moments, ink) {
+/** Seconds of the run as a date from 1970 on, which Plotly writes as hours, minutes, seconds. */
+function moment(t_s) {
+  // As text: Plotly takes small numbers for years.
+  return new Date(1000 * t_s).toISOString();
+}
+
+function totalTrace(points, times, ink) {
   return {
     type: "scatter", mode: "lines", x: times, y: points.map((point) => point.unique_total),
-    text: moments, hovertemplate: "%{text}  <b>%{y:,}</b><extra></extra>",
+    hovertemplate: "<b>%{y:,}</b> unique<extra></extra>",
     line: { color: ink.accent, width: 2.25 }, fill: "tozeroy", fillcolor: ink.accentSoft,
   };
 }
 
-function modelTrace(model, points, times, moments) {
+function modelTrace(model, points, times) {
   const colour = colourOf(model);
   return {
     type: "scatter", mode: "lines", stackgroup: "models", name: escaped(modelName(model)),
-    x: times, y: points.map((point) => point.models[model] ?? 0), text: moments,
+    x: times, y: points.map((point) => point.models[model] ?? 0),
     hovertemplate: `%{y:,} ${escaped(modelName(model))}<extra></extra>`,
     line: { color: colour, width: 1.25 }, fillcolor: `${colour}99`,
   };
@@ -96,8 +102,7 @@ function targetLine(points, ink) {
   };
 }
 
-function layout(times, ink, place, extra) {
-  const last = times[times.length - 1] ?? 0;
+function layout(last, ink, place, extra) {
   const ticksMax = place.clientWidth < 480 ? TICKS_NARROW_MAX : TICKS_WIDE_MAX;
   const ticks = tickTimes(Math.max(10, last), ticksMax);
   const axis = { fixedrange: true, gridcolor: ink.line, zeroline: false, linecolor: ink.line };
@@ -108,8 +113,9 @@ function layout(times, ink, place, extra) {
     font: { family: ink.font, size: 12, color: ink.muted },
     hoverlabel: { bgcolor: ink.card, bordercolor: ink.line, font: { family: ink.font, color: ink.ink } },
     xaxis: {
-      ...axis, range: [0, Math.max(10, last)], showgrid: false, tickvals: ticks,
-      ticktext: ticks.map(duration), unifiedhovertitle: { text: "" },
+      ...axis, type: "date", range: [moment(0), moment(Math.max(10, last))], showgrid: false,
+      tickvals: ticks.map(moment), ticktext: ticks.map(duration),
+      hoverformat: last < 3600 ? "%-M:%S" : "%-H:%M:%S",
     },
     yaxis: { ...axis, rangemode: "tozero", nticks: 6, tickformat: ",d", minallowed: 0 },
     ...extra,

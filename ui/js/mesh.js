@@ -6,7 +6,7 @@ import { control, getJson } from "./requests.js";
 import { modelLabel } from "./numbers.js";
 
 const REFRESH_MS = 2000;
-const WELL = new Set(["alive", "running", "generating", "calling"]);
+const WELL = new Set(["alive", "running", "asking"]);
 const GONE = new Set(["dead", "left"]);
 
 let models = [];
@@ -73,7 +73,7 @@ function peerRow(name) {
 }
 
 function updateRow(row, peer) {
-  row.dot.dataset.health = GONE.has(peer.state) ? "gone" : peer.state === "suspect" ? "doubtful" : "well";
+  row.dot.dataset.health = healthOf(peer.state);
   row.dot.title = peer.state;
   const restarts = peer.restarts ? `restarted ${count(peer.restarts)}×` : "";
   setText(row.state, [WELL.has(peer.state) ? "" : peer.state, restarts].filter(Boolean).join(", "));
@@ -82,6 +82,11 @@ function updateRow(row, peer) {
   const dropped = Object.entries(peer.dropped ?? {}).map(([reason, n]) => `${reason} ${count(n)}`);
   row.behind.title = dropped.length ? `dropped frames: ${dropped.join(", ")}` : "";
   showModel(row, peer);
+}
+
+function healthOf(state) {
+  if (GONE.has(state)) return "gone";
+  return state === "suspect" || state === "unheard" || state.startsWith("waiting") ? "doubtful" : "well";
 }
 
 function showModel(row, peer) {

@@ -14,8 +14,8 @@ export function showMetrics(metrics) {
   show(byId("simulated"), metrics.simulated);
   document.title = `${count(metrics.unique_total)} · ${metrics.topic} · Topic Mesh`;
   showState(metrics.state, metrics.stop_reason);
-  setText(byId("unique-total"), count(metrics.unique_total));
-  setText(byId("unique-last-minute"), count(metrics.unique_last_minute));
+  showFigure("unique-total", metrics.unique_total);
+  showFigure("unique-last-minute", metrics.unique_last_minute);
   setText(byId("rate"), rateText(metrics));
   showTarget(metrics);
   showFacts(metrics);
@@ -31,6 +31,13 @@ export function showState(state, reason) {
   document.body.dataset.state = state;
   // Once finished, the reason has a place of its own.
   setText(byId("reason"), state === "stopped" ? "" : (reason ?? ""));
+}
+
+/** A large number; one with more digits is written smaller, so that it fits its card. */
+function showFigure(id, value) {
+  const text = count(value);
+  setText(byId(id), text);
+  byId(id).style.setProperty("--fit", String(Math.min(1, 3.9 / text.length)));
 }
 
 function rateText(metrics) {
@@ -79,6 +86,8 @@ const rows = new Map();
 
 function showModels(models) {
   const body = byId("models");
+  const providers = new Set(models.map((row) => modelParts(row.model)[0]));
+  document.body.classList.toggle("many-providers", providers.size > 1);
   const most = Math.max(1, ...models.map((row) => row.unique_last_minute));
   for (const model of models) {
     let row = rows.get(model.model);

@@ -1,0 +1,166 @@
+"""A run whose course a test writes: the page's RunView, without mesh or models.
+
+Entries, states and numbers are what the test says; totals follow from the entries, as they do in a
+real run, so that page and numbers can be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from mesh.web.interface import JsonObject
+
+TOPIC = "Paris attractions"
+MODELS = ("simulated:atlas", "simulated:sonata")
+
+
+class ScriptedRun:
+    """A run in memory; change it between requests."""
+
+    def __init__(
+        self, *, topic: str = TOPIC, models: tuple[str, ...] = MODELS, run_dir: str = "runs/paris"
+    ) -> None:
+        self.state = "running"
+        self.stop_reason: str | None = None
+        self.elapsed_s = 0.0
+        self.accepted: list[JsonObject] = []
+        self.history: list[JsonObject] = []
+        self.refusal: str | None = None
+        """What `control` answers."""
+        self.wishes: list[tuple[str, JsonObject]] = []
+        """What `control` was asked for."""
+        self.changes: JsonObject = {}
+        """Fields of `/api/metrics` to show otherwise."""
+        self._fixed: JsonObject = {
+            "topic": topic,
+            "simulated": True,
+            "budget_usd": 1.0,
+            "target": 300,
+            "notices": [],
+            "available_models": list(models),
+            "run_dir": run_dir,
+            "reopen_command": f"python run_mesh.py view {run_dir}",
+        }
+        self._models = models
+
+    def find(self, texts: Iterable[str], *, model: str = MODELS[0]) -> None:
+        """Accept `texts` one second later, and add a point to the history."""
+        self.elapsed_s += 1.0
+        for text in texts:
+            self.accepted.append(
+                {
+                    "ordinal": len(self.accepted) + 1,
+                    "text": text,
+                    "model": model,
+                    "node": "producer-1",
+                    "facet": None,
+                    "t_s": self.elapsed_s,
+                }
+            )
+        self.history.append(
+            {
+                "t_s": self.elapsed_s,
+                "unique_total": len(self.accepted),
+                "unique_last_minute": sum(self._last_minute().values()),
+                "duplicate_rate": 0.1,
+                "models": self._last_minute(),
+            }
+        )
+
+    def end(self, reason: str) -> None:
+        self.state, self.stop_reason = "stopped", reason
+
+    # What the page asks
+
+    def metrics(self, *, with_history: bool) -> JsonObject:
+        last_minute = self._last_minute()
+        unique_total = len(self.accepted)
+        shown: JsonObject = {
+            **self._fixed,
+            "state": self.state,
+            "stop_reason": self.stop_reason,
+            "elapsed_s": self.elapsed_s,
+            "unique_total": unique_total,
+            "unique_last_minute": sum(last_minute.values()),
+            "generated_total": unique_total + 10,
+            "duplicates_total": 8,
+            "rejected_total": 2,
+            "duplicate_rate": 0.1,
+            "cost_usd": 0.0123,
+            "cost_complete": True,
+            "models": [self._model(model, last_minute[model]) for model in self._models],
+            "mesh": {
+                "converged": True,
+                "missing_entries": 0,
+                "peers_alive": 2,
+                "propagation_ms_p50": 0.4,
+                "propagation_ms_p99": 2.0,
+            },
+            **self.changes,
+        }
+        return {**shown, "history": self.history} if with_history else shown
+
+    async def items(self, *, after: int, limit: int, containing: str) -> JsonObject:
+        wanted = containing.casefold()
+        rows = [
+            item
+            for item in self.accepted[after:]
+            if not wanted or wanted in item["text"].casefold()
+        ]
+        shown = rows[:limit]
+        return {"items": shown, "next": shown[-1]["ordinal"] if len(rows) > limit else None}
+
+    def peers(self) -> JsonObject:
+        count = len(self.accepted)
+        return {
+            "peers": [
+                {
+                    "node": node,
+                    "epoch": 1,
+                    "state": "alive",
+                    "model": model,
+                    "known_count": count,
+                    "known_digest": "00",
+                    "last_seq": count,
+                    "durable_seq": count,
+                    "behind": 0,
+                    "restarts": 0,
+                    "dropped": {},
+                }
+                for node, model in (("collector", None), ("producer-1", self._models[0]))
+            ]
+        }
+
+    async def output_text(self) -> bytes:
+        return "".join(f"{item['text']}\n" for item in self.accepted).encode()
+
+    async def control(self, action: str, arguments: JsonObject) -> str | None:
+        self.wishes.append((action, arguments))
+        if self.refusal is None and action in ("pause", "resume"):
+            self.state = "paused" if action == "pause" else "running"
+        return self.refusal
+
+    def _last_minute(self) -> dict[str, int]:
+        counts = dict.fromkeys(self._models, 0)
+        for item in self.accepted:
+            counts[item["model"]] += item["t_s"] > self.elapsed_s - 60
+        return counts
+
+    def _model(self, model: str, last_minute: int) -> dict[str, Any]:
+        unique_total = sum(item["model"] == model for item in self.accepted)
+        return {
+            "model": model,
+            "unique_total": unique_total,
+            "unique_last_minute": last_minute,
+            "generated_total": unique_total + 5,
+            "duplicates_total": 4,
+            "rejected_total": 1,
+            "calls_total": 3,
+            "calls_failed": 0,
+            "input_tokens": 4000,
+            "cached_input_tokens": 1000,
+            "output_tokens": 600,
+            "cost_usd": 0.006,
+            "latency_s_p50": 2.5,
+        }
