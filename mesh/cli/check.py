@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from mesh.cli.commands import CheckCommand
 from mesh.cli.environment import load_environment
@@ -14,8 +15,6 @@ from mesh.cli.models import choose_models, keys_of
 from mesh.cli.offline import with_address
 from mesh.config import ApiKey, ModelSpec, SimulatorSettings
 from mesh.llm.checking import ModelCheck, check_lines, check_models
-
-SIMULATOR_STARTS_S = 20.0
 
 
 def check(command: CheckCommand) -> int:
@@ -66,11 +65,11 @@ async def _simulator(settings: SimulatorSettings) -> AsyncIterator[str]:
 
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(serve(settings, listening.set_result))
+    first: set[asyncio.Future[Any]] = {serving, listening}
     try:
-        async with asyncio.timeout(SIMULATOR_STARTS_S):
-            await asyncio.wait({serving, listening}, return_when=asyncio.FIRST_COMPLETED)
-        if serving.done():
-            serving.result()
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        if not listening.done():
+            serving.result()  # raises why it could not start
         yield listening.result()
     finally:
         serving.cancel()

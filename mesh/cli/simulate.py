@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
+from collections.abc import Coroutine
+from typing import Any
 
 from mesh.cli.commands import SimulateCommand, UsageError
 from mesh.cli.offline import simulated_models, topics
@@ -28,29 +31,29 @@ def simulate(command: SimulateCommand) -> int:
         time_scale=command.time_scale,
         seed=command.seed,
     )
+    # Imported here: with it comes the web server.
+    from mesh.simulation.server import PortInUse, serve
+
     try:
-        asyncio.run(_serve_until_interrupted(settings))
+        asyncio.run(_until_interrupted(serve(settings, _say_address)))
+    except PortInUse as error:
+        raise UsageError(str(error), exit_status=1) from error
     except OSError as error:
         raise UsageError(
             f"cannot serve on {command.host} port {command.port}: {error.strerror or error}; "
-            "choose another with --port",
+            "choose another with --host and --port",
             exit_status=1,
         ) from error
     return 0
 
 
-async def _serve_until_interrupted(settings: SimulatorSettings) -> None:
-    # Imported here: with it comes the web server.
-    from mesh.simulation.server import serve
-
-    serving = asyncio.create_task(serve(settings, _say_address))
+async def _until_interrupted(service: Coroutine[Any, Any, None]) -> None:
+    serving = asyncio.create_task(service)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, serving.cancel)
-    try:
+    with contextlib.suppress(asyncio.CancelledError):
         await serving
-    except asyncio.CancelledError:
-        sys.stdout.write("stopped\n")
 
 
 def _say_address(url: str) -> None:

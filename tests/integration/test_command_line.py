@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 import tomllib
+import urllib.request
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -325,6 +329,49 @@ def test_the_keys_of_a_run_are_those_that_its_models_name() -> None:
     assert KEY not in repr(keys)
     with pytest.raises(UsageError, match="OPENAI_API_KEY is not set"):
         keys_of([GPT], {})
+
+
+# Simulated models alone, and the check
+
+
+def test_the_simulator_serves_until_it_is_stopped(tmp_path: Path, birds: str) -> None:
+    words = [sys.executable, str(CHECKOUT / "run_mesh.py"), "simulate", "--port", "0", birds]
+    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as simulator:
+        try:
+            assert simulator.stdout is not None
+            address = simulator.stdout.readline().split()[-1]
+            with urllib.request.urlopen(f"{address}/v1/models", timeout=10) as answer:
+                assert "atlas" in {each["id"] for each in json.load(answer)["data"]}
+            simulator.send_signal(signal.SIGINT)
+            assert simulator.wait(timeout=10) == 0
+        finally:
+            simulator.kill()
+
+
+def test_the_simulator_says_when_its_port_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        text = refused(capsys, "simulate", "--port", str(port), status=1)
+    assert str(port) in text
+    assert "--port" in text
+
+
+def test_check_reports_on_each_model_and_fails_when_one_cannot_be_used(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["check", "--model", "simulated:atlas"]) == 0
+    report = capsys.readouterr().out
+    assert "simulated:atlas: ok" in report
+    assert "price: $" in report
+    assert main(["check", "--model", "simulated:atlas", "--model", "simulated:penniless"]) == 1
+    assert "simulated:penniless: not usable: no credit" in capsys.readouterr().out
+
+
+def test_check_without_a_key_says_so_and_checks_simulated_models(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["check"]) == 0
+    assert "no key found: set OPENAI_API_KEY" in capsys.readouterr().out
 
 
 # run_mesh.py
