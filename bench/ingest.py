@@ -116,13 +116,13 @@ def main() -> None:
     )
     for _ in range(repetitions):
         asyncio.run(measure_producer(report, entry_count, seed))
-    for _ in range(2 if quick else repetitions):
+    for _ in range(2 if quick else 3):
         asyncio.run(measure_collector(report, held_count, entry_count, seed))
     measure_memory(report, known_items, seed)
     for _ in range(1 if quick else 3):
         measure_bloom(report, filter_items, seed)
         measure_set(report, filter_items, seed)
-    measure_index(report, held_count, seed)
+    measure_index(report, filter_items, seed)
     report.print(as_json=options.as_json)
 
 

@@ -1,0 +1,81 @@
+"""The benches run as documented: `python bench/NAME.py --quick --json` prints the contract."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+QUICK_S = 60.0
+UNITS = ("_s", "_ms", "_us", "_count", "_ratio", "_usd", "_bytes", "_mb")
+
+
+def run_quick(name: str, elsewhere: Path) -> tuple[list[str], dict[str, Any], float]:
+    """Its lines, the object on the last one, and seconds taken; started outside the checkout."""
+    started_s = time.monotonic()
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    finished = subprocess.run(
+        [sys.executable, str(CHECKOUT / "bench" / f"{name}.py"), "--quick", "--json"],
+        cwd=elsewhere,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=2 * QUICK_S,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    lines = finished.stdout.splitlines()
+    return lines, json.loads(lines[-1]), time.monotonic() - started_s
+
+
+def assert_contract(printed: dict[str, Any], name: str) -> None:
+    assert list(printed) == ["bench", "commit", "settings", "figures"]
+    assert printed["bench"] == name
+    assert printed["commit"]
+    assert {"seed", "core_count"} <= set(printed["settings"])
+    for figure, value in printed["figures"].items():
+        assert figure.endswith(UNITS), figure
+        assert isinstance(value, int | float), figure
+
+
+@pytest.mark.timeout(150)
+def test_the_propagation_bench_prints_both_sides_within_a_minute(tmp_path: Path) -> None:
+    lines, printed, taken_s = run_quick("propagation", tmp_path)
+    assert taken_s <= QUICK_S
+    assert_contract(printed, "propagation")
+    figures = printed["figures"]
+    for side in ("mesh", "bare"):
+        assert figures[f"{side}_items_count"] > 0
+        p50, p99 = (figures[f"{side}_known_by_all_{p}_ms"] for p in ("p50", "p99"))
+        assert 0 < p50 <= p99
+        assert any(f"{side}_known_by_all_p50_ms" in line for line in lines[:-1])
+    assert figures["mesh_lost_count"] == 0
+    assert figures["mesh_to_bare_p50_ratio"] > 0
+
+
+@pytest.mark.timeout(150)
+def test_the_ingest_bench_prints_every_part_and_its_spread_within_a_minute(tmp_path: Path) -> None:
+    lines, printed, taken_s = run_quick("ingest", tmp_path)
+    assert taken_s <= QUICK_S
+    assert_contract(printed, "ingest")
+    figures = printed["figures"]
+    for figure in (
+        "producer_new_entries",
+        "producer_known_entries",
+        "collector_durable_new_entries",
+    ):
+        smallest, largest = figures[f"{figure}_smallest_per_s"], figures[f"{figure}_largest_per_s"]
+        assert 0 < smallest <= figures[f"{figure}_per_s"] <= largest
+        assert any(figure in line and ".." in line for line in lines[:-1])
+    assert (
+        figures["producer_imports_with_verdicts_mb"] < figures["producer_resident_with_verdicts_mb"]
+    )
+    assert figures["bloom_per_item_bytes"] < figures["set_per_item_bytes"]
+    assert figures["bloom_false_positives_ratio"] <= 0.01
