@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
-from mesh.simulation.server import build_app
 
 from mesh.config import Api, ApiKey, ModelSpec, SimulatorSettings
 from mesh.llm.adaptive_client import AdaptiveClient
@@ -22,6 +21,7 @@ from mesh.llm.interface import (
     TextDelta,
 )
 from mesh.llm.prompts import KnownForPrompt, build_prompt
+from mesh.simulation.server import build_app
 
 TOPIC = "Paris attractions"
 PROMPT = build_prompt(TOPIC, KnownForPrompt(), ask_count=5)
