@@ -60,18 +60,18 @@ def announcement(
 def _models(
     settings: ExploreSettings, start: Start, price_of: Callable[[ModelSpec], str]
 ) -> list[str]:
-    heading = f"models, taken in turn by {settings.peers} producers:"
+    headings = [f"{settings.peers} producer{'s' if settings.peers > 1 else ''}, models in turn:"]
     if settings.simulated:
         why = (
             "no key found: set OPENAI_API_KEY or ANTHROPIC_API_KEY for real ones"
             if start.without_keys
             else "no real LLM is asked"
         )
-        heading = f"models: SIMULATED, {why}; {settings.peers} producers take them in turn:"
+        headings.insert(0, f"SIMULATED models ({why})")
     rows = [f"  {model.spec}  {_price(model, price_of)}" for model in settings.models]
     if len(rows) > MODELS_SHOWN_MAX:
         rows = [*rows[:MODELS_SHOWN_MAX], f"  and {len(rows) - MODELS_SHOWN_MAX} more"]
-    return [heading, *rows]
+    return [*headings, *rows]
 
 
 def _price(model: ModelSpec, price_of: Callable[[ModelSpec], str]) -> str:
@@ -79,7 +79,7 @@ def _price(model: ModelSpec, price_of: Callable[[ModelSpec], str]) -> str:
         return price_of(model)
     if not model.simulated:
         return "a server of your own, no price"
-    return f"{price_of(model)} in play money, as {model.price_of}" if model.price_of else "no price"
+    return f"{price_of(model)} (play money, as {model.price_of})" if model.price_of else "no price"
 
 
 def _is_billed(model: ModelSpec) -> bool:

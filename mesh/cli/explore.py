@@ -6,6 +6,7 @@ models and keys, budget, catalog, files, run directory.
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from argparse import ArgumentTypeError
@@ -32,6 +33,8 @@ from mesh.storage.run_directory import (
     default_run_dir,
     open_run,
 )
+
+LOG_FILE = "supervisor.log"
 
 
 def explore(command: ExploreCommand) -> int:
@@ -158,6 +161,7 @@ def _explore(
         moved_aside=run.moved_aside,
         notices=selection.notices,
     )
+    _log_to_file(run.directory / LOG_FILE, settings.verbosity)
     with TerminalView() as terminal:
         for line in announcement(settings, start, price_line):
             terminal.say(line)
@@ -165,6 +169,15 @@ def _explore(
         from mesh.nodes import supervisor
 
         return supervisor.explore(settings, run.identity.run_id, keys, terminal)
+
+
+def _log_to_file(path: Path, verbosity: int) -> None:
+    """Keep the log of this process off the terminal; the file is made by its first line."""
+    logging.basicConfig(
+        level={0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG),
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        handlers=[logging.FileHandler(path, encoding="utf-8", delay=True)],
+    )
 
 
 def _cap(command: ExploreCommand, models: Sequence[ModelSpec]) -> BudgetCap:

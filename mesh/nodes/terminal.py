@@ -270,8 +270,9 @@ def _model_table(metrics: Metrics) -> RenderableType:
 
 def _figures(metrics: Metrics) -> list[str]:
     """The figures that matter while a run goes on, in words."""
-    target = metrics.get("target")
-    found = f"{metrics['unique_total']:,}" + (f" of {target:,}" if target else "")
+    found, target = f"{metrics['unique_total']:,}", metrics.get("target")
+    if target and target > metrics["unique_total"]:
+        found = f"{found} of {target:,}"
     figures = [
         f"{found} found",
         f"{metrics['unique_last_minute']:,} in the last minute",
@@ -345,10 +346,10 @@ def _all_models(metrics: Metrics) -> dict[str, int]:
     return {name: sum(int(row[name]) for row in metrics.get("models", ())) for name in names}
 
 
-def _calls(row: Metrics, unit: str = "") -> str:
-    """Example: `14 calls (1 failed)`."""
+def _calls(row: Metrics) -> str:
+    """Example: `14 (1 failed)`."""
     failed = f" ({row['calls_failed']:,} failed)" if row["calls_failed"] else ""
-    return f"{row['calls_total']:,}{unit}{failed}"
+    return f"{row['calls_total']:,}{failed}"
 
 
 def _calls_and_tokens(row: Metrics) -> str:
@@ -360,6 +361,6 @@ def _calls_and_tokens(row: Metrics) -> str:
 
 def _model_summary(row: Metrics) -> str:
     return (
-        f"{row['model']}: {row['unique_total']:,} found, {row['duplicates_total']:,} duplicates, "
-        f"{_calls(row, ' calls')}, {_dollars(row['cost_usd'])}"
+        f"{row['model']}: found {row['unique_total']:,}, duplicates {row['duplicates_total']:,}, "
+        f"calls {_calls(row)}, cost {_dollars(row['cost_usd'])}"
     )

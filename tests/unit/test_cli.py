@@ -363,7 +363,7 @@ def test_before_the_first_call_topic_models_prices_cap_and_directory_are_said() 
     text = said(settings(target=300, time_limit_s=60), budget_by_default=True)
     assert text.splitlines() == [
         "topic: Birds",
-        "models, taken in turn by 5 producers:",
+        "5 producers, models in turn:",
         "  openai:gpt-4o-mini  $0.15 in / $0.60 out",
         "stops at 300 entries, or at $1.00 (--budget-usd changes it), or after 60 s, "
         "or when nothing new is found; Ctrl-C stops",
@@ -385,13 +385,13 @@ def test_models_that_nobody_bills_for_need_no_cap() -> None:
 
 def test_simulated_is_said_plainly_and_how_to_use_real_models() -> None:
     text = said(settings(ATLAS), without_keys=True)
-    assert "SIMULATED, no key found: set OPENAI_API_KEY or ANTHROPIC_API_KEY" in text
-    assert "$0.15 in / $0.60 out in play money, as gpt-4o" in text
+    assert "SIMULATED models (no key found: set OPENAI_API_KEY or ANTHROPIC_API_KEY" in text
+    assert "$0.15 in / $0.60 out (play money, as gpt-4o)" in text
     assert "at $1.00 of play money" in text
 
 
 def test_simulated_is_said_also_where_it_was_asked_for() -> None:
-    assert "SIMULATED, no real LLM is asked" in said(settings(ATLAS))
+    assert "SIMULATED models (no real LLM is asked)" in said(settings(ATLAS))
 
 
 def test_a_run_with_one_real_model_is_not_called_simulated() -> None:

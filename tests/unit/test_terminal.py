@@ -130,6 +130,7 @@ def test_the_plain_line_says_simulated_where_it_is() -> None:
 
 def test_a_target_is_shown_beside_what_is_found() -> None:
     assert "812 of 1,000 found" in plain_line(metrics(target=1000))
+    assert ": 812 found" in plain_line(metrics(target=800))
 
 
 @pytest.mark.parametrize(
@@ -162,8 +163,8 @@ def test_the_summary_says_what_was_found_what_it_cost_and_how_to_go_on() -> None
         "Paris attractions: 812 entries",
         "  ended       target of 812 entries reached, after 12 s",
         "  found       812 of 900 written; 85 duplicates (9.4 %), 3 rejected",
-        "    openai:a: 500 found, 58 duplicates, 14 calls (1 failed), $0.0100",
-        "    openai:b: 312 found, 58 duplicates, 14 calls (1 failed), $0.0023",
+        "    openai:a: found 500, duplicates 58, calls 14 (1 failed), cost $0.0100",
+        "    openai:b: found 312, duplicates 58, calls 14 (1 failed), cost $0.0023",
         "  calls       28 (2 failed); tokens 18,000 in (8,000 cached), 6,000 out",
         "  cost        $0.0123 of $1.00",
         "  mesh        converged: all know the same entries",
@@ -184,7 +185,7 @@ def test_a_model_without_a_price_costs_an_unknown_amount_in_the_summary() -> Non
     (line,) = [
         line for line in summary_lines(local, output=Path("o")) if line.startswith("    llama")
     ]
-    assert line.endswith("14 calls (1 failed), unknown")
+    assert line.endswith("cost unknown")
 
 
 def test_a_run_that_ended_before_any_metrics_has_no_summary() -> None:
