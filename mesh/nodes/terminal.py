@@ -280,7 +280,11 @@ def _figures(metrics: Metrics) -> list[str]:
         _cost(metrics),
     ]
     peers_alive = metrics.get("mesh", {}).get("peers_alive")
-    return figures if peers_alive is None else [*figures, f"{peers_alive} peers"]
+    return (
+        figures
+        if peers_alive is None
+        else [*figures, f"{peers_alive} peer{'' if peers_alive == 1 else 's'}"]
+    )
 
 
 def _state(metrics: Metrics) -> str:
