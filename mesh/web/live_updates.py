@@ -33,21 +33,26 @@ LAST_FRAMES_S = 1.0
 class LiveUpdates:
     """All open WebSockets and what they have been told."""
 
-    def __init__(self, view: RunView) -> None:
+    def __init__(self, view: RunView, *, update_s: float = UPDATE_S) -> None:
         self._view = view
+        self._update_s = update_s
         self._clients: set[_Client] = set()
         self._told_ordinal = 0
         self._told_state: JsonObject = {}
         self._over = False
 
+    @property
+    def client_count(self) -> int:
+        return len(self._clients)
+
     async def run(self) -> None:
-        """Update the clients once a second until cancelled."""
+        """Update the clients every `update_s` until cancelled."""
         loop = asyncio.get_running_loop()
         due_s = loop.time()
         while True:
             await self._update(self._view.metrics(with_history=False))
             # A late update does not make the next one hurry.
-            due_s = max(due_s + UPDATE_S, loop.time())
+            due_s = max(due_s + self._update_s, loop.time())
             await asyncio.sleep(due_s - loop.time())
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
@@ -82,10 +87,11 @@ class LiveUpdates:
             _, late = await asyncio.wait(waits, timeout=LAST_FRAMES_S)
             for wait in late:
                 wait.cancel()
-        self.drop_all()
+        self.close()
 
-    def drop_all(self) -> None:
-        """Cut every connection; the pages will poll."""
+    def close(self) -> None:
+        """Cut every connection and take no more; pages that are still there poll."""
+        self._over = True
         for client in self._clients:
             client.drop()
 

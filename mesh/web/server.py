@@ -16,7 +16,7 @@ from aiohttp import web
 
 from mesh.web.access import PageAccess
 from mesh.web.interface import JsonObject, RunView
-from mesh.web.live_updates import LiveUpdates
+from mesh.web.live_updates import UPDATE_S, LiveUpdates
 from mesh.web.routes import Routes
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,11 @@ class PageUnavailable(Exception):
 class PageServer:
     """A run's page on one port."""
 
-    def __init__(self, runner: web.AppRunner, routes: Routes, live: LiveUpdates, url: str) -> None:
+    def __init__(
+        self, runner: web.AppRunner, routes: Routes, live: LiveUpdates, port: int, url: str
+    ) -> None:
+        self.port = port
+        """The one it is bound to."""
         self.url = url
         """Where a person opens it."""
         self._runner = runner
@@ -46,14 +50,24 @@ class PageServer:
 
     @classmethod
     async def start(
-        cls, view: RunView, *, host: str, port: int, public_url: str | None = None
+        cls,
+        view: RunView,
+        *,
+        host: str,
+        port: int,
+        public_url: str | None = None,
+        update_s: float = UPDATE_S,
     ) -> Self:
         """Serve `view` on `host`:`port`; port 0 takes any free one.
+
+        Args:
+            public_url: the page's address where that is another one, behind a proxy.
+            update_s: time between two live updates; shorter costs the run more.
 
         Raises:
             PageUnavailable: the port is taken, or cannot be opened.
         """
-        live = LiveUpdates(view)
+        live = LiveUpdates(view, update_s=update_s)
         routes = Routes(view, live, PageAccess(host, public_url))
         runner = web.AppRunner(routes.application(), access_log=None, shutdown_timeout=CLOSE_S)
         await runner.setup()
@@ -63,10 +77,21 @@ class PageServer:
             await runner.cleanup()
             raise PageUnavailable(_explained(error, host, port)) from error
         bound_port: int = runner.addresses[0][1]
-        return cls(runner, routes, live, public_url or _url(host, bound_port))
+        return cls(runner, routes, live, bound_port, public_url or _url(host, bound_port))
+
+    @property
+    def client_count(self) -> int:
+        """Pages that are told live."""
+        return self._live.client_count
 
     async def close(self, final_metrics: JsonObject) -> None:
-        """Tell every page how the run finished, then end; takes at most about 4 s."""
+        """Tell every page how the run finished, then end; may be repeated.
+
+        The view must show the end already. Takes at most about 4 s.
+        """
+        if self._updating.cancelling():
+            return
+        self._routes.metrics_asked.clear()
         self._updating.cancel()
         await asyncio.wait([self._updating])
         try:
@@ -80,7 +105,6 @@ class PageServer:
         now_s = asyncio.get_running_loop().time()
         if now_s - self._routes.metrics_asked_s > POLLED_LATELY_S:
             return
-        self._routes.metrics_asked.clear()
         try:
             async with asyncio.timeout(LAST_POLL_S):
                 await self._routes.metrics_asked.wait()
@@ -92,7 +116,7 @@ class PageServer:
         if updating.cancelled():
             return
         logger.error("page updates ended", exc_info=updating.exception())
-        self._live.drop_all()
+        self._live.close()
 
 
 def _explained(error: OSError, host: str, port: int) -> str:
