@@ -32,6 +32,9 @@ if __name__ == "__main__":
     if message:
         sys.stderr.write(message + "\n")
         sys.exit(2)
-    from mesh.cli import main
+    try:
+        from mesh.cli import main
 
-    sys.exit(main())
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(0)

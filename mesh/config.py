@@ -146,6 +146,8 @@ class CollectorSettings:
     public_url: str | None = None
     headless: bool = False
     keep_page: bool = False
+    program: str = "topicmesh"
+    """How the user calls this program, for the commands that the page names."""
     seed: int = 0
     verbosity: int = 0
 

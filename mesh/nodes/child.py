@@ -19,6 +19,7 @@ from typing import Any
 
 from mesh.config import CollectorSettings, ProducerSettings, SimulatorSettings
 from mesh.nodes.channel import Channel, ChildFailed, unpack
+from mesh.storage.node_directory import make_private
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ async def _run_simulator(settings: SimulatorSettings, channel: Channel) -> int:
 
 def _log_to(directory: Path, verbosity: int) -> None:
     """Send the log, and whatever is written to standard error, to the child's own file."""
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(directory)
     path = directory / LOG_FILE
     if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
         path.replace(path.with_suffix(".old"))

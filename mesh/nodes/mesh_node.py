@@ -164,11 +164,13 @@ class MeshNode:
             tasks.create_task(self._beat())
             tasks.create_task(self._gaps.run())
 
-    async def connected(self) -> None:
-        """Return once every alive member hears me and is heard, or after START_BARRIER_S."""
+    async def ready(self) -> None:
+        """Return once every alive member hears me and is heard and I know what they know, or
+        after START_BARRIER_S."""
         deadline_s = self._loop.time() + START_BARRIER_S
         while self._loop.time() < deadline_s:
-            if self.membership.connected_both_ways(self._loop.time()):
+            connected = self.membership.connected_both_ways(self._loop.time())
+            if connected and self.replica.missing_count == 0:
                 return
             await asyncio.sleep(TICK_S)
 

@@ -167,7 +167,7 @@ class Producer:
                 self.notice(str(error))
 
     async def _generate(self) -> None:
-        await self.node.connected()
+        await self.node.ready()
         self._channel.send({"event": "ready"})
         await Caller(self.settings, self.orders, self).run()
 

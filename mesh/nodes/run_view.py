@@ -22,8 +22,8 @@ SETTLING_S = 2.0
 """While a run goes on, convergence is judged on entries older than this."""
 
 
-def reopen_command(run_dir: Path) -> str:
-    return f"python run_mesh.py view {run_dir}"
+def reopen_command(program: str, run_dir: Path) -> str:
+    return f"{program} view {run_dir}"
 
 
 class DatabaseReader:
@@ -74,7 +74,7 @@ class LiveRunView:
             "state": collector.course.state,
             "stop_reason": collector.course.stop_reason,
             "run_dir": str(settings.run_dir),
-            "reopen_command": reopen_command(settings.run_dir),
+            "reopen_command": reopen_command(settings.program, settings.run_dir),
         }
         if with_history:
             snapshot["history"] = collector.metrics.history_snapshot()
@@ -194,8 +194,11 @@ class LiveRunView:
 class FinishedRunView:
     """A run that is over, from run.sqlite alone."""
 
-    def __init__(self, run_dir: Path, database: RunDatabase, reader: DatabaseReader) -> None:
+    def __init__(
+        self, run_dir: Path, program: str, database: RunDatabase, reader: DatabaseReader
+    ) -> None:
         self._run_dir = run_dir
+        self._program = program
         self._reader = reader
         self._meta = database.meta()
         self._metrics = RunMetrics(database.model_totals(), database.history())
@@ -213,7 +216,7 @@ class FinishedRunView:
             "target": None,
             "notices": [],
             "run_dir": str(self._run_dir),
-            "reopen_command": reopen_command(self._run_dir),
+            "reopen_command": reopen_command(self._program, self._run_dir),
             "mesh": {
                 "converged": True,
                 "missing_entries": 0,

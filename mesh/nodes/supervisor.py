@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -26,7 +27,7 @@ from mesh.config import (
 from mesh.core.routing import model_in_turn
 from mesh.nodes.channel import Message, pack
 from mesh.nodes.children import Child, ForkServer, ForkServerGone, start_fresh
-from mesh.nodes.terminal import TerminalView, summary_lines
+from mesh.nodes.terminal import TerminalView, program_name, shown, summary_lines
 
 logger = logging.getLogger(__name__)
 
@@ -147,6 +148,7 @@ class Supervisor:
             public_url=settings.public_url,
             headless=settings.headless,
             keep_page=settings.keep_page,
+            program=program_name(sys.argv[0]),
             seed=settings.seed,
             verbosity=settings.verbosity,
         )
@@ -237,7 +239,9 @@ class Supervisor:
         elif event == "left":
             kept.left = True
             kept.not_handed_over = message.get("not_handed_over", 0)
-            self._last_metrics = message.get("metrics", self._last_metrics)
+            if "metrics" in message:
+                self._last_metrics = message["metrics"]
+                self.terminal.update(self._last_metrics)
         elif event == "kept":
             self._last_metrics = message["metrics"]
             self._page_kept.set()
@@ -350,7 +354,7 @@ class Supervisor:
         if not self._page_kept.is_set():
             self.terminal.finish([] if self._failure else self._summary())
         if self._failure:
-            self.terminal.say(self._failure)
+            sys.stderr.write(f"error: {shown(self._failure)}\n")
         elif self._killed:
             self.terminal.say("ended at once; the same command continues the run")
         for label, count in missing.items():

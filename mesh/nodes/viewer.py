@@ -7,9 +7,10 @@ import signal
 import sys
 from pathlib import Path
 
-from mesh.nodes.collector import DATABASE_FILE
 from mesh.nodes.run_view import DatabaseReader, FinishedRunView
+from mesh.nodes.terminal import program_name
 from mesh.storage.database import RunDatabase, UnusableDatabase
+from mesh.storage.run_directory import DATABASE_FILE
 from mesh.web.server import PageServer, PageUnavailable
 
 
@@ -26,7 +27,7 @@ async def _serve(run_dir: Path, host: str, port: int, public_url: str | None) ->
     path = run_dir / DATABASE_FILE
     database = RunDatabase.open_read_only(path)
     reader = DatabaseReader(path)
-    run = FinishedRunView(run_dir, database, reader)
+    run = FinishedRunView(run_dir, program_name(sys.argv[0]), database, reader)
     page = await PageServer.start(run, host=host, port=port, public_url=public_url)
     sys.stdout.write(f"{page.url}  (Ctrl-C ends)\n")
     sys.stdout.flush()

@@ -48,7 +48,7 @@ class NodeDirectory:
             DamagedIdentity: node.json is unreadable.
             OSError: the directory cannot be made.
         """
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(path)
         lock = DirectoryLock.acquire(path)
         try:
             identity = read_identity(path)
@@ -89,6 +89,13 @@ class NodeDirectory:
 
     def close(self) -> None:
         self._lock.close()
+
+
+def make_private(path: Path) -> None:
+    """Make a directory and its parents, those that are new readable by their owner alone."""
+    if not path.parent.exists():
+        make_private(path.parent)  # `parents=True` would give them the usual mode.
+    path.mkdir(exist_ok=True, mode=0o700)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,41 @@
+"""What end-to-end tests share: a simulated LLM server apart from any run."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from mesh.config import SimulatorSettings
+from mesh.simulation.server import serve
+
+
+@pytest.fixture
+def simulator_url() -> Iterator[str]:
+    """Base URL of a simulator that serves Paris attractions, in a thread of its own."""
+    listening = threading.Event()
+    urls: list[str] = []
+    loop = asyncio.new_event_loop()
+
+    def heard(url: str) -> None:
+        urls.append(url)
+        listening.set()
+
+    serving = loop.create_task(
+        serve(SimulatorSettings(topic="Paris attractions", time_scale=20), heard)
+    )
+
+    def run() -> None:
+        try:
+            loop.run_until_complete(serving)
+        except asyncio.CancelledError:
+            loop.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert listening.wait(timeout=10)
+    yield urls[0]
+    loop.call_soon_threadsafe(serving.cancel)
+    thread.join(timeout=10)

@@ -1,0 +1,221 @@
+"""A run as a user starts it, for the tests: started, watched over HTTP, signalled, looked into."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+WAIT_S = 45.0
+_KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_BASE_URL")
+
+
+def eventually(condition: Callable[[], Any], what: str, wait_s: float = WAIT_S) -> Any:
+    """The first true value of `condition`; fails, saying `what` was awaited, when none comes."""
+    deadline_s = time.monotonic() + wait_s
+    while time.monotonic() < deadline_s:
+        if value := condition():
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"not within {wait_s:g} s: {what}")
+
+
+@dataclass
+class Run:
+    """One `run_mesh.py` in a directory of its own."""
+
+    directory: Path
+    process: subprocess.Popen[str]
+    run_dir: Path
+    output: Path
+    _said: list[str] = field(default_factory=list)
+
+    def wait(self, timeout_s: float = 90.0) -> int:
+        """Wait for its end; return its exit status."""
+        said, _ = self.process.communicate(timeout=timeout_s)
+        self._said.append(said)
+        return self.process.returncode
+
+    @property
+    def said(self) -> str:
+        """What it printed; complete once it has ended."""
+        return "".join(self._said)
+
+    def signal_group(self, number: int = signal.SIGINT) -> None:
+        """Send a signal to the whole foreground group, as a terminal does."""
+        os.killpg(self.process.pid, number)
+
+    def children(self, kind: str = "") -> list[psutil.Process]:
+        """Its processes whose command line or label holds `kind`, whoever their parent is."""
+        return [
+            process
+            for process in mesh_processes()
+            if _belongs(process, self) and (kind in " ".join(process.cmdline()) if kind else True)
+        ]
+
+    def accepted(self) -> list[str]:
+        """Accepted entries in run.sqlite, in order."""
+        path = self.run_dir / "run.sqlite"
+        if not path.exists():
+            return []
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
+            try:
+                return [
+                    row[0] for row in database.execute("SELECT text FROM items ORDER BY ordinal")
+                ]
+            except sqlite3.OperationalError:
+                return []
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with sqlite3.connect(f"file:{self.run_dir / 'run.sqlite'}?mode=ro", uri=True) as database:
+            return database.execute(sql).fetchall()
+
+    def lines(self) -> list[str]:
+        """Lines of output.txt."""
+        return self.output.read_text("utf-8").splitlines() if self.output.exists() else []
+
+    def page_url(self) -> str:
+        """Where its page is, once it says so."""
+        assert self.process.stdout is not None
+
+        def found() -> str | None:
+            match = re.search(r"page: (http://\S+)", self.said)
+            if match:
+                return match[1]
+            self._said.append(self.process.stdout.readline())  # type: ignore[union-attr]
+            return None
+
+        url: str = eventually(found, "the page's address")
+        return url
+
+    def get(self, path: str) -> Any:
+        """JSON of its page server."""
+        with urllib.request.urlopen(self.page_url() + path, timeout=5) as answer:
+            return json.load(answer)
+
+    def control(self, **request: str) -> tuple[int, Any]:
+        """POST /api/control; (status, answer)."""
+        asked = urllib.request.Request(
+            self.page_url() + "api/control",
+            data=json.dumps(request).encode(),
+            headers={"content-type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(asked, timeout=5) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+
+def start_run(
+    directory: Path,
+    *words: str,
+    environment: dict[str, str] | None = None,
+    time_scale: float = 20.0,
+    page_port: str | None = None,
+) -> Run:
+    """Start `run_mesh.py WORDS` in `directory`.
+
+    Args:
+        time_scale: of simulated models; not given where WORDS names others.
+        page_port: "0" for any free one; None: no page.
+    """
+    options = ["--port", page_port] if page_port else ["--headless"]
+    if not any("@" in word or word.startswith(("openai:", "anthropic:")) for word in words):
+        options += ["--time-scale", str(time_scale)]
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "run_mesh.py"), *words, "--run-dir", "run", *options],
+        cwd=directory,
+        env=clean_environment() | (environment or {}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    return Run(directory, process, directory / "run", directory / "output.txt")
+
+
+def clean_environment() -> dict[str, str]:
+    """This environment without any key or address of a provider."""
+    return {name: value for name, value in os.environ.items() if name not in _KEYS}
+
+
+def mesh_processes() -> list[psutil.Process]:
+    """All processes of any run on this machine, supervisors aside."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if any(word.startswith("mesh.nodes.") for word in process.cmdline()):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue
+    return found
+
+
+def _belongs(process: psutil.Process, run: Run) -> bool:
+    try:
+        return Path(process.cwd()) == run.directory.resolve()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+
+
+def node_process(run: Run, label: str) -> psutil.Process:
+    """The process that holds the lock of the node `label`; waits for it."""
+
+    lock = run.run_dir / "nodes" / label / "lock"
+
+    def holder() -> psutil.Process | None:
+        for process in run.children():
+            try:
+                if str(lock.resolve()) in {file.path for file in process.open_files()}:
+                    return process
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        return None
+
+    process: psutil.Process = eventually(holder, f"{label} to hold its lock")
+    return process
+
+
+def assert_nothing_lost_or_doubled(run: Run) -> None:
+    """output.txt equals run.sqlite, holds no key twice, and every entry said by anyone is in it."""
+    from mesh.core.normalize import item_key
+
+    lines = run.lines()
+    assert lines == run.accepted()
+    keys = {item_key(line) for line in lines}
+    assert len(keys) == len(lines)
+    said = said_entries(run)
+    assert {item_key(text) for text in said} <= keys
+    assert len(said) > 0
+
+
+def said_entries(run: Run) -> list[str]:
+    """Texts of all Found entries in the logs of all nodes on disk."""
+    from mesh.core.entries import Found
+    from mesh.storage.node_log import LogReader
+    from mesh.wire.codec import decode_entries, decode_header
+
+    texts = []
+    for path in (run.run_dir / "nodes").glob("*/epoch-*.log"):
+        for stored in LogReader(path).new_frames():
+            run_id = stored.frame[8:24]
+            header = decode_header(stored.frame, run_id)
+            entries = decode_entries(stored.frame, header)
+            texts += [entry.text for entry in entries if isinstance(entry, Found)]
+    return texts

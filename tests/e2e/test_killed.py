@@ -1,0 +1,106 @@
+"""Kill -9 of anything in the middle of a run: it goes on, and nothing said is lost or doubled."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.running import (
+    assert_nothing_lost_or_doubled,
+    eventually,
+    node_process,
+    said_entries,
+    start_run,
+)
+
+PARIS = "Paris attractions"
+
+
+@pytest.mark.parametrize("label", ["producer-1", "producer-2", "collector"])
+def test_a_killed_node_comes_back_and_nothing_is_lost(tmp_path: Path, label: str) -> None:
+    run = start_run(tmp_path, PARIS, "--peers", "3", "--target", "250", time_scale=5)
+    eventually(lambda: len(run.lines()) > 30, "entries")
+    victim = node_process(run, label)
+    victim.kill()
+    eventually(lambda: node_process(run, label).pid != victim.pid, "its successor")
+    assert run.wait() == 0
+    assert f"{label} died" in run.said
+    assert_nothing_lost_or_doubled(run)
+
+
+def test_a_killed_fork_server_harms_nobody(tmp_path: Path) -> None:
+    run = start_run(tmp_path, PARIS, "--peers", "3", "--target", "200", time_scale=5)
+    eventually(lambda: len(run.lines()) > 10, "entries")
+    producers = {node_process(run, f"producer-{n}").pid for n in (1, 2, 3)}
+    servers = [p for p in run.children("mesh.nodes.fork_server") if p.pid not in producers]
+    assert servers
+    for server in servers:
+        server.kill()
+    node_process(run, "producer-1").kill()  # Its successor needs a new fork server.
+    eventually(lambda: len(said_entries(run)) > 60, "the run to go on")
+    assert node_process(run, "producer-2").pid in producers, "it was not started twice"
+    assert run.wait() == 0
+    assert_nothing_lost_or_doubled(run)
+
+
+def test_a_killed_simulator_comes_back_where_it_was(tmp_path: Path) -> None:
+    run = start_run(tmp_path, PARIS, "--peers", "2", "--target", "150", time_scale=5)
+    eventually(lambda: len(run.lines()) > 10, "entries")
+    collector = node_process(run, "collector")
+    (simulator,) = [p for p in run.children("mesh.nodes.child") if p.pid != collector.pid]
+    simulator.kill()
+    assert run.wait() == 0
+    assert "simulator died" in run.said
+    assert_nothing_lost_or_doubled(run)
+
+
+def test_with_the_supervisor_killed_no_process_stays_and_the_run_continues(tmp_path: Path) -> None:
+    first = start_run(tmp_path, PARIS, "--peers", "3", time_scale=3)
+    eventually(lambda: len(first.lines()) > 30, "entries")
+    first.process.kill()
+    first.wait()
+    eventually(lambda: first.children() == [], "no process left", wait_s=5)
+    said = said_entries(first)
+    second = start_run(tmp_path, PARIS, "--peers", "1", "--target", "150")
+    assert second.wait() == 0
+    assert "continuing" in second.said
+    assert_nothing_lost_or_doubled(second)
+    assert len(said_entries(second)) > len(said)
+
+
+def test_producers_killed_with_everything_else_hand_over_at_the_next_start(tmp_path: Path) -> None:
+    """What was written to a log and never sent is served by whoever runs next."""
+    first = start_run(tmp_path, PARIS, "--peers", "4", time_scale=3)
+    eventually(lambda: len(first.lines()) > 20, "entries")
+    node_process(first, "collector").suspend()
+    before = len(first.lines())
+    eventually(lambda: len(said_entries(first)) > before + 20, "entries without a collector")
+    os.kill(first.process.pid, signal.SIGKILL)
+    for child in first.children():
+        child.kill()
+    first.wait()
+    said = said_entries(first)
+    assert len(said) > before
+    second = start_run(tmp_path, PARIS, "--peers", "1", "--target", str(len(said) + 5))
+    assert second.wait() == 0
+    assert_nothing_lost_or_doubled(second)
+
+
+def test_items_reach_every_peer_while_the_collector_is_stopped(tmp_path: Path) -> None:
+    """All-to-all: nothing passes through the collector."""
+    run = start_run(tmp_path, PARIS, "--peers", "3", time_scale=2, page_port="0")
+    eventually(lambda: len(run.lines()) > 20, "entries")
+    collector = node_process(run, "collector")
+    collector.suspend()
+    before = len(run.lines())
+    said_before = len(said_entries(run))
+    eventually(lambda: len(said_entries(run)) > said_before + 40, "entries without a collector")
+    assert len(run.lines()) == before
+    collector.resume()
+    eventually(lambda: len(run.lines()) >= before + 20, "the collector to catch up")
+    run.signal_group()
+    assert run.wait() == 0
+    assert_nothing_lost_or_doubled(run)

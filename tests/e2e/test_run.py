@@ -1,0 +1,270 @@
+"""`run_mesh.py` as a user starts it: what ends it, what it leaves, what it refuses."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.running import (
+    assert_nothing_lost_or_doubled,
+    eventually,
+    start_run,
+)
+
+PARIS = "Paris attractions"
+
+
+def test_a_run_ends_by_itself_at_its_target(tmp_path: Path) -> None:
+    run = start_run(tmp_path, PARIS, "--peers", "5", "--target", "200")
+    assert run.wait() == 0
+    assert len(run.lines()) >= 200
+    assert_nothing_lost_or_doubled(run)
+    assert "simulated" in run.said.lower()
+    assert "target of 200 entries reached" in run.said
+    assert run.children() == []
+
+
+def test_every_generated_entry_is_unique_duplicate_or_rejected(tmp_path: Path) -> None:
+    run = start_run(tmp_path, PARIS, "--peers", "2", "--target", "120")
+    assert run.wait() == 0
+    (unique,) = run.query('SELECT sum("unique") FROM model_totals')[0]
+    assert unique == len(run.lines())
+    calls, finished = run.query("SELECT count(*), count(outcome) FROM calls")[0]
+    assert calls == finished > 0
+
+
+def test_a_run_stops_at_its_budget(tmp_path: Path) -> None:
+    run = start_run(tmp_path, PARIS, "--peers", "2", "--budget-usd", "0.004")
+    assert run.wait() == 0
+    assert "budget of $0.00 spent" in run.said
+    (cost,) = run.query("SELECT sum(cost_usd) FROM calls")[0]
+    assert cost >= 0.004
+
+
+def test_a_run_stops_at_its_time_limit(tmp_path: Path) -> None:
+    run = start_run(tmp_path, PARIS, "--peers", "1", "--time-limit", "2")
+    assert run.wait() == 0
+    assert "time limit of 2 s reached" in run.said
+
+
+def test_a_run_ends_when_nothing_is_left_to_find(tmp_path: Path) -> None:
+    catalog = tmp_path / "Small things.txt"
+    catalog.write_text(
+        "".join(f"Small thing {word}\n" for word in ["ant", "bee", "cat", "dog", "elk"])
+    )
+    run = start_run(
+        tmp_path, "Small things", "--catalog", str(catalog), "--peers", "2", time_scale=50
+    )
+    assert run.wait() == 0
+    assert "exhausted" in run.said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_group_ends_the_run_with_everything_kept(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    run = start_run(tmp_path, PARIS, "--peers", "3", time_scale=2)
+    eventually(lambda: len(run.lines()) > 20, "entries")
+    run.signal_group(number)
+    assert run.wait(timeout_s=5) == 0
+    assert run.children() == []
+    assert_nothing_lost_or_doubled(run)
+
+
+def test_ctrl_c_before_anything_runs_ends_it_too(tmp_path: Path) -> None:
+    run = start_run(tmp_path, PARIS, "--peers", "3")
+    eventually(run.children, "the first child")
+    run.signal_group()
+    assert run.wait(timeout_s=5) == 0
+    eventually(lambda: run.children() == [], "no process left", wait_s=5)
+
+
+def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
+    run = start_run(tmp_path, PARIS, "--peers", "3", time_scale=1)
+    eventually(lambda: len(run.lines()) > 5, "entries")
+    for child in run.children("mesh.nodes.child"):
+        child.suspend()  # The collector cannot take leave: the first Ctrl-C would take long.
+    run.signal_group()
+
+    def has_ended_on_another() -> bool:
+        run.signal_group()  # Signals that come at once are one; a person's do not.
+        return run.process.poll() is not None
+
+    eventually(has_ended_on_another, "the end", wait_s=5)
+    assert run.wait() != 0
+    eventually(lambda: run.children() == [], "no process left", wait_s=5)
+
+
+def test_the_same_command_continues_the_run(tmp_path: Path) -> None:
+    first = start_run(tmp_path, PARIS, "--peers", "3", "--target", "60")
+    assert first.wait() == 0
+    found = first.lines()
+    second = start_run(tmp_path, PARIS, "--peers", "1", "--target", "120")
+    assert second.wait() == 0
+    assert f"continuing: {len(found)} entries" in second.said
+    assert second.lines()[: len(found)] == found
+    assert len(second.lines()) >= 120
+    assert_nothing_lost_or_doubled(second)
+
+
+def test_a_target_met_already_is_said_with_how_to_raise_it(tmp_path: Path) -> None:
+    start_run(tmp_path, PARIS, "--peers", "1", "--target", "30").wait()
+    again = start_run(tmp_path, PARIS, "--peers", "1", "--target", "30")
+    assert again.wait() == 0
+    assert "--target" in again.said
+
+
+def test_new_starts_afresh_and_keeps_the_old_run_under_another_name(tmp_path: Path) -> None:
+    first = start_run(tmp_path, PARIS, "--peers", "1", "--target", "30")
+    first.wait()
+    found = first.lines()
+    second = start_run(tmp_path, PARIS, "--peers", "1", "--target", "30", "--new", "--seed", "7")
+    assert second.wait() == 0
+    assert_nothing_lost_or_doubled(second)
+    (kept,) = tmp_path.glob("output-*.txt")
+    assert kept.read_text("utf-8").splitlines() == found
+    assert len([path for path in tmp_path.glob("run*") if path.is_dir()]) == 2
+
+
+def test_another_topic_in_the_directory_is_refused(tmp_path: Path) -> None:
+    start_run(tmp_path, PARIS, "--peers", "1", "--target", "20").wait()
+    other = start_run(tmp_path, "Chemical elements", "--peers", "1")
+    assert other.wait() == 2
+    assert PARIS in other.said
+
+
+def test_real_models_do_not_continue_a_simulated_run(tmp_path: Path) -> None:
+    start_run(tmp_path, PARIS, "--peers", "1", "--target", "20").wait()
+    real = start_run(tmp_path, PARIS, "--model", "llama@http://127.0.0.1:9/v1", "--peers", "1")
+    assert real.wait() == 2
+    assert "simulated" in real.said
+
+
+def test_a_foreign_file_at_the_output_path_is_moved_aside_untouched(tmp_path: Path) -> None:
+    (tmp_path / "output.txt").write_text("my own notes\n")
+    run = start_run(tmp_path, PARIS, "--peers", "1", "--target", "20")
+    assert run.wait() == 0
+    (moved,) = tmp_path.glob("output-*.txt")
+    assert moved.read_text() == "my own notes\n"
+    assert moved.name in run.said
+    assert_nothing_lost_or_doubled(run)
+
+
+def test_a_torn_last_line_of_the_output_is_mended(tmp_path: Path) -> None:
+    first = start_run(tmp_path, PARIS, "--peers", "1", "--target", "20")
+    first.wait()
+    torn = first.output.read_bytes()[:-4]
+    first.output.write_bytes(torn)
+    second = start_run(tmp_path, PARIS, "--peers", "1", "--target", "40")
+    assert second.wait() == 0
+    assert_nothing_lost_or_doubled(second)
+    assert list(tmp_path.glob("output-*.txt")) == []
+
+
+def test_excluded_entries_are_never_written(tmp_path: Path) -> None:
+    (tmp_path / "known.txt").write_text("the louvre\nEIFFEL TOWER\n")
+    run = start_run(tmp_path, PARIS, "--peers", "2", "--target", "150", "--exclude", "known.txt")
+    assert run.wait() == 0
+    assert not {"Louvre", "The Louvre", "Eiffel Tower"} & set(run.lines())
+    assert len(run.lines()) >= 150
+
+
+def test_a_busy_page_port_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = str(busy.getsockname()[1])
+        run = start_run(tmp_path, PARIS, page_port=port)
+        assert run.wait() == 1
+    assert port in run.said
+    assert "--port" in run.said
+    assert "Traceback" not in run.said
+
+
+def test_an_unwritable_output_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    run = start_run(tmp_path, PARIS, "--output", "there")
+    assert run.wait() == 1
+    assert "there" in run.said
+    assert "--output" in run.said
+    assert "Traceback" not in run.said
+
+
+def test_an_unknown_provider_is_one_clear_line(tmp_path: Path) -> None:
+    run = start_run(tmp_path, PARIS, "--model", "openia:gpt-4o")
+    assert run.wait() == 2
+    assert "openia" in run.said
+    assert "Traceback" not in run.said
+
+
+def test_an_unknown_topic_offline_names_the_topics_that_are_known(tmp_path: Path) -> None:
+    run = start_run(tmp_path, "Kinds of blue moons")
+    assert run.wait() == 2
+    assert PARIS in run.said
+
+
+def test_a_second_run_in_the_same_directory_is_refused(tmp_path: Path) -> None:
+    first = start_run(tmp_path, PARIS, "--peers", "1", time_scale=1)
+    eventually(lambda: first.lines(), "entries")
+    second = start_run(tmp_path, PARIS, "--peers", "1")
+    assert second.wait() != 0
+    assert str(first.process.pid) in second.said
+    first.signal_group()
+    assert first.wait() == 0
+
+
+@pytest.mark.parametrize("variable", ["OPENAI_API_KEY", "ANTHROPIC_API_KEY"])
+def test_a_wrong_key_ends_the_run_with_one_line_and_is_shown_nowhere(
+    tmp_path: Path, variable: str, simulator_url: str
+) -> None:
+    key = "wrong-key-0123456789abcdef"
+    if variable == "OPENAI_API_KEY":
+        model, address = "openai:atlas", {"OPENAI_BASE_URL": f"{simulator_url}/v1"}
+    else:
+        model, address = "anthropic:sonata", {"ANTHROPIC_BASE_URL": simulator_url}
+    run = start_run(
+        tmp_path,
+        PARIS,
+        "--model",
+        model,
+        "--budget-usd",
+        "none",
+        "--peers",
+        "2",
+        environment={variable: key, **address},
+    )
+    assert run.wait() == 1
+    assert variable in run.said
+    assert "Traceback" not in run.said
+    assert key not in run.said
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            assert key.encode() not in path.read_bytes(), path
+
+
+def test_one_provider_failing_does_not_stop_the_others(tmp_path: Path, simulator_url: str) -> None:
+    run = start_run(
+        tmp_path,
+        PARIS,
+        "--model",
+        f"penniless@{simulator_url}/v1",
+        "--model",
+        f"atlas@{simulator_url}/v1",
+        "--peers",
+        "2",
+        "--target",
+        "60",
+    )
+    assert run.wait() == 0
+    assert "credit" in run.said or "quota" in run.said
+    rows = dict(run.query('SELECT model, "unique" FROM model_totals'))
+    assert rows[f"atlas@{simulator_url}/v1"] == len(run.lines())
+
+
+def test_files_of_a_run_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
+    run = start_run(tmp_path, PARIS, "--peers", "1", "--target", "20")
+    run.wait()
+    for path in run.run_dir.rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path
+    assert run.run_dir.stat().st_mode & 0o077 == 0
