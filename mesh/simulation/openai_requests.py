@@ -24,6 +24,7 @@ _PARAMETERS = """
     response_format safety_identifier seed service_tier stop store stream stream_options
     temperature tool_choice tools top_logprobs top_p user verbosity web_search_options
 """
+_DEFAULT = ("temperature", 1)
 _CAPS = ("max_completion_tokens", "max_tokens")
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
@@ -78,7 +79,8 @@ def _check_parameters(body: Mapping[str, Any], model: SimulatedModel) -> None:
     for name in body:
         if name not in _PARAMETERS.split() or name in model.unrecognized:
             raise _bad(f"Unrecognized request argument supplied: {name}", None)
-        if name in model.rejects and body[name] is not None:
+        # The default is taken even where nothing else is.
+        if name in model.rejects and body[name] is not None and (name, body[name]) != _DEFAULT:
             raise _unsupported(name, body[name])
     if body.get("prompt_cache_options") is not None and not model.caches_at_breakpoints:
         raise _bad(

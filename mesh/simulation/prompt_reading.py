@@ -69,7 +69,7 @@ def catalog_meant(text: str, shelf: CatalogShelf) -> Catalog | None:
     """The catalog that the prompt is about; None when the simulator knows no such topic."""
     topic = topic_said(text)
     if topic is not None:
-        return shelf.find(topic) or shelf.named_in(topic)
+        return shelf.find(topic)
     return shelf.named_in(text[:_TASK_CHARACTERS] + "\n" + text[-_TASK_CHARACTERS:])
 
 

@@ -55,6 +55,7 @@ async def serve(settings: SimulatorSettings, on_listening: Callable[[str], None]
 
     Raises:
         PortInUse: `settings.port` is taken.
+        CatalogUnusable: a catalog file of `settings` cannot be read.
         ModelsUnusable: the models file of `settings`.
     """
     runner = web.AppRunner(
@@ -67,6 +68,9 @@ async def serve(settings: SimulatorSettings, on_listening: Callable[[str], None]
     try:
         await _listen(runner, settings)
         on_listening(_base_url(settings.host, runner.addresses[0][1]))
+        # After that it listens, so that a start waits for neither; in a thread, so that calls that
+        # come meanwhile are answered.
+        await asyncio.to_thread(runner.app[SERVING].simulator.warm_up)
         await asyncio.get_running_loop().create_future()
     finally:
         await runner.cleanup()

@@ -39,7 +39,8 @@ async def running_simulator(settings: SimulatorSettings) -> AsyncIterator[Runnin
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(serve(settings, listening.set_result))
     try:
-        await asyncio.wait({serving, listening}, return_when=asyncio.FIRST_COMPLETED)
+        first: set[asyncio.Future[Any]] = {serving, listening}
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
             serving.result()
         yield RunningSimulator(listening.result(), settings)
