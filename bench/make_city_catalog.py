@@ -97,14 +97,23 @@ class City:
 
 
 def fold(name: str) -> str:
-    """`name` without case, accents, punctuation and spaces: what makes two names equal."""
-    decomposed = unicodedata.normalize("NFKD", name.casefold())
+    """`name` without case, accents, punctuation, spaces and a leading article.
+
+    Two names with one fold are one: readers of the catalog take "La Victoria" for "Victoria".
+    """
+    without_article = re.sub(r"^(?:the|an?|la|les?)\s+(?=\S)", "", name.casefold())
+    decomposed = unicodedata.normalize("NFKD", without_article)
     return "".join(character for character in decomposed if character.isalnum())
 
 
 def clean(name: str) -> str:
     """`name` in composed form, with plain single spaces."""
     return " ".join(unicodedata.normalize("NFC", name).split())
+
+
+def main_name(name: str) -> str:
+    """`name` without what GeoNames adds: "Donostia / San Sebastián" gives "Donostia"."""
+    return re.split(r" / | - |, | \(", clean(name))[0]
 
 
 def largest_cities(size: int) -> list[City]:
@@ -116,7 +125,7 @@ def largest_cities(size: int) -> list[City]:
     for record in records:
         code = record["countrycode"]
         other_names = tuple(sorted({clean(name) for name in record["alternatenames"]}))
-        city = City(clean(record["name"]), countries[code]["name"], code, other_names)
+        city = City(main_name(record["name"]), countries[code]["name"], code, other_names)
         by_name.setdefault(fold(city.name), city)
     return list(islice(by_name.values(), size))
 
