@@ -51,6 +51,9 @@ class Report:
     _samples: dict[str, list[float]] = field(default_factory=dict)
     _targets: dict[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.settings = {**self.settings, **machine()}
+
     def add(self, name: str, *samples: float, target: str = "") -> None:
         """Take samples of the figure `name`, more of them on later calls.
 
@@ -77,21 +80,20 @@ class Report:
 
     def print(self, *, as_json: bool) -> None:
         """Print the table, and below it, when asked for, the JSON object on one line."""
-        settings = {**self.settings, **machine()}
         commit = commit_name()
         print(f"{self.bench}  commit {commit}")
-        print("  " + ", ".join(f"{name} {value}" for name, value in settings.items()))
+        print("  " + ", ".join(f"{name} {value}" for name, value in self.settings.items()))
         width = max(map(len, self._samples))
         for name, samples in self._samples.items():
             print(f"  {name:<{width}}  {_spread(samples)}  {self._targets.get(name, '')}".rstrip())
         if as_json:
-            print(json.dumps(self._contract(commit, settings)), flush=True)
+            print(json.dumps(self._contract(commit)), flush=True)
 
-    def _contract(self, commit: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _contract(self, commit: str) -> Mapping[str, Any]:
         return {
             "bench": self.bench,
             "commit": commit,
-            "settings": settings,
+            "settings": self.settings,
             "figures": self.figures(),
         }
 
@@ -118,7 +120,10 @@ def commit_name() -> str:
 
 
 def machine() -> dict[str, Any]:
-    """What stands beside every figure: another machine, or a busier one, gives others."""
+    """What stands beside every figure: another machine, or a busier one, gives others.
+
+    Taken before the bench begins, so that the load average is not its own.
+    """
     return {
         "core_count": len(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
