@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -167,6 +168,21 @@ async def test_two_nodes_that_burst_at_each_other_both_hear_everything(nodes: No
     await eventually(lambda: min(len(a.heard.frames), len(b.heard.frames)) >= len(burst))
     assert a.heard.frames == burst
     assert b.heard.frames == burst
+
+
+async def test_who_begins_to_listen_while_a_node_does_nothing_but_send_is_noticed(
+    nodes: Nodes,
+) -> None:
+    """Sending takes in commands: it may swallow the one sign that a subscription waits."""
+    speaker = nodes.start("A")
+    loop = asyncio.get_running_loop()
+    for name in "BCDEF":
+        listener = nodes.start(name)
+        listener.listens(speaker)
+        ends_s = loop.time() + 0.05
+        while loop.time() < ends_s:
+            speaker.transport.publish(frame(1))
+        await eventually(functools.partial(speaker.is_heard_by, listener))
 
 
 async def test_other_tasks_run_while_a_burst_is_read(nodes: Nodes) -> None:
