@@ -14,7 +14,7 @@ import pytest
 from mesh.config import SimulatorSettings
 from mesh.simulation.server import serve
 
-TIME_SCALE = 50.0
+TIME_SCALE = 20.0
 """Fast enough for tests, slow enough that an answer streams in more than one piece."""
 
 
