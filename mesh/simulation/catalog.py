@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import importlib.resources
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
@@ -147,7 +147,7 @@ def find_catalog(topic: str, files: Sequence[Path] = ()) -> Catalog | None:
 
 
 def read_catalog(file: Traversable, head: _Head | None = None) -> Catalog:
-    """Read a whole catalog. Of entries that fold to one name, the first stands.
+    """Read a whole catalog. Of entries or aliases that fold to one name, the first stands.
 
     Raises:
         CatalogUnusable: the file cannot be read, is too large or holds no entry.
@@ -163,8 +163,10 @@ def read_catalog(file: Traversable, head: _Head | None = None) -> Catalog:
     if not kept:
         raise CatalogUnusable(f"catalog {file} holds no entry: write one a line")
     for index, entry in enumerate(kept):
-        for alias in entry.aliases:
-            index_of.setdefault(folded(alias), index)
+        # An alias that is another entry's name would be taken for that one.
+        own = tuple(a for a in entry.aliases if index_of.setdefault(folded(a), index) == index)
+        if own != entry.aliases:
+            kept[index] = replace(entry, aliases=own)
     return Catalog(head.topic, head.wordings, tuple(kept), head.source, index_of)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 
 _ARTICLES = frozenset({"the", "a", "an", "le", "la", "les"})
+_ELIDED = ("l'", "l’")
 _LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "đ": "d", "ı": "i"})
 _JOINERS = str.maketrans("", "", "'’ʼ`´.")
 # These make a name of their own: C, C++ and C# are three.
@@ -32,6 +33,12 @@ def folded(text: str) -> str:
     if len(words) > 1 and words[0] in _ARTICLES:
         del words[0]
     return " ".join(words) or text.strip()
+
+
+def has_article(name: str) -> bool:
+    """Whether `name` begins with an article, so that nobody would put another before it."""
+    first, *rest = name.lower().split(maxsplit=1)
+    return (first in _ARTICLES and bool(rest)) or first.startswith(_ELIDED)
 
 
 def without_accents(text: str) -> str:

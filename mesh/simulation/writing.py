@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mesh.simulation.catalog import Catalog, CatalogEntry
-from mesh.simulation.folding import folded, without_accents
+from mesh.simulation.folding import folded, has_article, without_accents
 from mesh.simulation.models import SimulatedModel
 
 REFUSALS = (
@@ -147,7 +147,7 @@ def _spelled(entry: CatalogEntry, model: SimulatedModel, source: random.Random) 
         name = source.choice(entry.aliases)
     if source.random() < model.accent_rate:
         name = without_accents(name)
-    if source.random() < model.article_rate and not name.lower().startswith(("the ", "a ", "an ")):
+    if source.random() < model.article_rate and not has_article(name):
         name = f"The {name}"
     if source.random() < model.case_rate:
         name = source.choice((name.upper(), name.lower()))

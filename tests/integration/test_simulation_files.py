@@ -63,6 +63,12 @@ def test_an_entry_may_begin_with_a_number_sign_after_the_head(tmp_path: Path) ->
     assert [entry.name for entry in catalog.entries] == ["first", "#second"]
 
 
+def test_an_alias_that_is_another_entrys_name_is_dropped(tmp_path: Path) -> None:
+    catalog = read_catalog(file(tmp_path, "Squid\tx\tKraken|Calamari\nKraken\tx\tcalamari\n"))
+    assert [entry.aliases for entry in catalog.entries] == [("Calamari",), ()]
+    assert catalog.index_of("kraken") == 1
+
+
 def test_a_users_catalog_comes_first_and_hides_one_of_the_same_topic(tmp_path: Path) -> None:
     mine = file(tmp_path, "# topic: Paris attractions\nMy own tower\n")
     assert known_topics([mine])[0] == "Paris attractions"

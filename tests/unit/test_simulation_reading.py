@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
+
 import pytest
 
 from mesh.llm.prompts import PromptBuilder, facets_prompt
 from mesh.simulation.catalog import Catalog, CatalogEntry, CatalogShelf
 from mesh.simulation.folding import folded
+from mesh.simulation.models import load_models
 from mesh.simulation.prompt_reading import (
     ASKED_DEFAULT,
     Question,
@@ -14,6 +18,7 @@ from mesh.simulation.prompt_reading import (
     catalog_meant,
     read_prompt,
 )
+from mesh.simulation.writing import lines_of
 
 _ENTRIES = (
     CatalogEntry("Louvre", "Museums", ("Louvre Museum", "Musée du Louvre")),
@@ -107,6 +112,29 @@ def test_a_judgement_is_read_with_its_candidates() -> None:
         Question("Louvre", ((1, "Orsay"), (2, "Musée du Louvre"))),
         Question("x", ((1, "y"),)),
     )
+
+
+@pytest.mark.parametrize("topic", ["Paris attractions", "Cities of the world"])
+def test_every_spelling_that_a_model_writes_is_understood_when_it_is_listed(topic: str) -> None:
+    catalog = CatalogShelf().find(topic)
+    assert catalog is not None
+    varied = replace(
+        load_models()["atlas"],
+        alias_rate=0.5,
+        case_rate=0.5,
+        accent_rate=0.5,
+        article_rate=0.5,
+        off_topic_rate=0.0,
+    )
+    lines = lines_of(
+        varied,
+        catalog,
+        range(len(catalog.entries)),
+        asked_count=10_000,
+        other=None,
+        source=random.Random(1),
+    )
+    assert [line for line in lines if catalog.index_of(line.text) != line.index] == []
 
 
 def test_a_prompt_about_an_unknown_topic_means_no_catalog() -> None:
