@@ -7,7 +7,7 @@ import { byId, setText, show } from "./js/dom.js";
 import { showEnding } from "./js/ending.js";
 import { addEntries, newestOrdinal, SHOWN_MAX } from "./js/entries.js";
 import { extend, restart } from "./js/history.js";
-import { keepPeers, showMesh } from "./js/mesh.js";
+import { keepPeers, refreshPeers, showMesh } from "./js/mesh.js";
 import { showMetrics } from "./js/numbers.js";
 
 const MODE_WORDS = {
@@ -74,6 +74,7 @@ const connection = new Connection({
     line.title = mode === "lost" && latest?.reopen_command
       ? `If the run has ended, reopen its page: ${latest.reopen_command}` : "";
     if (latest) showControls(latest.state, isConnected());
+    if (isConnected()) refreshPeers();
   },
 });
 

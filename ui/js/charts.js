@@ -115,6 +115,7 @@ function layout(last, ink, place, extra) {
     xaxis: {
       ...axis, type: "date", range: [moment(0), moment(Math.max(10, last))], showgrid: false,
       tickvals: ticks.map(moment), ticktext: ticks.map(duration),
+      spikecolor: ink.muted, spikethickness: 1, spikedash: "solid",
       hoverformat: last < 3600 ? "%-M:%S" : "%-H:%M:%S",
     },
     yaxis: { ...axis, rangemode: "tozero", nticks: 6, tickformat: ",d", minallowed: 0 },

@@ -27,6 +27,7 @@ export class Connection {
   #mode = null;
   #socket = null;
   #heardAt = -Infinity;
+  #pollAt = 0;
   #retryMs = RETRY_MS_MIN;
   #behindTimes = 0;
   #stopped = false;
@@ -134,7 +135,9 @@ export class Connection {
   #hearState(frame) {
     this.#listener.state(frame);
     if (!frame.final) return;
+    // Another run may come to this address: look now and then.
     this.#retryMs = RETRY_MS_MAX;
+    this.#pollAt = performance.now() + OVER_POLL_MS;
     this.#setMode("over");
   }
 
@@ -142,8 +145,11 @@ export class Connection {
 
   async #keepPolling() {
     while (!this.#stopped) {
-      if (this.#heardAt < 0) await this.#poll().catch(() => this.#notAnswered());
-      await pause(this.#mode === "over" ? OVER_POLL_MS : TICK_MS);
+      if (this.#heardAt < 0 && performance.now() >= this.#pollAt) {
+        await this.#poll().catch(() => this.#notAnswered());
+        this.#pollAt = performance.now() + (this.#mode === "over" ? OVER_POLL_MS : 0);
+      }
+      await pause(TICK_MS);
     }
   }
 

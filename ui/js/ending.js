@@ -16,10 +16,10 @@ export function showEnding(metrics) {
 const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 
 function summary(metrics) {
-  const cost = metrics.cost_complete ? ` for ${dollars(metrics.cost_usd)}` : "";
-  const kind = metrics.simulated ? " (simulated)" : "";
+  const money = metrics.simulated ? " of play money" : "";
+  const cost = metrics.cost_complete ? ` for ${dollars(metrics.cost_usd)}${money}` : "";
   const kept = metrics.run_dir ? ` Kept in ${metrics.run_dir}.` : "";
-  return `${count(metrics.unique_total)} unique entries in ${duration(metrics.elapsed_s)}${cost}${kind}.${kept}`;
+  return `${count(metrics.unique_total)} unique entries in ${duration(metrics.elapsed_s)}${cost}.${kept}`;
 }
 
 byId("copy-command").addEventListener("click", async () => {

@@ -29,18 +29,18 @@ function meshText({ mesh, state }) {
 
 const aliveText = ({ peers_alive: n }) => `${count(n)} ${n === 1 ? "peer" : "peers"} alive`;
 
+/** Ask for the nodes. */
+export async function refreshPeers() {
+  try {
+    showPeers((await getJson("api/peers")).peers);
+  } catch {
+    // The connection's own state says so already.
+  }
+}
+
 /** Ask for the nodes every other second while `isConnected()` and the page is seen. */
 export function keepPeers(isConnected) {
-  const ask = async () => {
-    if (!isConnected() || document.hidden) return;
-    try {
-      showPeers((await getJson("api/peers")).peers);
-    } catch {
-      // The connection's own state says so already.
-    }
-  };
-  ask();
-  setInterval(ask, REFRESH_MS);
+  setInterval(() => { if (isConnected() && !document.hidden) refreshPeers(); }, REFRESH_MS);
 }
 
 const rows = new Map();

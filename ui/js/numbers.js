@@ -37,7 +37,7 @@ export function showState(state, reason) {
 function showFigure(id, value) {
   const text = count(value);
   setText(byId(id), text);
-  byId(id).style.setProperty("--fit", String(Math.min(1, 3.9 / text.length)));
+  byId(id).style.setProperty("--fit", String(Math.min(1, 3.4 / text.length)));
 }
 
 function rateText(metrics) {
@@ -52,7 +52,7 @@ function showTarget({ target, unique_total }) {
   const share = Math.min(1, unique_total / target);
   byId("target-fill").style.width = `${100 * share}%`;
   byId("target-bar").setAttribute("aria-valuenow", String(Math.round(100 * share)));
-  setText(byId("target-text"), `${Math.floor(100 * share)} % of the target, ${count(target)}`);
+  setText(byId("target-text"), `${Math.floor(100 * share)} % of target ${count(target)}`);
 }
 
 function showFacts(metrics) {
@@ -76,8 +76,9 @@ function setFact(id, value, aside = "") {
   if (aside) element.append(" ", make("span", "aside", aside));
 }
 
-function costText({ cost_usd, cost_complete, budget_usd }) {
-  const budget = budget_usd ? `of ${dollars(budget_usd)}` : "";
+function costText({ cost_usd, cost_complete, budget_usd, simulated }) {
+  const budget = [budget_usd ? `of ${dollars(budget_usd)}` : "", simulated ? "play money" : ""]
+    .filter(Boolean).join(" ");
   if (cost_complete) return [dollars(cost_usd), budget];
   return cost_usd ? [`≥ ${dollars(cost_usd)}`, "some prices unknown"] : ["–", "price unknown"];
 }
@@ -121,7 +122,7 @@ function modelRow(model) {
   first.append(track, lastMinute);
   const unique = make("td");
   const duplicates = make("td", "wide");
-  const calls = make("td", "wide");
+  const calls = make("td", "wide widest");
   const cost = make("td");
   element.append(name, first, unique, duplicates, calls, cost);
   return { element, lastMinute, bar, unique, duplicates, calls, cost };
