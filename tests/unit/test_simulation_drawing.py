@@ -83,30 +83,48 @@ def test_a_model_that_always_avoids_never_repeats() -> None:
     assert not listed.intersection(drawn(model, asked=90, listed=listed).indices)
 
 
-def test_a_model_stays_the_more_inside_a_facet_the_better_it_obeys() -> None:
-    facet = frozenset(range(0, 1000, 4))
+@pytest.mark.parametrize("name", ["atlas", "swift", "dim"])
+@pytest.mark.parametrize("facet_size", [50, 500])
+def test_a_model_stays_inside_a_facet_as_often_as_it_obeys(name: str, facet_size: int) -> None:
+    """However large the facet, and also when most of it is listed."""
+    model = replace(MODELS[name], knows=1.0)
+    facet = frozenset(range(0, 1000, 1000 // facet_size))
+    listed = frozenset(sorted(facet)[: facet_size // 2])
+    draws = [
+        drawn(model, asked=20, listed=listed, inside=facet, seed=seed).indices for seed in range(60)
+    ]
+    inside_count = sum(len(facet.intersection(indices)) for indices in draws)
+    assert inside_count / sum(map(len, draws)) == pytest.approx(model.obey, abs=0.05)
 
-    def count_inside(obey: float) -> int:
-        model = replace(EVERYTHING, obey=obey)
-        draws = [drawn(model, inside=facet, seed=seed) for seed in range(30)]
-        return sum(len(facet.intersection(each.indices)) for each in draws)
 
-    inside = {obey: count_inside(obey) for obey in (0.0, 0.6, 0.95, 1.0)}
-    assert inside[0.0] < inside[0.6] < inside[0.95] < inside[1.0] == 30 * 40
+def test_a_model_that_always_obeys_never_strays() -> None:
+    facet = frozenset(range(0, 1000, 50))
+    answer = drawn(replace(EVERYTHING, obey=1.0), asked=40, inside=facet)
+    assert set(answer.indices) == facet
+    assert answer.dry
 
 
-def test_an_answer_ends_when_the_facet_is_dry_and_says_so() -> None:
+def test_an_answer_ends_when_the_facet_is_dry_strays_aside() -> None:
     facet = frozenset(range(10))
-    answer = drawn(replace(EVERYTHING, obey=0.999999), asked=40, inside=facet)
-    assert facet <= set(answer.indices)
+    answer = drawn(replace(EVERYTHING, obey=0.6), asked=40, inside=facet)
+    assert facet < set(answer.indices)
+    assert answer.indices[-1] in facet
     assert answer.dry
     assert len(answer.indices) < 40
 
 
-def test_strays_may_be_written_before_a_facet_is_dry() -> None:
-    facet = frozenset(range(990, 1000))
+def test_strays_take_the_place_of_entries_inside() -> None:
+    facet = frozenset(range(0, 1000, 2))
     answer = drawn(replace(EVERYTHING, obey=0.6), asked=40, inside=facet)
-    assert set(answer.indices) - facet
+    assert len(answer.indices) == 40
+    assert 5 < len(set(answer.indices) - facet) < 30
+    assert not answer.dry
+
+
+def test_a_model_that_never_obeys_ends_all_the_same() -> None:
+    answer = drawn(replace(EVERYTHING, obey=0.0), asked=40, inside=frozenset({1, 2}))
+    assert len(answer.indices) == 40
+    assert not answer.dry
 
 
 def test_a_model_that_has_nothing_new_writes_nothing() -> None:
