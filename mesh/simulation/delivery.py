@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from mesh.simulation.answering import Break, PlannedAnswer, Simulator
 from mesh.simulation.books import CallRecord
-from mesh.simulation.faults import Fault
 from mesh.simulation.models import SimulatedModel
 from mesh.simulation.tokens import BYTES_A_TOKEN, token_count
 
@@ -113,20 +112,20 @@ class Delivery:
 def enter_failure(
     simulator: Simulator,
     model: SimulatedModel,
-    fault: Fault | str,
+    outcome: str,
     *,
     status: int,
     request_id: str,
     streamed: bool = False,
 ) -> None:
-    """Enter a call that got no answer; `fault` may be a word of the API's own."""
+    """Enter a call that got no answer; `outcome` is the failure's name."""
     simulator.books.record(
         CallRecord(
             id=request_id,
             model=model.name,
             api=model.api,
             status=status,
-            outcome=fault if isinstance(fault, str) else fault.kind.value,
+            outcome=outcome,
             streamed=streamed,
         )
     )
