@@ -26,6 +26,7 @@ async def opened_producer(directory: Path, label: str) -> AsyncIterator[Producer
         topic=TOPIC,
         models=(model,),
         model=model.spec,
+        started_ms=0,
         keys={},
     )
     supervisor_end, own_end = socket.socketpair()

@@ -114,6 +114,8 @@ class ProducerSettings:
     """All models of the run: it may be given another one while running."""
     model: str
     """Spec of the one to start with."""
+    started_ms: int
+    """When this start of the run began, ms since 1970: control said before is history."""
     keys: dict[str, ApiKey]
     """Key of each key variable that a model names."""
     host: str = "127.0.0.1"

@@ -37,7 +37,10 @@ def test_no_module_imports_itself_through_others() -> None:
     assert cycles == []
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "mesh" / "core").glob("*.py")), ids=lambda p: p.stem)
+CORE = sorted((ROOT / "mesh" / "core").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.stem)
 def test_core_touches_no_clock_socket_file_or_global_randomness(path: Path) -> None:
     impure = {"asyncio", "io", "os", "pathlib", "socket", "sqlite3", "subprocess", "threading"}
     impure |= {"time", "datetime", "zmq", "aiohttp", "secrets", "logging", "tempfile"}

@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 LOG_FILE = "messages.log"
 LOG_BYTES_MAX = 8 * 1024 * 1024
+MESSAGE_CHARACTERS_MAX = 300
 
 
 def main(descriptor: int) -> int:
@@ -40,18 +42,53 @@ async def _run(end: socket.socket) -> int:
     if start is None:
         return 1
     try:
-        status = await _run_kind(start["kind"], start["settings"], channel)
+        status = await _unless_a_callback_fails(
+            _run_kind(start["kind"], start["settings"], channel)
+        )
     except ChildFailed as failure:
         logger.error("event=failed %s", failure)
         channel.send({"event": "failed", "message": str(failure), "status": failure.status})
         status = failure.status
     except Exception as error:  # the outermost loop: say it, log it, exit
         logger.exception("event=crashed")
-        channel.send({"event": "crashed", "message": f"{type(error).__name__}: {error}"[:300]})
+        channel.send({"event": "crashed", "message": _first_cause(error)[:MESSAGE_CHARACTERS_MAX]})
         status = 1
     await channel.flush()
     channel.close()
     return status
+
+
+async def _unless_a_callback_fails(running: Coroutine[Any, Any, int]) -> int:
+    """Run to its end, or raise what a callback of the loop raised meanwhile.
+
+    Frames and replies are taken in by callbacks. The loop by itself only logs what one raises,
+    and the node would live on without the entries it had just counted as applied.
+    """
+    loop = asyncio.get_running_loop()
+    failed: asyncio.Future[int] = loop.create_future()
+
+    def heard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if "handle" in context and isinstance(error, Exception) and not failed.done():
+            failed.set_exception(error)
+        else:
+            loop.default_exception_handler(context)
+
+    loop.set_exception_handler(heard)
+    task = asyncio.create_task(running)
+    await asyncio.wait({task, failed}, return_when=asyncio.FIRST_COMPLETED)
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})
+        return failed.result()
+    return task.result()
+
+
+def _first_cause(error: BaseException) -> str:
+    """One line on what went wrong, out of any task groups around it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"
 
 
 async def _run_kind(kind: str, settings: Any, channel: Channel) -> int:

@@ -27,6 +27,9 @@ SDK_MODULES: dict[Api, tuple[str, ...]] = {
     "anthropic": ("anthropic", "mesh.llm.anthropic_messages", "mesh.nodes.producer"),
 }
 
+EXIT_S = 1.0
+"""From the end of its channel to the end of its process; then it is killed."""
+
 
 class ForkServerGone(Exception):
     """The fork server ended before it answered; the next fork starts another."""
@@ -53,8 +56,7 @@ class Child:
         self.gone = True
         self.channel.close()
         if self.process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(timeout=1.0)
+            _end(self.process)
 
 
 async def start_fresh(label: str, kind: str, settings: Any) -> Child:
@@ -125,16 +127,21 @@ class ForkServer:
         if self._line is not None:
             self._line.close()
         if self._process is not None:
-            try:
-                self._process.wait(timeout=1.0)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            _end(self._process)
         self._process = self._line = None
 
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Reap a child that is about to exit; one that hangs in its exit is killed."""
+    try:
+        process.wait(timeout=EXIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _start_module(module: str, descriptor: int, *arguments: str) -> subprocess.Popen[bytes]:

@@ -239,7 +239,12 @@ class Collector:
         )
 
     async def _report(self, view: LiveRunView) -> None:
+        """Tell the supervisor how it goes, and the producers again what is durable: a mark that
+        was lost would keep a producer from leaving."""
         while True:
+            durable = self.intake.durable
+            logs = (member.log for member in self.node.membership.others())
+            self.node.publish_durable({log_id: durable.get(log_id, 0) for log_id in logs})
             self._channel.send({"event": "metrics", "metrics": view.metrics(with_history=False)})
             await asyncio.sleep(REPORT_S)
 

@@ -56,12 +56,15 @@ class Intake:
     database: RunDatabase
     output: OutputFile
     taken_in: dict[LogId, SeqSet]
+    """Decided entries of each log, those of the batch under way included."""
     run_time_s: Callable[[], float]
     """Seconds of the run so far, over all its starts."""
     call_finished: Callable[[LogId, log.CallFinished, int], None]
     """Told of every finished call and how many accepted entries it brought."""
     storage_trouble: Callable[[str | None], None]
     """Told why nothing can be stored, and None when it goes on."""
+    durable: dict[LogId, int] = field(init=False)
+    """Up to where each log is on disk."""
     _queue: deque[tuple[LogId, int, Sequence[LogEntry]]] = field(default_factory=deque)
     _to_say: list[LogEntry] = field(default_factory=list)
     _history: list[HistoryPoint] = field(default_factory=list)
@@ -73,6 +76,9 @@ class Intake:
     _thread: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="storage")
     )
+
+    def __post_init__(self) -> None:
+        self.durable = {log_id: seqs.upto for log_id, seqs in self.taken_in.items()}
 
     def add(self, log_id: LogId, first_seq: int, entries: Sequence[LogEntry]) -> None:
         """Queue entries that are new to this collector."""
@@ -137,9 +143,9 @@ class Intake:
         batch.own_frames = [OwnFrame(epoch, f.first_seq, f.count, f.frame) for f in frames]
         await self._store(batch)
         self.node.tell(frames)
-        self.node.publish_durable(
-            [(i.origin, i.epoch, self.taken_in[i].upto) for i in batch.taken_in]
-        )
+        newly_durable = {log_id: self.taken_in[log_id].upto for log_id in batch.taken_in}
+        self.durable |= newly_durable
+        self.node.publish_durable(newly_durable)
 
     def _next_entries(self) -> list[Said]:
         said: list[Said] = []

@@ -12,7 +12,7 @@ import logging
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -139,8 +139,12 @@ class MeshNode:
             self.replica.offer(self.own.log, said.first_seq, said.count, self._loop.time())
             self.transport.publish(said.frame)
 
-    def publish_durable(self, watermarks: list[messages.LogPosition]) -> None:
-        self._publish(FrameKind.DURABLE, messages.Durable(watermarks))
+    def publish_durable(self, watermarks: Mapping[LogId, int]) -> None:
+        """Tell each log's origin up to which seq it is on disk here."""
+        positions: list[messages.LogPosition] = [
+            (log.origin, log.epoch, seq) for log, seq in watermarks.items()
+        ]
+        self._publish(FrameKind.DURABLE, messages.Durable(positions))
 
     def load(self, frames: Iterable[bytes]) -> None:
         """Apply frames of a log on this node's own disk."""

@@ -40,6 +40,9 @@ ORPHAN_HANDOVER_S = 2.0
 GOODBYE_S = 0.25
 WRITE_RETRY_S = 1.0
 
+ControlPlace = tuple[int, int]
+"""(epoch, seq) of an entry in the collector's log."""
+
 
 class Producer:
     """One producer: its node, what it knows, what it was told."""
@@ -60,6 +63,8 @@ class Producer:
         self._log = own_log
         self._channel = channel
         self._stopping = asyncio.Event()
+        self._state_said: ControlPlace = (0, 0)
+        self._model_said: ControlPlace = (0, 0)
         self._durable_seq = 0
         self._durable_moved = asyncio.Event()
         self._collector_address: str | None = None
@@ -69,16 +74,16 @@ class Producer:
 
     def apply(self, log_id: LogId, first_seq: int, entries: Sequence[LogEntry]) -> None:
         known = self.known
-        for entry in entries:
+        for offset, entry in enumerate(entries):
             match entry:
                 case log.Found(text=text) | log.Imported(text=text):
                     known.add(item_key(text), text)
                 case log.Accepted(ordinal=ordinal, text=text):
                     known.accept(ordinal, item_key(text), text)
                 case log.StateChanged():
-                    self._state_changed(log_id, entry)
+                    self._state_changed(entry, (log_id.epoch, first_seq + offset))
                 case log.ModelAssigned():
-                    self._model_assigned(log_id, entry)
+                    self._model_assigned(entry, (log_id.epoch, first_seq + offset))
 
     def durable(self, log_id: LogId, last_seq: int) -> None:
         if log_id == self.node.own.log and last_seq > self._durable_seq:
@@ -163,8 +168,8 @@ class Producer:
                 for stored in reader.new_frames():
                     self.node.load([stored.frame])
                     await asyncio.sleep(0)
-            except UnreadableLog as error:
-                self.notice(str(error))
+            except UnreadableLog:
+                continue  # Said when the node was opened.
 
     async def _generate(self) -> None:
         await self.node.ready()
@@ -212,23 +217,25 @@ class Producer:
     def _seeds(self) -> list[str]:
         return [self._collector_address] if self._collector_address else []
 
-    def _state_changed(self, log_id: LogId, change: log.StateChanged) -> None:
-        if self._is_current_control(log_id):
-            if change.state in ("draining", "stopped"):
-                self._stopping.set()
-            self.orders.pause(change.state == "paused")
+    def _state_changed(self, change: log.StateChanged, said: ControlPlace) -> None:
+        if not self._is_news(said, self._state_said):
+            return
+        self._state_said = said
+        if change.state in ("draining", "stopped"):
+            self._stopping.set()
+        self.orders.pause(change.state == "paused")
 
-    def _model_assigned(self, log_id: LogId, assigned: log.ModelAssigned) -> None:
+    def _model_assigned(self, assigned: log.ModelAssigned, said: ControlPlace) -> None:
         specs = {model.spec for model in self.settings.models}
         mine = assigned.origin == self.node.own.origin and assigned.model in specs
-        # What an earlier start of the run was told holds only until its end.
-        if mine and self._is_current_control(log_id):
+        if mine and self._is_news(said, self._model_said):
+            self._model_said = said
             self.orders.assign(assigned.model)
 
-    def _is_current_control(self, log_id: LogId) -> bool:
-        """Whether this log is that of the collector's latest start: older ones say what was."""
-        collector = self.node.membership.collector()
-        return collector is not None and log_id == collector.log
+    def _is_news(self, said: ControlPlace, latest: ControlPlace) -> bool:
+        """Entries apply in any order, control holds in the order in which it was said, and what
+        was said in an earlier start of the run held until its end."""
+        return said > latest and said[0] >= self.settings.started_ms
 
 
 async def run_producer(settings: ProducerSettings, channel: Channel) -> int:
@@ -278,7 +285,12 @@ def _open_node(
     epoch: int,
 ) -> MeshNode:
     settings = producer.settings
-    earlier_logs = [(epoch, reader.refresh()) for epoch, reader in directory.earlier.items()]
+    earlier_logs = []
+    for earlier_epoch, reader in directory.earlier.items():
+        try:
+            earlier_logs.append((earlier_epoch, reader.refresh()))
+        except UnreadableLog as error:
+            producer.notice(str(error))
     own = own_member(
         directory,
         transport,

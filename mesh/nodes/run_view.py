@@ -154,7 +154,6 @@ class LiveRunView:
             state = beat.state if liveness is Liveness.ALIVE else liveness.value
             known_count, digest, model = beat.known_count, beat.known_digest, beat.model
             last_seq, applied, dropped = beat.last_seq, beat.applied_count, dict(beat.dropped)
-        taken_in = self._collector.intake.taken_in.get(member.log)
         return {
             "node": member.label,
             "epoch": member.epoch,
@@ -163,7 +162,7 @@ class LiveRunView:
             "known_count": known_count,
             "known_digest": digest.hex(),
             "last_seq": last_seq,
-            "durable_seq": taken_in.upto if taken_in else 0,
+            "durable_seq": self._collector.intake.durable.get(member.log, 0),
             "behind": max(0, applied_max - applied),
             "restarts": len(member.earlier_logs),
             "dropped": dropped,

@@ -167,6 +167,7 @@ class Supervisor:
                 topic=self.settings.topic,
                 models=models,
                 model=first,
+                started_ms=self.started_ms,
                 keys=dict(self.keys),
                 host=self.settings.host,
                 seed=self.settings.seed + number,

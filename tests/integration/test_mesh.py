@@ -304,10 +304,10 @@ async def test_durable_marks_count_only_from_the_collector(mesh: Mesh) -> None:
     first, second = [await mesh.start(f"producer-{n}", collector) for n in (1, 2)]
     await connected([collector, first, second])
     log = first.node.own.log
-    second.node.publish_durable([(log.origin, log.epoch + 1, 99)])
+    second.node.publish_durable({LogId(log.origin, log.epoch + 1): 99})
     second.say("after the false mark")
     await eventually(lambda: first.texts == {"after the false mark"})
-    collector.node.publish_durable([(log.origin, log.epoch, 7)])
+    collector.node.publish_durable({log: 7})
     await eventually(lambda: first.owner.marks == {log: 7})
 
 
