@@ -80,6 +80,9 @@ class RunMetrics:
     _window_counts: dict[str, int] = field(default_factory=dict)
     _latencies: dict[str, deque[float]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._thin()
+
     def of(self, model: str) -> ModelCounts:
         return self.models.setdefault(model, ModelCounts())
 
@@ -109,9 +112,12 @@ class RunMetrics:
             models=last_minute,
         )
         self.history.append(point)
+        self._thin()
+        return point
+
+    def _thin(self) -> None:
         while len(self.history) > HISTORY_POINTS_MAX:
             self.history = thinned(self.history)
-        return point
 
     @property
     def unique_total(self) -> int:

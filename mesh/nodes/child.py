@@ -45,14 +45,8 @@ async def _run(end: socket.socket) -> int:
         status = await _unless_a_callback_fails(
             _run_kind(start["kind"], start["settings"], channel)
         )
-    except ChildFailed as failure:
-        logger.error("event=failed %s", failure)
-        channel.send({"event": "failed", "message": str(failure), "status": failure.status})
-        status = failure.status
     except Exception as error:  # the outermost loop: say it, log it, exit
-        logger.exception("event=crashed")
-        channel.send({"event": "crashed", "message": _first_cause(error)[:MESSAGE_CHARACTERS_MAX]})
-        status = 1
+        status = _tell_failure(_first_cause(error), channel)
     await channel.flush()
     channel.close()
     return status
@@ -84,11 +78,23 @@ async def _unless_a_callback_fails(running: Coroutine[Any, Any, int]) -> int:
     return task.result()
 
 
-def _first_cause(error: BaseException) -> str:
-    """One line on what went wrong, out of any task groups around it."""
-    while isinstance(error, BaseExceptionGroup):
+def _first_cause(error: Exception) -> Exception:
+    """What went wrong first, out of any task groups around it."""
+    while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}"
+    return error
+
+
+def _tell_failure(error: Exception, channel: Channel) -> int:
+    """Say it to the supervisor and to the log; return the exit status."""
+    if isinstance(error, ChildFailed):
+        logger.error("event=failed %s", error)
+        channel.send({"event": "failed", "message": str(error), "status": error.status})
+        return error.status
+    logger.error("event=crashed", exc_info=error)
+    message = f"{type(error).__name__}: {error}"
+    channel.send({"event": "crashed", "message": message[:MESSAGE_CHARACTERS_MAX]})
+    return 1
 
 
 async def _run_kind(kind: str, settings: Any, channel: Channel) -> int:
@@ -99,7 +105,7 @@ async def _run_kind(kind: str, settings: Any, channel: Channel) -> int:
         _log_to(producer.directory, producer.verbosity)
         return await run_producer(producer, channel)
     if kind == "collector":
-        from mesh.nodes.collector import run_collector
+        from mesh.nodes.collector_opening import run_collector
 
         collector = unpack(settings, CollectorSettings)
         _log_to(collector.directory, collector.verbosity)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from mesh.config import CollectorSettings
@@ -19,23 +18,20 @@ from mesh.core.entries import LogEntry
 from mesh.core.items import LogId, NodeId
 from mesh.core.known import digest_bytes
 from mesh.core.ledger import Ledger
-from mesh.core.membership import Role
-from mesh.core.metrics import WINDOW_S, RunMetrics
+from mesh.core.metrics import RunMetrics
 from mesh.core.normalize import clean_text, item_key
-from mesh.core.seqset import SeqSet
 from mesh.nodes.channel import Channel, ChildFailed, Message
-from mesh.nodes.identity import members_as_json, members_from_json, own_member
+from mesh.nodes.identity import members_as_json
 from mesh.nodes.intake import Intake
 from mesh.nodes.mesh_node import MeshNode
 from mesh.nodes.run_course import CourseChange, RunCourse
 from mesh.nodes.run_view import DatabaseReader, LiveRunView
 from mesh.nodes.shelf import CollectorShelf
-from mesh.storage.database import RunDatabase, UnusableDatabase
-from mesh.storage.node_directory import DamagedIdentity, NodeDirectory
+from mesh.storage.database import RunDatabase
+from mesh.storage.node_directory import NodeDirectory
 from mesh.storage.node_log import UnreadableLog
-from mesh.storage.output_file import OutputFile, UnwritableOutput
+from mesh.storage.output_file import OutputFile
 from mesh.storage.run_directory import DATABASE_FILE
-from mesh.transport.zmq_transport import AddressInUse, ZmqTransport
 from mesh.web.server import PageServer, PageUnavailable
 
 logger = logging.getLogger(__name__)
@@ -43,8 +39,15 @@ logger = logging.getLogger(__name__)
 NODES_DIRECTORY = "nodes"
 WATCH_S = 0.1
 REPORT_S = 0.5
-DRAIN_S = 10.0
-ORPHAN_DRAIN_S = 3.0
+ORPHAN_DRAIN_S = 2.5
+"""Producers without a supervisor leave within 2 s."""
+STORE_S = 6.0
+"""For the last entries; the supervisor waits for 10 s in all."""
+ORPHAN_STORE_S = 1.0
+WAITING_ENTRIES_MAX = 200_000
+"""With the disk full entries wait in memory; past this the run ends, and they stay in the logs."""
+STORAGE = "storage"
+"""What the notice of a full disk is about."""
 
 
 class Collector:
@@ -68,7 +71,11 @@ class Collector:
         self._channel = channel
         self._leave = asyncio.Event()
         self._orphaned = False
-        self._earlier_s = _earlier_s(database.meta(), settings.started_ms)
+        meta = database.meta()
+        goes_on = meta.get("started_ms") == str(settings.started_ms)
+        self._remembered = meta.get("course", "") if goes_on else ""
+        # A collector that is restarted within a start counts no second of it twice.
+        self._earlier_s = float(meta.get("earlier_s" if goes_on else "elapsed_s", "0"))
         self.node: MeshNode
         self.intake: Intake
 
@@ -83,9 +90,12 @@ class Collector:
         """Durable marks are this node's own."""
 
     def members_changed(self) -> None:
-        """A restarted collector finds its producers by this list."""
+        """A restarted collector finds its producers by this list; without it they find it."""
         self._directory.members = members_as_json(self.node.membership.others())
-        self._directory.save()
+        try:
+            self._directory.save()
+        except OSError as error:
+            logger.warning("event=members_not_saved error=%s", error)
 
     def _carry_out(self, change: CourseChange) -> None:
         """Put a change of the run's course into the log, the database and before the user."""
@@ -94,6 +104,13 @@ class Collector:
             self.intake.remember(**change.meta)
         if change.stop:
             self._channel.send({"event": "draining", **change.stop})
+
+    def storage_trouble(self, text: str | None) -> None:
+        """Show why nothing can be stored; None: it can again."""
+        if text is None:
+            self.course.notices.pop(STORAGE, None)
+        else:
+            self.course.notices[STORAGE] = text
 
     def known_summary(self) -> tuple[int, bytes]:
         return self.ledger.known_count, digest_bytes(self.ledger.known_digest)
@@ -104,7 +121,9 @@ class Collector:
     def call_finished(self, log_id: LogId, call: log.CallFinished, accepted_count: int) -> None:
         # A call of an earlier start says nothing about the models of this one.
         if log_id.epoch >= self.settings.started_ms:
-            self.course.call_finished(call, accepted_count, self._models_heard())
+            # Its last heartbeat may be older than the call, or still to come.
+            models = {**self._models_heard(), log_id.origin: call.model}
+            self.course.call_finished(call, accepted_count, models)
 
     def _models_heard(self) -> dict[NodeId, str]:
         heartbeats = ((origin, peer.heartbeat) for origin, peer in self.node.peers.items())
@@ -121,15 +140,37 @@ class Collector:
 
     async def run(self) -> int:
         """Serve until told to leave; return the run's exit status."""
-        storing = asyncio.create_task(self.intake.run())
+        reader = DatabaseReader(self.settings.run_dir / DATABASE_FILE)
+        view = LiveRunView(self, reader)
+        try:
+            # A task that fails ends them all, and with them this process: it starts again.
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self.intake.run())]
+                await self._take_up()
+                page = await self._open_page(view)
+                self._say_ready(page)
+                going_on = (self.node.run(list), self._watch(), self._report(view), self._obey())
+                tasks += [group.create_task(each) for each in going_on]
+                await self._leave.wait()
+                await self._finish(view)
+                if page:
+                    await page.close(view.metrics(with_history=False))
+                for task in tasks:
+                    task.cancel()
+        finally:
+            reader.close()
+        self._channel.send({"event": "left", "metrics": view.metrics(with_history=False)})
+        return self.course.stop_status
+
+    async def _take_up(self) -> None:
+        """Say that this start begins, and decide what was said without this collector."""
         self._announce_start()
         await self._read_logs_on_disk()
         # A bound that was met before is said before any producer joins: no call is paid for.
         self._check_course()
         await self.intake.drained()
-        reader = DatabaseReader(self.settings.run_dir / DATABASE_FILE)
-        view = LiveRunView(self, reader)
-        page = await self._open_page(view)
+
+    def _say_ready(self, page: PageServer | None) -> None:
         self._channel.send(
             {
                 "event": "ready",
@@ -138,30 +179,6 @@ class Collector:
                 "moved_aside": str(self._output.moved_aside or ""),
             }
         )
-        tasks = [
-            storing,
-            asyncio.create_task(self.node.run(list)),
-            asyncio.create_task(self._watch()),
-            asyncio.create_task(self._report(view)),
-            asyncio.create_task(self._obey()),
-        ]
-        leaving = asyncio.create_task(self._leave.wait())
-        try:
-            await asyncio.wait({*tasks, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                if task.done():
-                    task.result()
-            await self._finish(view)
-            if page:
-                await page.close(view.metrics(with_history=False))
-        finally:
-            leaving.cancel()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, leaving, return_exceptions=True)
-            reader.close()
-        self._channel.send({"event": "left", "metrics": view.metrics(with_history=False)})
-        return self.course.stop_status
 
     async def _open_page(self, view: LiveRunView) -> PageServer | None:
         settings = self.settings
@@ -190,7 +207,7 @@ class Collector:
         self.intake.say(
             log.EpochOpened(self.ledger.accepted_count, digest_bytes(self.ledger.accepted_digest))
         )
-        self.course.start()
+        self.course.start(self._remembered)
         if self.settings.exclude:
             self._exclude(self.settings.exclude)
 
@@ -233,10 +250,14 @@ class Collector:
     def _check_course(self) -> None:
         self.course.check(
             unique_total=self.metrics.unique_total,
-            cost_usd=self.metrics.cost_usd,
+            cost_usd=max(self.metrics.cost_usd, self.intake.heard_cost_usd),
             start_elapsed_s=self.start_elapsed_s(),
             producer_count=len(self._producers_alive()),
+            models_heard=self._models_heard(),
         )
+        trouble = self.course.notices.get(STORAGE)
+        if trouble and self.intake.waiting_count > WAITING_ENTRIES_MAX:
+            self.course.stop(f"{trouble} for too long", status=1)
 
     async def _report(self, view: LiveRunView) -> None:
         """Tell the supervisor how it goes, and the producers again what is durable: a mark that
@@ -263,8 +284,6 @@ class Collector:
             self.course.stop(message["reason"], message.get("status", 0))
         elif message["command"] == "leave":
             self._leave.set()
-        elif message["command"] == "notice":
-            self.course.notices[message["about"]] = message["text"]
 
     async def _producers_gone(self, wait_s: float) -> None:
         deadline_s = time.monotonic() + wait_s
@@ -283,117 +302,17 @@ class Collector:
         now_s = self.run_time_s()
         self.intake.add_history(self.metrics.sample(now_s))
         self.intake.remember(elapsed_s=f"{now_s:.3f}")
-        await self.intake.drained()
+        try:
+            async with asyncio.timeout(ORPHAN_STORE_S if self._orphaned else STORE_S):
+                await self.intake.drained()
+        except TimeoutError as error:
+            trouble = self.course.notices.get(STORAGE, "the disk is too slow")
+            raise ChildFailed(
+                f"not all entries are stored: {trouble}; they are kept in "
+                f"{self.settings.run_dir / NODES_DIRECTORY}, the same command takes them in"
+            ) from error
         if self.settings.keep_page and not self._orphaned and not self.settings.headless:
             view.freeze()
             self._channel.send({"event": "kept", "metrics": view.metrics(with_history=False)})
             self._leave.clear()
             await self._leave.wait()
-
-
-async def run_collector(settings: CollectorSettings, channel: Channel) -> int:
-    """Open directory, database, output and sockets; run; close in order.
-
-    Raises:
-        ChildFailed: something only the user can mend.
-    """
-    path = settings.run_dir / DATABASE_FILE
-    try:
-        directory = NodeDirectory.open(settings.directory)
-        database = RunDatabase.open(path)
-        committed = RunDatabase.open_read_only(path)
-        output = OutputFile.open(settings.output, database.accepted_texts())
-    except (DamagedIdentity, UnusableDatabase, UnwritableOutput) as error:
-        raise ChildFailed(str(error)) from error
-    try:
-        return await _run_opened(settings, channel, directory, database, committed, output)
-    finally:
-        output.close()
-        committed.close()
-        database.close()
-        directory.close()
-
-
-async def _run_opened(
-    settings: CollectorSettings,
-    channel: Channel,
-    directory: NodeDirectory,
-    database: RunDatabase,
-    committed: RunDatabase,
-    output: OutputFile,
-) -> int:
-    own_epochs = database.own_epochs()
-    directory.last_epoch = max([directory.last_epoch, *(epoch for epoch, _ in own_epochs)])
-    epoch = directory.open_epoch(time.time_ns() // 1_000_000)
-    try:
-        transport = ZmqTransport(directory.origin, host=settings.host, ports=directory.ports)
-    except AddressInUse as error:
-        raise ChildFailed(str(error)) from error
-    directory.ports = transport.ports
-    directory.save()
-    collector = Collector(settings, directory, database, output, channel)
-    collector.node = MeshNode(
-        own=own_member(
-            directory,
-            transport,
-            label="collector",
-            role=Role.COLLECTOR,
-            epoch=epoch,
-            earlier_logs=own_epochs,
-        ),
-        run_id=settings.run_id,
-        topic=settings.topic,
-        owner=collector,
-        shelf=CollectorShelf(directory.origin, committed, settings.run_dir / NODES_DIRECTORY),
-        random=random.Random(f"{settings.seed}/collector/{epoch}"),
-    )
-    _restore(collector, own_epochs)
-    collector.node.attach(transport)
-    transport.start(collector.node)
-    collector.node.listen_to_members(members_from_json(directory.members))
-    try:
-        return await collector.run()
-    finally:
-        transport.close(linger_s=1.0)
-        collector.intake.close()
-
-
-def _restore(collector: Collector, own_epochs: Sequence[tuple[int, int]]) -> None:
-    """Take up where run.sqlite left off: counters, vector, known keys."""
-    database, node = collector.database, collector.node
-    collector.ledger.restore(database.accepted_keys(), database.excluded_keys())
-    collector.metrics.models = database.model_totals()
-    collector.metrics.history = database.history()
-    for t_s, model, count in database.recent_unique(collector.run_time_s() - WINDOW_S):
-        collector.metrics.restore_window(model, count, t_s)
-    taken_in = database.taken_in()
-    for log_id, seqs in taken_in.items():
-        node.replica.restore(log_id, SeqSet.of_ranges(seqs.ranges()))
-    now_s = asyncio.get_running_loop().time()
-    for epoch, last_seq in own_epochs:
-        node.replica.offer(LogId(node.own.origin, epoch), 1, last_seq, now_s)
-    collector.intake = Intake(
-        node=node,
-        ledger=collector.ledger,
-        metrics=collector.metrics,
-        database=database,
-        output=collector._output,  # noqa: SLF001 built together
-        taken_in=taken_in,
-        run_time_s=collector.run_time_s,
-        call_finished=collector.call_finished,
-        storage_trouble=lambda text: _note_storage(collector, text),
-    )
-
-
-def _earlier_s(meta: Mapping[str, str], started_ms: int) -> float:
-    """Seconds of the run before this start; a collector restarted within it counts none twice."""
-    if meta.get("started_ms") == str(started_ms):
-        return float(meta.get("earlier_s", "0"))
-    return float(meta.get("elapsed_s", "0"))
-
-
-def _note_storage(collector: Collector, text: str | None) -> None:
-    if text is None:
-        collector.course.notices.pop("storage", None)
-    else:
-        collector.course.notices["storage"] = text

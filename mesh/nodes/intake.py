@@ -65,6 +65,11 @@ class Intake:
     """Told why nothing can be stored, and None when it goes on."""
     durable: dict[LogId, int] = field(init=False)
     """Up to where each log is on disk."""
+    heard_cost_usd: float = field(init=False)
+    """Known costs of all calls heard of, those included that wait to be stored: a full disk must
+    not hide what is spent."""
+    waiting_count: int = 0
+    """Entries in the queue."""
     _queue: deque[tuple[LogId, int, Sequence[LogEntry]]] = field(default_factory=deque)
     _to_say: list[LogEntry] = field(default_factory=list)
     _history: list[HistoryPoint] = field(default_factory=list)
@@ -79,10 +84,15 @@ class Intake:
 
     def __post_init__(self) -> None:
         self.durable = {log_id: seqs.upto for log_id, seqs in self.taken_in.items()}
+        self.heard_cost_usd = self.metrics.cost_usd
 
     def add(self, log_id: LogId, first_seq: int, entries: Sequence[LogEntry]) -> None:
         """Queue entries that are new to this collector."""
         self._queue.append((log_id, first_seq, entries))
+        self.waiting_count += len(entries)
+        self.heard_cost_usd += sum(
+            entry.cost_usd or 0.0 for entry in entries if isinstance(entry, log.CallFinished)
+        )
         self._wake()
 
     def say(self, *entries: LogEntry) -> None:
@@ -152,6 +162,7 @@ class Intake:
         while self._queue and len(said) < BATCH_ENTRIES_MAX:
             log_id, first_seq, entries = self._queue.popleft()
             said += [Said(log_id, first_seq + n, entry) for n, entry in enumerate(entries)]
+        self.waiting_count -= len(said)
         return said
 
     async def _decide(self, said: Sequence[Said], batch: Batch) -> list[LogEntry]:

@@ -6,6 +6,7 @@ hands back the changes to carry out. It does no I/O and holds no counters.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,8 @@ from mesh.core.entries import NOTE_CHARACTERS_MAX, LogEntry
 from mesh.core.items import NodeId
 from mesh.core.routing import replacement_models
 from mesh.core.stopping import Dryness, StopRules
+
+PAUSED_BY_USER = "paused by the user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,24 @@ class RunCourse:
         self._assigned: dict[NodeId, str] = {}
         self._given_up: dict[str, str] = {}
 
-    def start(self) -> None:
-        self._set_state("starting", None)
+    def start(self, remembered: str = "") -> None:
+        """Begin, or go on as a collector of this start left off that has died since.
+
+        Args:
+            remembered: what it last put under `course` into the table `meta`; "" for a new start.
+        """
+        memory = json.loads(remembered) if remembered else {}
+        self._given_up = dict(memory.get("given_up", {}))
+        for model, reason in self._given_up.items():
+            self.notices[model] = _given_up_notice(model, reason)
+        assigned = memory.get("assigned", {})
+        self._assigned = {NodeId(bytes.fromhex(origin)): each for origin, each in assigned.items()}
+        if memory.get("stop_reason") is not None:
+            self.stop(memory["stop_reason"], memory["stop_status"])
+        elif memory.get("state") == "paused":
+            self._set_state("paused", PAUSED_BY_USER)
+        else:
+            self._set_state("starting", None)
 
     def first_entry(self) -> None:
         """Something was said: the run is under way."""
@@ -64,7 +83,7 @@ class RunCourse:
         """None when done, else why not."""
         if self.state not in ("running", "starting"):
             return f"the run is {self.state}"
-        self._set_state("paused", "paused by the user")
+        self._set_state("paused", PAUSED_BY_USER)
         return None
 
     def resume(self) -> str | None:
@@ -80,12 +99,9 @@ class RunCourse:
             return f"the run is {self.state}"
         self.stop_reason, self.stop_status = reason, status
         self.state = "draining"
-        self._carry_out(
-            CourseChange(
-                entries=[log.StateChanged(self.state, reason[:NOTE_CHARACTERS_MAX])],
-                meta={"state": self.state, "stop_reason": reason},
-                stop={"reason": reason, "status": status},
-            )
+        self._change(
+            log.StateChanged(self.state, reason[:NOTE_CHARACTERS_MAX]),
+            stop={"reason": reason, "status": status},
         )
         return None
 
@@ -96,13 +112,24 @@ class RunCourse:
         if model in self._given_up:
             return f"{model} is given up: {self._given_up[model]}"
         self._assigned[producer] = model
-        self._carry_out(CourseChange(entries=[log.ModelAssigned(producer, model)]))
+        self._change(log.ModelAssigned(producer, model))
         return None
 
     def check(
-        self, *, unique_total: int, cost_usd: float, start_elapsed_s: float, producer_count: int
+        self,
+        *,
+        unique_total: int,
+        cost_usd: float,
+        start_elapsed_s: float,
+        producer_count: int,
+        models_heard: Mapping[NodeId, str],
     ) -> None:
-        """Stop when a bound is reached or nothing is left to find."""
+        """Stop when a bound is reached or nothing is left to find; forget notices of models that
+        nobody calls any more."""
+        called = {**models_heard, **self._assigned}.values()
+        for model in self._models:
+            if model not in called and model not in self._given_up:
+                self.notices.pop(model, None)
         reason = self._rules.reason_to_stop(
             unique_total=unique_total, cost_usd=cost_usd, start_elapsed_s=start_elapsed_s
         )
@@ -118,14 +145,16 @@ class RunCourse:
         self._dryness.call_finished(call.outcome, accepted_count)
         if call.outcome == "give_up":
             self._give_up(call.model, call.error or "it does not work", models_heard)
+        elif call.model in self._given_up:
+            return  # A call that was under way says nothing against that, whatever its end.
         elif call.outcome == "unreachable":
             self.notices[call.model] = f"{call.model}: {call.error}; waiting for it"
-        elif call.outcome not in ("cancelled", "retry"):
-            self.notices.pop(call.model, None)
+        elif call.outcome != "cancelled":
+            self.notices.pop(call.model, None)  # Even an error is an answer: it was reached.
 
     def _give_up(self, model: str, reason: str, models_heard: Mapping[NodeId, str]) -> None:
-        self._given_up.setdefault(model, reason)
-        self.notices[model] = f"{model} is given up: {reason}"
+        reason = self._given_up.setdefault(model, reason)
+        self.notices[model] = _given_up_notice(model, reason)
         current = {**models_heard, **self._assigned}
         changes = replacement_models(current, self._models, self._given_up)
         for producer, replacement in changes.items():
@@ -137,6 +166,24 @@ class RunCourse:
     def _set_state(self, state: str, reason: str | None) -> None:
         self.state = state
         note = reason[:NOTE_CHARACTERS_MAX] if reason else None
-        self._carry_out(
-            CourseChange(entries=[log.StateChanged(state, note)], meta={"state": state})
-        )
+        self._change(log.StateChanged(state, note))
+
+    def _change(self, entry: LogEntry, stop: dict[str, Any] | None = None) -> None:
+        """Carry out one change, and remember all that a successor must know."""
+        memory = {
+            "state": self.state,
+            "stop_reason": self.stop_reason,
+            "stop_status": self.stop_status,
+            "given_up": self._given_up,
+            "assigned": {origin.hex(): model for origin, model in self._assigned.items()},
+        }
+        meta = {
+            "state": self.state,
+            "stop_reason": self.stop_reason or "",
+            "course": json.dumps(memory),
+        }
+        self._carry_out(CourseChange([entry], meta, stop or {}))
+
+
+def _given_up_notice(model: str, reason: str) -> str:
+    return f"{model} is given up: {reason}"

@@ -208,7 +208,7 @@ class FinishedRunView:
         snapshot: JsonObject = {
             "topic": self._meta.get("topic", ""),
             "state": "stopped",
-            "stop_reason": self._meta.get("stop_reason", "the run was cut off"),
+            "stop_reason": self._meta.get("stop_reason") or "the run was cut off",
             "simulated": self._meta.get("simulated") == "1",
             **self._metrics.snapshot(elapsed_s),
             "budget_usd": float(budget) if budget else None,

@@ -1,0 +1,121 @@
+"""How a collector process begins and ends: directory, database, output and sockets, in order.
+
+What it does in between is collector.py's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+
+from mesh.config import CollectorSettings
+from mesh.core.items import LogId
+from mesh.core.membership import Role
+from mesh.core.metrics import WINDOW_S, RunMetrics
+from mesh.core.seqset import SeqSet
+from mesh.nodes.channel import Channel, ChildFailed
+from mesh.nodes.collector import NODES_DIRECTORY, Collector
+from mesh.nodes.identity import members_from_json, own_member
+from mesh.nodes.intake import Intake
+from mesh.nodes.mesh_node import MeshNode
+from mesh.nodes.shelf import CollectorShelf
+from mesh.storage.database import RunDatabase, UnusableDatabase
+from mesh.storage.node_directory import DamagedIdentity, NodeDirectory
+from mesh.storage.output_file import OutputFile, UnwritableOutput
+from mesh.storage.run_directory import DATABASE_FILE
+from mesh.transport.zmq_transport import AddressInUse, ZmqTransport
+
+
+async def run_collector(settings: CollectorSettings, channel: Channel) -> int:
+    """Open directory, database, output and sockets; run; close in order.
+
+    Raises:
+        ChildFailed: something only the user can mend.
+    """
+    path = settings.run_dir / DATABASE_FILE
+    try:
+        directory = NodeDirectory.open(settings.directory)
+        database = RunDatabase.open(path)
+        committed = RunDatabase.open_read_only(path)
+        output = OutputFile.open(settings.output, database.accepted_texts())
+    except (DamagedIdentity, UnusableDatabase, UnwritableOutput) as error:
+        raise ChildFailed(str(error)) from error
+    try:
+        return await _run_opened(settings, channel, directory, database, committed, output)
+    finally:
+        output.close()
+        committed.close()
+        database.close()
+        directory.close()
+
+
+async def _run_opened(
+    settings: CollectorSettings,
+    channel: Channel,
+    directory: NodeDirectory,
+    database: RunDatabase,
+    committed: RunDatabase,
+    output: OutputFile,
+) -> int:
+    own_epochs = database.own_epochs()
+    directory.last_epoch = max([directory.last_epoch, *(epoch for epoch, _ in own_epochs)])
+    epoch = directory.open_epoch(time.time_ns() // 1_000_000)
+    try:
+        transport = ZmqTransport(directory.origin, host=settings.host, ports=directory.ports)
+    except AddressInUse as error:
+        raise ChildFailed(str(error)) from error
+    directory.ports = transport.ports
+    directory.save()
+    collector = Collector(settings, directory, database, output, channel)
+    collector.node = MeshNode(
+        own=own_member(
+            directory,
+            transport,
+            label="collector",
+            role=Role.COLLECTOR,
+            epoch=epoch,
+            earlier_logs=own_epochs,
+        ),
+        run_id=settings.run_id,
+        topic=settings.topic,
+        owner=collector,
+        shelf=CollectorShelf(directory.origin, committed, settings.run_dir / NODES_DIRECTORY),
+        random=random.Random(f"{settings.seed}/collector/{epoch}"),
+    )
+    _restore(collector, own_epochs)
+    collector.node.attach(transport)
+    transport.start(collector.node)
+    collector.node.listen_to_members(members_from_json(directory.members))
+    try:
+        return await collector.run()
+    finally:
+        transport.close(linger_s=1.0)
+        collector.intake.close()
+
+
+def _restore(collector: Collector, own_epochs: Sequence[tuple[int, int]]) -> None:
+    """Take up where run.sqlite left off: counters, vector, known keys."""
+    database, node = collector.database, collector.node
+    collector.ledger.restore(database.accepted_keys(), database.excluded_keys())
+    collector.metrics = RunMetrics(database.model_totals(), database.history())
+    for t_s, model, count in database.recent_unique(collector.run_time_s() - WINDOW_S):
+        collector.metrics.restore_window(model, count, t_s)
+    taken_in = database.taken_in()
+    for log_id, seqs in taken_in.items():
+        node.replica.restore(log_id, SeqSet.of_ranges(seqs.ranges()))
+    now_s = asyncio.get_running_loop().time()
+    for epoch, last_seq in own_epochs:
+        node.replica.offer(LogId(node.own.origin, epoch), 1, last_seq, now_s)
+    collector.intake = Intake(
+        node=node,
+        ledger=collector.ledger,
+        metrics=collector.metrics,
+        database=database,
+        output=collector._output,  # noqa: SLF001 built together
+        taken_in=taken_in,
+        run_time_s=collector.run_time_s,
+        call_finished=collector.call_finished,
+        storage_trouble=collector.storage_trouble,
+    )
