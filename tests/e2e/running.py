@@ -205,14 +205,14 @@ def assert_nothing_lost_or_doubled(run: Run) -> None:
     assert len(said) > 0
 
 
-def said_entries(run: Run) -> list[str]:
-    """Texts of all Found entries in the logs of all nodes on disk."""
+def said_entries(run: Run, label: str = "*") -> list[str]:
+    """Texts of all Found entries in the logs on disk of the node `label`, or of all nodes."""
     from mesh.core.entries import Found
     from mesh.storage.node_log import LogReader
     from mesh.wire.codec import decode_entries, decode_header
 
     texts = []
-    for path in (run.run_dir / "nodes").glob("*/epoch-*.log"):
+    for path in (run.run_dir / "nodes").glob(f"{label}/epoch-*.log"):
         for stored in LogReader(path).new_frames():
             run_id = stored.frame[8:24]
             header = decode_header(stored.frame, run_id)

@@ -158,7 +158,9 @@ class Mesh:
         role: Role = Role.PRODUCER,
         run_id: bytes = RUN,
         ports: tuple[int, int] | None = None,
+        addresses: Sequence[str] = (),
     ) -> Peer:
+        """Start `name`, to join through `seeds` and whoever serves at `addresses`."""
         directory = NodeDirectory.open(self._directory / "nodes" / name)
         epoch = directory.open_epoch(time.time_ns() // 1_000_000)
         log = directory.create_log()
@@ -189,8 +191,8 @@ class Mesh:
         for reader in directory.earlier.values():
             node.load(stored.frame for stored in reader.new_frames())
         started_s = asyncio.get_running_loop().time()
-        addresses = [seed.seed for seed in seeds]
-        running = asyncio.create_task(node.run(lambda: addresses))
+        join_at = [*addresses, *(seed.seed for seed in seeds)]
+        running = asyncio.create_task(node.run(lambda: join_at))
         peer = Peer(node, owner, transport, log, directory, started_s, running, closing)
         self._running.append(peer)
         return peer
