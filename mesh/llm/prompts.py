@@ -24,7 +24,8 @@ SEALED_CHUNK_ENTRIES = 250
 
 KNOWN_ENTRIES_MAX = 5_000
 """Entries listed at most, unless a caller says otherwise; the oldest are left out first. More
-cost input tokens, and models heed long lists less (FACTS.md)."""
+cost input tokens, and models heed long lists less: they begin to repeat listed items at about
+100 ("Attention Overflow", arXiv 2407.13481)."""
 
 ASK_COUNT_MAX = 1_000
 TOPIC_CHARACTERS_MAX = 500

@@ -76,7 +76,7 @@ CREATE TABLE own_log (             -- the collector's own log, frame by frame as
     PRIMARY KEY (epoch, first_seq)
 );
 
-CREATE TABLE history (             -- the run's course, a point a second, thinned with age
+CREATE TABLE history (             -- the run's course, a point a second; readers thin it
     t_s   REAL PRIMARY KEY,
     point TEXT NOT NULL            -- JSON: as in /api/metrics
 ) WITHOUT ROWID;

@@ -167,7 +167,7 @@ class ZmqTransport:
             self._loop.call_later(timeout_s, reply, None)
             return
         number = next(self._request_numbers).to_bytes(8, "big")
-        timer = self._loop.call_later(timeout_s, self._give_up, asked, number)
+        timer = self._loop.call_later(timeout_s, self._give_up, service_address, number)
         asked.waiting[number] = (reply, timer)
         with contextlib.suppress(zmq.Again):
             asked.socket.send_multipart([number, frame], zmq.NOBLOCK)
@@ -226,13 +226,20 @@ class ZmqTransport:
     def _forget_idle_peer(self) -> None:
         for address, asked in self._asked.items():
             if not asked.waiting:
-                asked.reader.stop()
-                asked.socket.close(linger=0)
-                del self._asked[address]
+                self._forget(address)
                 return
 
-    def _give_up(self, asked: _Asked, number: bytes) -> None:
-        waiting = asked.waiting.pop(number, None)
+    def _forget(self, service_address: str) -> None:
+        asked = self._asked.pop(service_address)
+        asked.reader.stop()
+        asked.socket.close(linger=0)
+
+    def _give_up(self, service_address: str, number: bytes) -> None:
+        asked = self._asked.get(service_address)
+        waiting = asked.waiting.pop(number, None) if asked else None
+        if asked and not asked.waiting:
+            # With the socket goes what it holds for an absent peer, which would get all at once.
+            self._forget(service_address)
         if waiting:
             waiting[0](None)
 
