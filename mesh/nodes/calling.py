@@ -12,6 +12,7 @@ import contextlib
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -47,6 +48,9 @@ KNOWN_ENTRIES_MIN = 100
 DRY_WAIT_S = 0.5
 """After an answer without one entry: a model that has run dry must not be asked in a loop."""
 
+DECLINED_MAX = 8
+"""Answers in a row that the model or its provider's filter declined; then it is given up."""
+
 
 @dataclass(slots=True)
 class Orders:
@@ -66,6 +70,10 @@ class Orders:
         if model != self.model:
             self.model = model
             self.changed.set()
+
+    @property
+    def paused(self) -> bool:
+        return not self._go.is_set()
 
     async def may_call(self) -> None:
         """Return when not paused."""
@@ -119,11 +127,14 @@ class Caller:
         self._clients: dict[str, LLMClient] = {}
         self._streaks: dict[str, FailureStreak] = {}
         self._known_max: dict[str, int] = {}
+        self._declined_in_a_row: Counter[str] = Counter()
 
     async def run(self) -> None:
         """Call until cancelled; a call that is cut keeps its complete lines."""
         try:
             while True:
+                if self._orders.paused:
+                    self._teller.activity = "paused"
                 await self._orders.may_call()
                 model = self._model()
                 wait_s = await self._attempt(model)
@@ -147,14 +158,31 @@ class Caller:
         call.seq = await self._teller.say([started])
         try:
             completed = await self._stream(call)
-        except asyncio.CancelledError:
-            await self._finish(call, "cancelled", call.usage_estimate())
-            raise
         except ProviderError as error:
             return await self._failed(call, error)
+        except BaseException as error:
+            # Also where a bug ends this producer: what the call cost must be known.
+            name = None if isinstance(error, asyncio.CancelledError) else type(error).__name__
+            await self._finish(call, "cancelled", call.usage_estimate(), name)
+            raise
+        outcome = _outcome(call, completed)
+        if outcome == "refused" and not call.entry_count:
+            return await self._declined(call, completed)
         self._streak(model).succeeded()
-        await self._finish(call, _outcome(call, completed), completed.usage)
+        self._declined_in_a_row[model.spec] = 0
+        await self._finish(call, outcome, completed.usage)
         return DRY_WAIT_S if call.entry_count == 0 else 0.0
+
+    async def _declined(self, call: _Call, completed: Completed) -> float | None:
+        """A model that declines this topic every time is given up: nothing else would end it."""
+        count = self._declined_in_a_row[call.model.spec] + 1
+        self._declined_in_a_row[call.model.spec] = count
+        if count < DECLINED_MAX:
+            await self._finish(call, "refused", completed.usage)
+            return DRY_WAIT_S
+        error = f"{call.model.spec} declined to answer {count} times in a row"
+        await self._finish(call, ErrorKind.GIVE_UP.value, completed.usage, error)
+        return None
 
     def _build_prompt(self, model: ModelSpec) -> Prompt:
         known = self._teller.known

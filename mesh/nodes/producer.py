@@ -62,6 +62,8 @@ class Producer:
         self._directory = directory
         self._log = own_log
         self._channel = channel
+        self._unsaid: list[LogEntry] = []
+        self._unwritable = False
         self._stopping = asyncio.Event()
         self._state_said: ControlPlace = (0, 0)
         self._model_said: ControlPlace = (0, 0)
@@ -105,27 +107,36 @@ class Producer:
         """Write entries to the own log, then publish them; return the first one's seq.
 
         Waits, generating nothing, for as long as the log cannot be written: what was not
-        written is not published either.
+        written is not published either. A task that is cancelled does not wait: what it leaves
+        unsaid is tried again until this producer has left.
         """
-        while True:
-            try:
-                return self._say(entries)
-            except OSError as error:
-                logger.warning("event=log_unwritable error=%s", error)
-                self.notice(f"{self.settings.label} cannot write its log ({error}): waiting")
-                await asyncio.sleep(WRITE_RETRY_S)
+        self._unsaid.extend(entries)
+        while not self._say_unsaid() and not _is_cancelled():  # noqa: ASYNC110
+            await asyncio.sleep(WRITE_RETRY_S)
+        return self._log.last_seq - len(entries) + 1
 
-    def _say(self, entries: Sequence[LogEntry]) -> int:
-        frames = self.node.place(entries)
+    def _say_unsaid(self) -> bool:
+        """Write and publish what waits; False when it cannot be written now."""
         try:
-            for said in frames:
+            for said in self.node.place(self._unsaid):
                 self._log.append(said.frame, said.first_seq, said.count)
-        except OSError:
-            # A part that was written stays said; it is published with the rest.
+                self.node.tell([said])
+                del self._unsaid[: said.count]
+        except OSError as error:
             self.node.last_seq = self._log.last_seq
-            raise
-        self.node.tell(frames)
-        return frames[0].first_seq
+            self._cannot_write(error)
+            return False
+        if self._unwritable:
+            self._unwritable = False
+            self.notice(f"{self.settings.label} can write its log again")
+        return True
+
+    def _cannot_write(self, error: OSError) -> None:
+        self.activity = f"cannot write its log: {error.strerror or error}"
+        if not self._unwritable:
+            self._unwritable = True
+            logger.warning("event=log_unwritable error=%s", error)
+            self.notice(f"{self.settings.label} {self.activity}; waiting")
 
     def notice(self, text: str) -> None:
         """Tell the user something."""
@@ -137,29 +148,28 @@ class Producer:
         """Join, generate until told to stop, hand over; return the exit status."""
         await self._load_earlier_logs()
         self.node.listen_to_members(members_from_json(self._directory.members))
-        generating = asyncio.create_task(self._generate())
-        tasks: list[asyncio.Task[None]] = [
-            generating,
-            asyncio.create_task(self.node.run(self._seeds)),
-            asyncio.create_task(self._sync()),
-            asyncio.create_task(self._obey()),
-        ]
-        stopping = asyncio.create_task(self._stopping.wait())
         try:
-            await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                if task.done():
-                    task.result()
-            generating.cancel()
-            await asyncio.wait({generating})
-            return await self._hand_over()
+            # A task that fails ends them all, and with them this process: it starts again.
+            async with asyncio.TaskGroup() as group:
+                generating = group.create_task(self._generate())
+                others = (self.node.run(self._seeds), self._sync(), self._obey())
+                tasks = [group.create_task(each) for each in others]
+                await self._stopping.wait()
+                generating.cancel()
+                await asyncio.wait({generating})
+                status = await self._hand_over()
+                for task in tasks:
+                    task.cancel()
         finally:
-            stopping.cancel()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, stopping, return_exceptions=True)
-            self._directory.members = members_as_json(self.node.membership.others())
+            self._save_members()
+        return status
+
+    def _save_members(self) -> None:
+        self._directory.members = members_as_json(self.node.membership.others())
+        try:
             self._directory.save()
+        except OSError as error:
+            logger.warning("event=members_not_saved error=%s", error)
 
     async def _load_earlier_logs(self) -> None:
         """What this producer said before its restart: others fetch it, it has it on disk."""
@@ -200,7 +210,9 @@ class Producer:
         self.activity = "handing over"
         await asyncio.to_thread(self._log.sync)
         deadline_s = time.monotonic() + self._handover_s
-        while self._durable_seq < self._log.last_seq and time.monotonic() < deadline_s:
+        while time.monotonic() < deadline_s:
+            if self._say_unsaid() and self._durable_seq >= self._log.last_seq:
+                break
             self._durable_moved.clear()
             self.node.beat()
             self.node.say_goodbye()
@@ -211,8 +223,9 @@ class Producer:
                 continue
         self.node.say_goodbye()
         missing = max(0, self._log.last_seq - self._durable_seq)
-        self._channel.send({"event": "left", "not_handed_over": missing})
-        return 1 if missing else 0
+        lost = len(self._unsaid)
+        self._channel.send({"event": "left", "not_handed_over": missing, "lost": lost})
+        return 1 if missing or lost else 0
 
     def _seeds(self) -> list[str]:
         return [self._collector_address] if self._collector_address else []
@@ -236,6 +249,11 @@ class Producer:
         """Entries apply in any order, control holds in the order in which it was said, and what
         was said in an earlier start of the run held until its end."""
         return said > latest and said[0] >= self.settings.started_ms
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def run_producer(settings: ProducerSettings, channel: Channel) -> int:
