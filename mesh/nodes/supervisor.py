@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from mesh.config import (
@@ -26,7 +27,7 @@ from mesh.config import (
 )
 from mesh.core.routing import model_in_turn
 from mesh.nodes.channel import Message, pack
-from mesh.nodes.children import Child, ForkServer, ForkServerGone, start_fresh
+from mesh.nodes.children import Child, ForkServer, ForkServerGone, KeptChild, Starter, start_fresh
 from mesh.nodes.terminal import TerminalView, program_name, shown, summary_lines
 
 logger = logging.getLogger(__name__)
@@ -38,20 +39,8 @@ STEADY_S = 30.0
 PRODUCERS_LEAVE_S = 12.0
 COLLECTOR_LEAVES_S = 10.0
 STATUS_INTERRUPTED_TWICE = 130
-
-Starter = Callable[[], Awaitable[Child]]
-
-
-@dataclass(slots=True)
-class _Kept:
-    """One child that is kept running."""
-
-    label: str
-    start: Starter
-    child: Child | None = None
-    left: bool = False
-    """It said that it was done; not restarted."""
-    not_handed_over: int = 0
+FAILED_STARTS_MAX = 6
+"""A child that dies so often in a row before it is ready, 8 s in all, will not mend by itself."""
 
 
 @dataclass(slots=True)
@@ -64,9 +53,9 @@ class Supervisor:
     terminal: TerminalView
     started_ms: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
     _fork_servers: dict[Api, ForkServer] = field(default_factory=dict)
-    _collector: _Kept | None = None
-    _simulator: _Kept | None = None
-    _producers: list[_Kept] = field(default_factory=list)
+    _collector: KeptChild | None = None
+    _simulator: KeptChild | None = None
+    _producers: list[KeptChild] = field(default_factory=list)
     _collector_address: str | None = None
     _simulator_url: str | None = None
     _simulator_ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -108,15 +97,24 @@ class Supervisor:
     def _start_all(self) -> dict[str, asyncio.Task[None]]:
         kept = []
         if self.settings.simulator is not None:
-            self._simulator = _Kept("simulator", self._start_simulator)
+            self._simulator = KeptChild("simulator", self._start_simulator)
             kept.append(self._simulator)
-        self._collector = _Kept("collector", self._start_collector)
+        self._collector = KeptChild("collector", self._start_collector)
         kept.append(self._collector)
         for number in range(1, self.settings.peers + 1):
-            producer = _Kept(f"producer-{number}", self._producer_starter(number))
+            producer = KeptChild(f"producer-{number}", self._producer_starter(number))
             self._producers.append(producer)
             kept.append(producer)
-        return {each.label: asyncio.create_task(self._keep(each)) for each in kept}
+        keeping = {each.label: asyncio.create_task(self._keep(each)) for each in kept}
+        for label, task in keeping.items():
+            task.add_done_callback(functools.partial(self._kept_no_more, label))
+        return keeping
+
+    def _kept_no_more(self, label: str, task: asyncio.Task[None]) -> None:
+        """Nobody starts a child again whose keeping has failed: that ends the run."""
+        if not task.cancelled() and (error := task.exception()):
+            logger.error("event=keeping_failed label=%s", label, exc_info=error)
+            self._fail(f"cannot keep {label} running: {type(error).__name__}: {error}", 1)
 
     async def _start_simulator(self) -> Child:
         simulator = self.settings.simulator
@@ -187,11 +185,12 @@ class Supervisor:
         suffix = "/v1" if model.api == "openai" else ""
         return replace(model, base_url=self._simulator_url + suffix)
 
-    async def _keep(self, kept: _Kept) -> None:
+    async def _keep(self, kept: KeptChild) -> None:
         """Run one child, again after each death, until it leaves or the run ends."""
         delay_s = RESTART_DELAY_FIRST_S
-        while not kept.left:
+        while not kept.left and not self._killed:
             started_s = time.monotonic()
+            kept.ready = False
             with contextlib.suppress(ForkServerGone):
                 kept.child = await kept.start()
                 await self._attend(kept, kept.child)
@@ -199,15 +198,20 @@ class Supervisor:
                 return
             if time.monotonic() - started_s > STEADY_S:
                 delay_s = RESTART_DELAY_FIRST_S
+            kept.failed_starts = 0 if kept.ready else kept.failed_starts + 1
+            if kept.failed_starts >= FAILED_STARTS_MAX:
+                why = kept.last_words or "it ends without a word"
+                self._fail(f"{kept.label} does not start: {why}", 1)
+                return
             self.terminal.say(f"{kept.label} died; starting it again")
             await asyncio.sleep(delay_s)
             delay_s = min(RESTART_DELAY_MAX_S, delay_s * 2)
 
-    def _is_not_needed(self, kept: _Kept) -> bool:
+    def _is_not_needed(self, kept: KeptChild) -> bool:
         # While the run ends, only the collector is worth another start: it takes the rest in.
         return self._ending.is_set() and (kept is not self._collector or bool(self._failure))
 
-    async def _attend(self, kept: _Kept, child: Child) -> None:
+    async def _attend(self, kept: KeptChild, child: Child) -> None:
         """Listen to a child until it is gone."""
         try:
             if self._ending.is_set():
@@ -225,7 +229,7 @@ class Supervisor:
 
     # What children say
 
-    def _heard(self, kept: _Kept, message: Message) -> None:
+    def _heard(self, kept: KeptChild, message: Message) -> None:
         event = message["event"]
         if event == "metrics":
             self._last_metrics = message["metrics"]
@@ -240,6 +244,7 @@ class Supervisor:
         elif event == "left":
             kept.left = True
             kept.not_handed_over = message.get("not_handed_over", 0)
+            kept.lost = message.get("lost", 0)
             if "metrics" in message:
                 self._last_metrics = message["metrics"]
                 self.terminal.update(self._last_metrics)
@@ -249,9 +254,11 @@ class Supervisor:
         elif event == "failed":
             self._fail(message["message"], message["status"])
         elif event == "crashed":
-            self.terminal.say(f"{kept.label}: {message['message']}")
+            kept.last_words = message["message"]
+            self.terminal.say(f"{kept.label}: {kept.last_words}")
 
-    def _ready(self, kept: _Kept, message: Message) -> None:
+    def _ready(self, kept: KeptChild, message: Message) -> None:
+        kept.ready = True
         if kept is self._simulator:
             self._simulator_url = message["url"]
             self._simulator_ready.set()
@@ -297,7 +304,7 @@ class Supervisor:
             if kept is not None:
                 self._tell_to_stop(kept)
 
-    def _tell_to_stop(self, kept: _Kept) -> None:
+    def _tell_to_stop(self, kept: KeptChild) -> None:
         if kept.child is not None and kept is not self._simulator:
             kept.child.channel.send(
                 {"command": "stop", "reason": self._stop_reason, "status": self._status}
@@ -317,6 +324,8 @@ class Supervisor:
             if self.settings.keep_page and not self.settings.headless:
                 await self._show_kept_page(collector)
             await self._gone([collector], COLLECTOR_LEAVES_S)
+            if not (self._collector.left or self._killed or self._failure):
+                self._fail("the collector could not finish; the same command continues the run", 1)
         if self._simulator is not None and self._simulator.child:
             self._simulator.child.channel.send({"command": "stop"})
             await self._gone([keeping["simulator"]], 1.0)
@@ -351,19 +360,24 @@ class Supervisor:
         self._page_may_close.set()
 
     def _finish(self) -> int:
-        missing = {k.label: k.not_handed_over for k in self._producers if k.not_handed_over}
         if not self._page_kept.is_set():
             self.terminal.finish([] if self._failure else self._summary())
         if self._failure:
             sys.stderr.write(f"error: {shown(self._failure)}\n")
         elif self._killed:
             self.terminal.say("ended at once; the same command continues the run")
-        for label, count in missing.items():
-            self.terminal.say(
-                f"{label} could not hand over {count} log entries: they are in "
-                f"{self.settings.run_dir / 'nodes' / label}; the same command takes them in"
-            )
-        return self._status or (1 if missing else 0)
+        for kept in self._producers:
+            if kept.not_handed_over:
+                self.terminal.say(
+                    f"{kept.label} could not hand over {kept.not_handed_over} log entries: they "
+                    f"are in {self.settings.run_dir / 'nodes' / kept.label}; the same command "
+                    "takes them in"
+                )
+            if kept.lost:
+                self.terminal.say(f"{kept.label} could not write {kept.lost} log entries: lost")
+        return self._status or int(
+            any(kept.not_handed_over or kept.lost for kept in self._producers)
+        )
 
     def _summary(self) -> list[str]:
         return summary_lines(self._last_metrics, output=self.settings.output)
@@ -376,13 +390,4 @@ def explore(
     terminal: TerminalView,
 ) -> int:
     """Run one exploration on this machine; return the exit status."""
-    return asyncio.run(_supervise(settings, run_id, keys, terminal))
-
-
-async def _supervise(
-    settings: ExploreSettings,
-    run_id: bytes,
-    keys: Mapping[str, ApiKey],
-    terminal: TerminalView,
-) -> int:
-    return await Supervisor(settings, run_id, keys, terminal).run()
+    return asyncio.run(Supervisor(settings, run_id, keys, terminal).run())
