@@ -18,7 +18,7 @@ from typing import Protocol
 
 from mesh.core.entries import LogEntry
 from mesh.core.items import LogId, NodeId
-from mesh.core.membership import Liveness, Member, Membership
+from mesh.core.membership import Liveness, Member, Membership, Role
 from mesh.core.metrics import percentile
 from mesh.core.replication import Replica
 from mesh.nodes.gap_fetching import TICK_S, GapFetcher
@@ -285,7 +285,9 @@ class MeshNode:
 
     def _note_latency(self, header: FrameHeader) -> None:
         member = self.membership.get(header.origin)
-        if member and member.host == self.own.host:
+        # A collector's frame waits for its commit between being made and being published.
+        says_at_once = member is not None and member.role is Role.PRODUCER
+        if member and says_at_once and member.host == self.own.host:
             self._latencies_ms.append(time.time_ns() / 1e6 - header.time_us / 1e3)
 
     def _heard(self, header: FrameHeader, heartbeat: messages.Heartbeat) -> None:
