@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -93,7 +94,9 @@ def _tell_failure(error: Exception, channel: Channel) -> int:
         return error.status
     logger.error("event=crashed", exc_info=error)
     message = f"{type(error).__name__}: {error}"
-    channel.send({"event": "crashed", "message": message[:MESSAGE_CHARACTERS_MAX]})
+    no_room = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    crash = {"message": message[:MESSAGE_CHARACTERS_MAX], "no_room": no_room}
+    channel.send({"event": "crashed", **crash})
     return 1
 
 

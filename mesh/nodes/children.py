@@ -77,6 +77,8 @@ class KeptChild:
     failed_starts: int = 0
     """In a row, before it was ready."""
     last_words: str = ""
+    no_room: bool = False
+    """Its latest start died of a full disk."""
     not_handed_over: int = 0
     lost: int = 0
 

@@ -190,7 +190,7 @@ class Supervisor:
         delay_s = RESTART_DELAY_FIRST_S
         while not kept.left and not self._killed:
             started_s = time.monotonic()
-            kept.ready = False
+            kept.ready = kept.no_room = False
             with contextlib.suppress(ForkServerGone):
                 kept.child = await kept.start()
                 await self._attend(kept, kept.child)
@@ -198,7 +198,8 @@ class Supervisor:
                 return
             if time.monotonic() - started_s > STEADY_S:
                 delay_s = RESTART_DELAY_FIRST_S
-            kept.failed_starts = 0 if kept.ready else kept.failed_starts + 1
+            # A full disk is waited for: there may be room again.
+            kept.failed_starts = 0 if kept.ready or kept.no_room else kept.failed_starts + 1
             if kept.failed_starts >= FAILED_STARTS_MAX:
                 why = kept.last_words or "it ends without a word"
                 self._fail(f"{kept.label} does not start: {why}", 1)
@@ -254,7 +255,7 @@ class Supervisor:
         elif event == "failed":
             self._fail(message["message"], message["status"])
         elif event == "crashed":
-            kept.last_words = message["message"]
+            kept.last_words, kept.no_room = message["message"], message["no_room"]
             self.terminal.say(f"{kept.label}: {kept.last_words}")
 
     def _ready(self, kept: KeptChild, message: Message) -> None:
