@@ -19,6 +19,8 @@ from typing import Any
 
 import psutil
 
+from mesh.core.entries import LogEntry
+
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 45.0
 _KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_BASE_URL")
@@ -81,6 +83,9 @@ class Run:
                 return []
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of run.sqlite; [] before there is one."""
+        if not (self.run_dir / "run.sqlite").exists():
+            return []
         with sqlite3.connect(f"file:{self.run_dir / 'run.sqlite'}?mode=ro", uri=True) as database:
             return database.execute(sql).fetchall()
 
@@ -90,27 +95,26 @@ class Run:
 
     def page_url(self) -> str:
         """Where its page is, once it says so."""
+        return self.await_said(r"page: (http://\S+)")[1]
+
+    def await_said(self, pattern: str) -> re.Match[str]:
+        """Read what it prints until `pattern` is in it."""
         assert self.process.stdout is not None
-
-        def found() -> str | None:
-            match = re.search(r"page: (http://\S+)", self.said)
-            if match:
-                return match[1]
-            self._said.append(self.process.stdout.readline())  # type: ignore[union-attr]
-            return None
-
-        url: str = eventually(found, "the page's address")
-        return url
+        while (match := re.search(pattern, self.said)) is None:
+            line = self.process.stdout.readline()
+            assert line, f"ended without saying {pattern!r}:\n{self.said}"
+            self._said.append(line)
+        return match
 
     def get(self, path: str) -> Any:
         """JSON of its page server."""
-        with urllib.request.urlopen(self.page_url() + path, timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.page_url()}/{path}", timeout=5) as answer:
             return json.load(answer)
 
     def control(self, **request: str) -> tuple[int, Any]:
         """POST /api/control; (status, answer)."""
         asked = urllib.request.Request(
-            self.page_url() + "api/control",
+            f"{self.page_url()}/api/control",
             data=json.dumps(request).encode(),
             headers={"content-type": "application/json"},
         )
@@ -208,14 +212,20 @@ def assert_nothing_lost_or_doubled(run: Run) -> None:
 def said_entries(run: Run, label: str = "*") -> list[str]:
     """Texts of all Found entries in the logs on disk of the node `label`, or of all nodes."""
     from mesh.core.entries import Found
+
+    logs = node_logs(run, label).values()
+    return [entry.text for log in logs for entry in log if isinstance(entry, Found)]
+
+
+def node_logs(run: Run, label: str = "*") -> dict[Path, list[LogEntry]]:
+    """All entries of each log on disk, in order: the first has seq 1."""
     from mesh.storage.node_log import LogReader
     from mesh.wire.codec import decode_entries, decode_header
 
-    texts = []
+    logs: dict[Path, list[LogEntry]] = {}
     for path in (run.run_dir / "nodes").glob(f"{label}/epoch-*.log"):
+        logs[path] = []
         for stored in LogReader(path).new_frames():
-            run_id = stored.frame[8:24]
-            header = decode_header(stored.frame, run_id)
-            entries = decode_entries(stored.frame, header)
-            texts += [entry.text for entry in entries if isinstance(entry, Found)]
-    return texts
+            header = decode_header(stored.frame, stored.frame[8:24])
+            logs[path] += decode_entries(stored.frame, header)
+    return logs
