@@ -10,6 +10,13 @@ import pytest
 
 from mesh.config import SimulatorSettings
 from mesh.simulation.server import serve
+from tests.e2e.running import end_all_runs
+
+
+@pytest.fixture(autouse=True)
+def _no_run_outlives_its_test() -> Iterator[None]:
+    yield
+    end_all_runs()
 
 
 @pytest.fixture

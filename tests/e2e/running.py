@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -23,6 +24,7 @@ from mesh.core.entries import LogEntry
 
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 45.0
+_started: list[Run] = []
 _KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_BASE_URL")
 
 
@@ -151,7 +153,18 @@ def start_run(
         text=True,
         start_new_session=True,
     )
-    return Run(directory, process, directory / "run", directory / "output.txt")
+    run = Run(directory, process, directory / "run", directory / "output.txt")
+    _started.append(run)
+    return run
+
+
+def end_all_runs() -> None:
+    """Kill what a failed test has left; a run that ended has nothing left to kill."""
+    while _started:
+        run = _started.pop()
+        with contextlib.suppress(ProcessLookupError):
+            run.signal_group(signal.SIGKILL)
+        run.process.wait()
 
 
 def clean_environment() -> dict[str, str]:

@@ -125,7 +125,7 @@ def test_excluded_entries_are_in_every_prompt_and_never_in_the_output(
 
 def test_a_prompt_carries_what_every_peer_has_found(tmp_path: Path) -> None:
     """A listed entry is seldom written again; what peers found meanwhile cannot be listed."""
-    run = start_run(tmp_path, PARIS, "--peers", "3", "--target", "200", time_scale=10)
+    run = start_run(tmp_path, PARIS, "--peers", "3", "--target", "320", time_scale=10)
     assert run.wait() == 0
     (started_ms,) = run.query("SELECT value FROM meta WHERE name = 'started_ms'")[0]
     rows = run.query("SELECT key, t_s, label FROM items JOIN nodes USING (origin)")

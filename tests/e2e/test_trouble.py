@@ -170,9 +170,10 @@ def test_a_run_on_a_disk_that_stays_full_ends_when_told_and_says_so(small_disk: 
 
 def test_with_the_disk_full_and_the_supervisor_killed_no_process_stays(small_disk: Path) -> None:
     run = start_run(small_disk, PARIS, "--peers", "2", time_scale=5, page_port="0")
-    eventually(lambda: len(run.lines()) > 20, "entries")
+    eventually(lambda: _said_by(run, "producer-1") and _said_by(run, "producer-2"), "entries")
     with _filled(small_disk):
-        eventually(lambda: run.get("api/metrics")["notices"], "the notice")
+        for label in ("producer-1", "producer-2"):
+            _await_state(run, label, "cannot write")
         run.process.kill()
         run.wait()
         eventually(lambda: run.children() == [], "no process left", wait_s=6)
