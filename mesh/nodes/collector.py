@@ -249,7 +249,8 @@ class Collector:
 
     def _check_course(self) -> None:
         self.course.check(
-            unique_total=self.metrics.unique_total,
+            # What is not stored yet may have to wait for room: no target is reached by it.
+            unique_total=self.intake.stored_count,
             cost_usd=max(self.metrics.cost_usd, self.intake.heard_cost_usd),
             start_elapsed_s=self.start_elapsed_s(),
             producer_count=len(self._producers_alive()),

@@ -68,6 +68,8 @@ class Intake:
     heard_cost_usd: float = field(init=False)
     """Known costs of all calls heard of, those included that wait to be stored: a full disk must
     not hide what is spent."""
+    stored_count: int = field(init=False)
+    """Accepted entries that are on disk."""
     waiting_count: int = 0
     """Entries in the queue."""
     _queue: deque[tuple[LogId, int, Sequence[LogEntry]]] = field(default_factory=deque)
@@ -85,6 +87,7 @@ class Intake:
     def __post_init__(self) -> None:
         self.durable = {log_id: seqs.upto for log_id, seqs in self.taken_in.items()}
         self.heard_cost_usd = self.metrics.cost_usd
+        self.stored_count = self.ledger.accepted_count
 
     def add(self, log_id: LogId, first_seq: int, entries: Sequence[LogEntry]) -> None:
         """Queue entries that are new to this collector."""
@@ -155,6 +158,7 @@ class Intake:
         self.node.tell(frames)
         newly_durable = {log_id: self.taken_in[log_id].upto for log_id in batch.taken_in}
         self.durable |= newly_durable
+        self.stored_count += len(batch.items)
         self.node.publish_durable(newly_durable)
 
     def _next_entries(self) -> list[Said]:

@@ -137,7 +137,8 @@ def test_numbers_of_a_run_with_deaths_are_those_of_its_logs(tmp_path: Path) -> N
 
 
 def test_a_full_disk_is_waited_for_and_nothing_is_lost(small_disk: Path) -> None:
-    run = start_run(small_disk, PARIS, "--peers", "2", "--target", "150", page_port="0")
+    words = (PARIS, "--peers", "2", "--target", "150")
+    run = start_run(small_disk, *words, time_scale=5, page_port="0")
     eventually(lambda: _said_by(run, "producer-1") and _said_by(run, "producer-2"), "entries")
     with _filled(small_disk):
         notices = eventually(lambda: run.get("api/metrics")["notices"], "the notice on the page")

@@ -219,10 +219,11 @@ async def test_on_a_full_disk_nothing_is_told_and_it_goes_on_when_there_is_room(
             assert collector.accepted() == output_lines(tmp_path) == ["otter"]
             assert len(collector.verdicts()) == told
             assert collector.durable_mark() == 1
+            assert collector.intake.stored_count == 1
         await collector.intake.drained()
         assert collector.troubles[-1] is None
         assert collector.accepted() == output_lines(tmp_path) == ["otter", "heron", "stork"]
-        assert collector.durable_mark() == 3
+        assert collector.durable_mark() == collector.intake.stored_count == 3
 
 
 async def test_a_batch_that_was_committed_but_not_appended_is_appended_later(
