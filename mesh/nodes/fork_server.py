@@ -35,7 +35,11 @@ def main(descriptor: int, modules: list[str]) -> None:
     gc.freeze()
     supervisor = socket.socket(fileno=descriptor)
     while True:
-        request, ends, _, _ = socket.recv_fds(supervisor, 1, 1)
+        try:
+            request, ends, _, _ = socket.recv_fds(supervisor, 1, 1)
+        except ConnectionError:
+            # The supervisor left without reading the last answer: an end like any other.
+            return
         if not request:
             return
         if not ends:

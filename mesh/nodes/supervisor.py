@@ -293,7 +293,9 @@ class Supervisor:
         elif self._interrupts == 1:
             name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
             self._begin_end(f"stopped by {name}")
-        else:
+        elif number == signal.SIGINT:
+            # Only a person hurries: `timeout` sends SIGTERM twice at once, to the process and to
+            # its group, and a terminal that closes sends SIGHUP from the shell and the kernel.
             self._kill_all()
 
     def _begin_end(self, reason: str) -> None:

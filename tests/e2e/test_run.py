@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from mesh.core.entries import CallFinished
 from tests.e2e.running import (
+    Run,
     assert_nothing_lost_or_doubled,
     eventually,
+    node_logs,
+    node_process,
     start_run,
 )
 
@@ -72,6 +76,29 @@ def test_a_signal_to_the_group_ends_the_run_with_everything_kept(
     assert run.wait(timeout_s=5) == 0
     assert run.children() == []
     assert_nothing_lost_or_doubled(run)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_the_same_signal_sent_again_and_again_still_keeps_everything(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """`timeout` and closing terminals send theirs twice; only Ctrl-C is a person in a hurry."""
+    run = start_run(tmp_path, PARIS, "--peers", "3", time_scale=2)
+    eventually(lambda: len(run.lines()) > 20, "entries")
+
+    collector = node_process(run, "collector")
+    collector.suspend()  # The end takes until it goes on.
+    run.signal_group(number)
+    eventually(lambda: "cancelled" in _outcomes(run), "the first signal to be heard")
+    run.signal_group(number)
+    collector.resume()
+    assert run.wait() == 0
+    assert_nothing_lost_or_doubled(run)
+
+
+def _outcomes(run: Run) -> set[str]:
+    logs = node_logs(run, "producer-*").values()
+    return {entry.outcome for log in logs for entry in log if isinstance(entry, CallFinished)}
 
 
 def test_ctrl_c_before_anything_runs_ends_it_too(tmp_path: Path) -> None:
