@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 Metrics = Mapping[str, Any]
-"""`/api/metrics` of DESIGN's "HTTP", or {} before there are any."""
+"""What `/api/metrics` answers, or {} before there are any."""
 
 PLAIN_EVERY_S = 5.0
 LINE_CHARACTERS_MAX = 1_000
@@ -298,6 +298,8 @@ def _simulated(metrics: Metrics) -> str:
 
 def _mesh(metrics: Metrics) -> str:
     mesh = metrics.get("mesh", {})
+    if mesh.get("converged") and not mesh.get("peers_alive"):
+        return "complete: the collector holds everything that was said"
     if mesh.get("converged"):
         return "converged: all know the same entries"
     return f"not converged: {mesh.get('missing_entries', 'unknown')} log entries missing somewhere"
