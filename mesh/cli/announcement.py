@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mesh.config import ExploreSettings, ModelSpec
+from mesh.core.stopping import dollars
 from mesh.llm.endpoints import base_url_of, is_private_host
 
 MODELS_SHOWN_MAX = 20
@@ -95,7 +96,7 @@ def _ends(settings: ExploreSettings, start: Start) -> str:
     if settings.budget_usd is not None:
         hint = " (--budget-usd changes it)" if start.budget_by_default else ""
         play = " of play money" if settings.simulated else ""
-        ends.append(f"at ${settings.budget_usd:.2f}{play}{hint}")
+        ends.append(f"at {dollars(settings.budget_usd)}{play}{hint}")
     if settings.time_limit_s is not None:
         ends.append(f"after {settings.time_limit_s:g} s")
     ends.append("when nothing new is found")
@@ -120,7 +121,7 @@ def _met_already(settings: ExploreSettings, progress: Progress) -> list[str]:
         )
     if settings.budget_usd is not None and progress.cost_usd >= settings.budget_usd:
         lines.append(
-            f"the budget of ${settings.budget_usd:.2f} is spent already: raise it, "
+            f"the budget of {dollars(settings.budget_usd)} is spent already: raise it, "
             f"for example --budget-usd {progress.cost_usd + 1:.2f}"
         )
     return lines

@@ -11,6 +11,11 @@ CALLS_THAT_LOOKED = frozenset({"ok", "length", "dry", "empty"})
 """Outcomes of calls that really looked; a failed or cut one says nothing about the topic."""
 
 
+def dollars(amount: float) -> str:
+    """An amount for people: cents, and more digits only where it is below one: $1.00, $0.004."""
+    return f"${amount:.2f}" if amount >= 0.01 or amount == 0 else f"${amount:g}"
+
+
 @dataclass(frozen=True, slots=True)
 class StopRules:
     """Bounds of a run; None: no such bound."""
@@ -27,7 +32,7 @@ class StopRules:
         if self.target is not None and unique_total >= self.target:
             return f"target of {self.target} entries reached"
         if self.budget_usd is not None and cost_usd >= self.budget_usd:
-            return f"budget of ${self.budget_usd:.2f} spent"
+            return f"budget of {dollars(self.budget_usd)} spent"
         if self.time_limit_s is not None and start_elapsed_s >= self.time_limit_s:
             return f"time limit of {self.time_limit_s:g} s reached"
         return None

@@ -97,8 +97,6 @@ class MeshNode:
     dropped: Counter[str] = field(default_factory=Counter)
     """Frames and requests dropped, by reason."""
     last_seq: int = 0
-    refused: str | None = None
-    """Why a node of this run would not take us in."""
     _gaps: GapFetcher = field(init=False)
     _listening: dict[NodeId, str] = field(default_factory=dict)
     _latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES_MAX))
@@ -335,7 +333,8 @@ class MeshNode:
         try:
             header = codec.decode_header(parts[0], self.run_id)
             if header.kind is FrameKind.REFUSED:
-                self.refused = messages.decode_body(parts[0], header, messages.Refused).reason
+                reason = messages.decode_body(parts[0], header, messages.Refused).reason
+                logger.warning("event=join_refused reason=%r", reason)
                 return
             welcome = messages.decode_body(parts[0], header, messages.Welcome)
         except BadFrame as error:

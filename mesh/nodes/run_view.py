@@ -101,6 +101,9 @@ class LiveRunView:
         own_count, own_digest = self._collector.known_summary()
         applied = [node.replica.applied_count, *(beat.applied_count for beat in beats)]
         missing = max(0, self._settled(max(applied)) - min(applied))
+        if self._collector.course.state == "stopped":
+            # The producers have left: what counts is whether the collector holds all they said.
+            missing = max(missing, node.replica.missing_count)
         digests = {beat.known_digest for beat in beats if beat.known_count == own_count}
         agree = digests <= {own_digest}
         latencies = [beat.propagation_ms for beat in beats if len(beat.propagation_ms) == 2]

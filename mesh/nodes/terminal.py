@@ -17,6 +17,8 @@ from pathlib import Path, PurePath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
+from mesh.core.stopping import dollars
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
@@ -314,7 +316,7 @@ def _cost(metrics: Metrics) -> str:
         spent = f"more than {_dollars(known)} (prices unknown)" if known else "cost unknown"
     budget = metrics.get("budget_usd")
     play = " in play money" if metrics.get("simulated") else ""
-    return spent + (f" of ${budget:.2f}" if budget is not None else "") + play
+    return spent + (f" of {dollars(budget)}" if budget is not None else "") + play
 
 
 def _dollars(amount: float | None) -> str:

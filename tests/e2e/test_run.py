@@ -43,7 +43,7 @@ def test_every_generated_entry_is_unique_duplicate_or_rejected(tmp_path: Path) -
 def test_a_run_stops_at_its_budget(tmp_path: Path) -> None:
     run = start_run(tmp_path, PARIS, "--peers", "2", "--budget-usd", "0.004")
     assert run.wait() == 0
-    assert "budget of $0.00 spent" in run.said
+    assert "budget of $0.004 spent" in run.said
     (cost,) = run.query("SELECT sum(cost_usd) FROM calls")[0]
     assert cost >= 0.004
 

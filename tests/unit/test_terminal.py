@@ -174,6 +174,12 @@ def test_the_summary_says_what_was_found_what_it_cost_and_how_to_go_on() -> None
     ]
 
 
+def test_the_summary_says_that_nothing_is_missing_once_the_producers_have_left() -> None:
+    left = {"converged": True, "missing_entries": 0, "peers_alive": 0}
+    lines = summary_lines(metrics(mesh=left), output=Path("output.txt"))
+    assert "  mesh        complete: the collector holds everything that was said" in lines
+
+
 def test_the_summary_says_when_the_mesh_has_not_converged() -> None:
     apart = {"converged": False, "missing_entries": 7, "peers_alive": 4}
     lines = summary_lines(metrics(mesh=apart), output=Path("output.txt"))
