@@ -30,6 +30,7 @@ class ScriptedRun:
         """What `control` answers."""
         self.wishes: list[tuple[str, JsonObject]] = []
         """What `control` was asked for."""
+        self.node_state = "alive"
         self.changes: JsonObject = {}
         """Fields of `/api/metrics` to show otherwise."""
         self._fixed: JsonObject = {
@@ -118,7 +119,7 @@ class ScriptedRun:
                 {
                     "node": node,
                     "epoch": 1,
-                    "state": "alive",
+                    "state": self.node_state,
                     "model": model,
                     "known_count": count,
                     "known_digest": "00",

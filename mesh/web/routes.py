@@ -120,6 +120,8 @@ class Routes:
             return _control_answer(400, "the content type must be application/json")
         try:
             wish = json.loads(await request.read())
+            # JSON may spell halves of surrogate pairs, which no answer could repeat in UTF-8.
+            json.dumps(wish, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
             return _control_answer(400, "the body is not JSON")
         except web.HTTPRequestEntityTooLarge:

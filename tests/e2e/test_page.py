@@ -370,3 +370,32 @@ async def test_on_a_phone_nothing_runs_out_of_the_page_s_width(
             assert box["x"] >= 0
             assert box["x"] + box["width"] <= 360
         assert await page.evaluate("() => document.documentElement.scrollWidth") == 360
+
+
+@pytest.mark.parametrize("width", [700, 930, 1140, 1260, 1440])
+async def test_no_table_is_cut_at_any_width(browser: Browser, width: int) -> None:
+    models = ("openai:gpt-4.1-nano", "anthropic:claude-haiku-4-5", "llama3.1@http://127.0.0.1/v1")
+    run = ScriptedRun(models=models)
+    for model in models:
+        run.find([f"{model} {number}" for number in range(1234)], model=model)
+    async with reachable(run, through_proxy=False) as url:
+        page = (await opened(browser, url, width=width)).page
+        await expect(page.locator("#models tr")).to_have_count(3)
+        await expect(page.locator("#peers tr")).to_have_count(2)
+        cut_px = await page.evaluate(
+            "() => [...document.querySelectorAll('.scroll')]"
+            ".map((table) => table.scrollWidth - table.clientWidth)"
+        )
+        assert cut_px == [0, 0]
+
+
+async def test_a_node_that_has_left_is_neither_ill_nor_behind(
+    browser: Browser, run: ScriptedRun
+) -> None:
+    run.node_state = "left"
+    async with reachable(run, through_proxy=False) as url:
+        page = (await opened(browser, url)).page
+        row = page.locator("#peers tr").last
+        await expect(row.locator(".peer-state")).to_have_text("left")
+        await expect(row.locator("td").last).to_have_text("–")
+        await expect(row.locator(".dot")).to_have_attribute("data-health", "over")

@@ -242,6 +242,8 @@ async def test_a_wish_reaches_the_run_and_its_refusal_comes_back_as_409(run: Scr
         ('"pause"', "application/json"),
         ("{}", "application/json"),
         ('{"action": 1}', "application/json"),
+        (r'{"action": "\ud800"}', "application/json"),
+        (r'{"action": "pause", "x": ["\udfff"]}', "application/json"),
         (json.dumps({"action": "pause", "x": "x" * CONTROL_BYTES_MAX}), "application/json"),
     ],
 )

@@ -8,6 +8,7 @@ import { modelLabel } from "./numbers.js";
 const REFRESH_MS = 2000;
 const WELL = new Set(["alive", "running", "asking"]);
 const GONE = new Set(["dead", "left"]);
+const OVER = new Set(["left", "stopped"]);
 
 let models = [];
 let steerable = false;
@@ -78,13 +79,15 @@ function updateRow(row, peer) {
   const restarts = peer.restarts ? `restarted ${count(peer.restarts)}×` : "";
   setText(row.state, [WELL.has(peer.state) ? "" : peer.state, restarts].filter(Boolean).join(", "));
   setText(row.knows, count(peer.known_count));
-  setText(row.behind, count(peer.behind));
+  // A node that has left reads no more: what was said after it is nothing that it lacks.
+  setText(row.behind, OVER.has(peer.state) ? "–" : count(peer.behind));
   const dropped = Object.entries(peer.dropped ?? {}).map(([reason, n]) => `${reason} ${count(n)}`);
   row.behind.title = dropped.length ? `dropped frames: ${dropped.join(", ")}` : "";
   showModel(row, peer);
 }
 
 function healthOf(state) {
+  if (OVER.has(state)) return "over";
   if (GONE.has(state)) return "gone";
   return state === "suspect" || state === "unheard" || state.startsWith("waiting") ? "doubtful" : "well";
 }
