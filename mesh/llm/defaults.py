@@ -65,14 +65,21 @@ async def default_models(
     """The models of a run without `--model`; simulated ones when there is no key.
 
     Raises:
-        ModelSelectionError: every provider with a key refuses, or lists no model of the table.
+        ModelSelectionError: every provider with a key refuses, or lists no model of the table; a
+            key or an address in the environment cannot be one.
     """
     apis = [api for api in CHEAP_MODELS if key_variable_of(api, environment) is not None]
     if not apis:
         return Selection(default_simulated_models(simulated))
     count = MODELS_OF_ONLY_PROVIDER_MAX if len(apis) == 1 else 1
+    firsts = [provider_model(api, CHEAP_MODELS[api][0], environment) for api in apis]
+    # What cannot be a key is said before anybody is asked.
+    keys = [key_of(first, environment) for first in firsts]
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_choose(api, environment, count, open_client)) for api in apis]
+        tasks = [
+            group.create_task(_choose(first, key, environment, count, open_client))
+            for first, key in zip(firsts, keys, strict=True)
+        ]
     return _joined([task.result() for task in tasks])
 
 
@@ -103,15 +110,16 @@ class _Choice:
 
 
 async def _choose(
-    api: Api,
+    first: ModelSpec,
+    key: ApiKey | None,
     environment: Mapping[str, str],
     count: int,
     open_client: Callable[[ModelSpec, ApiKey | None], LLMClient],
 ) -> _Choice:
     """One provider's models, or why there are none."""
+    api = first.api
     usual = CHEAP_MODELS[api][:count]
-    first = provider_model(api, usual[0], environment)
-    listed = await _listed(first, key_of(first, environment), open_client)
+    listed = await _listed(first, key, open_client)
     if isinstance(listed, ProviderError):
         if listed.kind is ErrorKind.GIVE_UP:
             return _Choice((), str(listed), refused=True)

@@ -2,12 +2,15 @@
 
 The database is written first; this file follows it. On start it is brought in line: a torn or
 missing end is completed, and a file that is no prefix of the run's entries belongs to somebody
-else and is moved aside, never overwritten, truncated or appended to.
+else and is moved aside, never overwritten, truncated or appended to. While a run writes it, it is
+locked: another run of the same directory, which writes output.txt there too, is refused.
 """
 
 from __future__ import annotations
 
 import datetime
+import errno
+import fcntl
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -34,7 +37,7 @@ class OutputFile:
         """Bring `path` in line with the accepted texts, in order, and open it.
 
         Raises:
-            UnwritableOutput: no permission, a directory, a full disk.
+            UnwritableOutput: no permission, a directory, a full disk, another run's.
         """
         content = "".join(f"{text}\n" for text in accepted).encode()
         try:
@@ -42,8 +45,17 @@ class OutputFile:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
             file = os.fdopen(descriptor, "r+b", buffering=0)
-            output = cls(path, moved_aside, file, 0)
-            output._complete(content)
+            try:
+                _lock(file)
+                output = cls(path, moved_aside, file, 0)
+                output._complete(content)
+            except OSError:
+                file.close()
+                raise
+        except BlockingIOError as error:
+            raise UnwritableOutput(
+                f"{path} is being written by another run: choose another with --output"
+            ) from error
         except OSError as error:
             raise UnwritableOutput(
                 f"cannot write {path}: {error.strerror or error}; choose another with --output"
@@ -84,13 +96,22 @@ class OutputFile:
 
 
 def _move_foreign_file(path: Path, content: bytes) -> Path | None:
-    """Rename `path` unless it is a prefix of `content`; return its new name."""
+    """Rename `path` unless it is a prefix of `content`; return its new name.
+
+    Raises:
+        BlockingIOError: a run is writing it.
+    """
     try:
-        found = path.read_bytes()
+        with path.open("rb") as file:
+            _lock(file)
+            if content.startswith(file.read()):
+                return None
+            return _move_aside(path)
     except FileNotFoundError:
         return None
-    if content.startswith(found):
-        return None
+
+
+def _move_aside(path: Path) -> Path:
     modified = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC).astimezone()
     stem = f"{path.stem}-{modified:%Y-%m-%d-%H%M%S}"
     aside = path.with_name(f"{stem}{path.suffix}")
@@ -100,3 +121,12 @@ def _move_foreign_file(path: Path, content: bytes) -> Path | None:
         number += 1
     path.rename(aside)
     return aside
+
+
+def _lock(file: BinaryIO) -> None:
+    """Keep other runs from writing this file until it is closed, where the file system can."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL):
+            raise

@@ -36,6 +36,25 @@ def test_a_new_file_gets_every_accepted_entry_a_line(path: Path) -> None:
     output.close()
 
 
+@pytest.mark.parametrize("accepted", [[], ACCEPTED[:1], ACCEPTED, ["Eiffel Tower"]])
+def test_a_file_that_another_run_is_writing_is_refused_and_left_to_it(
+    path: Path, accepted: list[str]
+) -> None:
+    writing = OutputFile.open(path, ACCEPTED)
+    with pytest.raises(UnwritableOutput, match=r"being written by another run.*--output"):
+        OutputFile.open(path, accepted)
+    writing.append(["C++"])
+    writing.close()
+    assert path.read_bytes() == WHOLE + b"C++\n"
+    assert [each.name for each in path.parent.iterdir()] == ["output.txt"]
+
+
+def test_a_file_is_free_once_its_run_has_closed_it(path: Path) -> None:
+    OutputFile.open(path, ACCEPTED).close()
+    OutputFile.open(path, ACCEPTED).close()
+    assert path.read_bytes() == WHOLE
+
+
 def test_more_lines_are_appended(path: Path) -> None:
     output = OutputFile.open(path, ACCEPTED)
     output.append(["C++", "São Paulo"])

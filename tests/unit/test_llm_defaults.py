@@ -120,3 +120,18 @@ def test_every_model_of_the_table_has_a_price(api: Api) -> None:
     """Otherwise the default budget could not be kept."""
     for name in CHEAP_MODELS[api]:
         assert is_priced(ModelSpec(f"{api}:{name}", api, name)), name
+
+
+@pytest.mark.parametrize(
+    ("environment", "complaint"),
+    [
+        ({"OPENAI_API_KEY": "sk-two\nlines"}, "OPENAI_API_KEY holds blanks"),
+        ({**BOTH, "ANTHROPIC_API_KEY": "sk-é"}, "ANTHROPIC_API_KEY holds blanks"),
+        ({**BOTH, "OPENAI_BASE_URL": "nonsense"}, "OPENAI_BASE_URL is no plain address"),
+    ],
+)
+async def test_an_environment_that_cannot_be_right_is_said_before_anybody_is_asked(
+    environment: dict[str, str], complaint: str
+) -> None:
+    with pytest.raises(ModelSelectionError, match=complaint):
+        await default_models(environment, SIMULATED, open_client=listing({}))
