@@ -191,7 +191,9 @@ def _check_exclude(path: Path | None) -> None:
     """The collector reads it; that it can is better known before anything starts."""
     try:
         if path is not None:
-            path.open("rb").close()
+            path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--exclude {path} is not UTF-8 text") from error
     except OSError as error:
         raise UsageError(f"cannot read --exclude {path}: {error.strerror or error}") from error
 

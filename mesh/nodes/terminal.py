@@ -197,7 +197,7 @@ def summary_lines(metrics: Metrics, *, output: Path) -> list[str]:
     lines += [f"    {_model_summary(row)}" for row in models[:MODELS_SHOWN_MAX]]
     lines += [
         f"  calls       {_calls_and_tokens(_all_models(metrics))}",
-        f"  cost        {_cost(metrics)}",
+        f"  cost        {_cost(metrics).removeprefix('cost ')}",
         f"  mesh        {_mesh(metrics)}",
         f"  entries     {output}",
     ]

@@ -227,6 +227,9 @@ def test_an_unreadable_list_to_exclude_is_refused(
 ) -> None:
     text = refused(capsys, "Birds", birds, "--exclude", "none.txt", "--model", "simulated")
     assert "cannot read --exclude none.txt: No such file" in text
+    (Path.cwd() / "bytes.txt").write_bytes(b"\xff\xfe")
+    text = refused(capsys, "Birds", birds, "--exclude", "bytes.txt", "--model", "simulated")
+    assert "--exclude bytes.txt is not UTF-8 text" in text
 
 
 @pytest.mark.parametrize(

@@ -187,11 +187,12 @@ def test_the_summary_says_when_the_mesh_has_not_converged() -> None:
 
 
 def test_a_model_without_a_price_costs_an_unknown_amount_in_the_summary() -> None:
-    local = metrics(models=[model_row("llama@http://127.0.0.1/v1", cost_usd=None)])
-    (line,) = [
-        line for line in summary_lines(local, output=Path("o")) if line.startswith("    llama")
-    ]
+    rows = [model_row("llama@http://127.0.0.1/v1", cost_usd=None)]
+    local = metrics(models=rows, cost_usd=0.0, cost_complete=False, budget_usd=None)
+    lines = summary_lines(local, output=Path("o"))
+    (line,) = [line for line in lines if line.startswith("    llama")]
     assert line.endswith("cost unknown")
+    assert "  cost        unknown" in lines
 
 
 def test_a_run_that_ended_before_any_metrics_has_no_summary() -> None:
