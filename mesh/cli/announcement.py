@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mesh.config import ExploreSettings, ModelSpec
 from mesh.core.stopping import dollars
-from mesh.llm.endpoints import base_url_of, is_private_host
+from mesh.llm.endpoints import base_url_of, is_official, is_private_host, server_name
 
 MODELS_SHOWN_MAX = 20
 LOCAL_PAGE_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -69,7 +69,9 @@ def _models(
             else "no real LLM is asked"
         )
         headings.insert(0, f"SIMULATED models ({why})")
-    rows = [f"  {model.spec}  {_price(model, price_of)}" for model in settings.models]
+    rows = [
+        f"  {model.spec}  {_price(model, price_of)}{_where(model)}" for model in settings.models
+    ]
     if len(rows) > MODELS_SHOWN_MAX:
         rows = [*rows[:MODELS_SHOWN_MAX], f"  and {len(rows) - MODELS_SHOWN_MAX} more"]
     return [*headings, *rows]
@@ -81,6 +83,15 @@ def _price(model: ModelSpec, price_of: Callable[[ModelSpec], str]) -> str:
     if not model.simulated:
         return "a server of your own, no price"
     return f"{price_of(model)} (play money, as {model.price_of})" if model.price_of else "no price"
+
+
+def _where(model: ModelSpec) -> str:
+    """Where prompts and the key go, for servers that are neither the provider's nor the user's."""
+    url = base_url_of(model)
+    if not _is_billed(model) or is_official(model.api, url):
+        return ""
+    unencrypted = " UNENCRYPTED" if url.startswith("http:") else ""
+    return f"; prompts and key go{unencrypted} to {server_name(model)}"
 
 
 def _is_billed(model: ModelSpec) -> bool:

@@ -359,6 +359,23 @@ def said(run: ExploreSettings, **start: Any) -> str:
     return "\n".join(announcement(run, Start(**start), lambda _: "$0.15 in / $0.60 out"))
 
 
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        ("http://llm.example/v1", "; prompts and key go UNENCRYPTED to llm.example"),
+        ("https://llm.example/v1", "; prompts and key go to llm.example"),
+        ("https://api.openai.com/v1", ""),
+        ("http://127.0.0.1:8000/v1", ""),
+    ],
+)
+def test_a_server_that_is_not_the_providers_own_is_named_before_the_first_call(
+    url: str, where: str
+) -> None:
+    model = ModelSpec("openai:gpt-4o-mini", "openai", "gpt-4o-mini", base_url=url)
+    (line,) = [line for line in said(settings(models=(model,))).splitlines() if "gpt-4o" in line]
+    assert line.endswith(where) if where else "prompts and key" not in line
+
+
 def test_before_the_first_call_topic_models_prices_cap_and_directory_are_said() -> None:
     text = said(settings(target=300, time_limit_s=60), budget_by_default=True)
     assert text.splitlines() == [
