@@ -97,9 +97,9 @@ def test_producers_killed_with_everything_else_hand_over_at_the_next_start(tmp_p
 async def test_items_reach_every_peer_while_the_collector_is_stopped(tmp_path: Path) -> None:
     """All-to-all: what a producer knows grows by what others find, with nobody in between."""
     run = start_run(tmp_path, PARIS, "--peers", "3", time_scale=2)
-    eventually(lambda: len(run.lines()) > 20, "entries")
-    node_process(run, "collector").suspend()
     labels = [f"producer-{number}" for number in (1, 2, 3)]
+    eventually(lambda: all(said_entries(run, label) for label in labels), "entries of each")
+    node_process(run, "collector").suspend()
     known_before = len(said_entries(run))
     said_before = {label: len(said_entries(run, label)) for label in labels}
     async with running_mesh(tmp_path / "listener") as mesh:
