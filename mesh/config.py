@@ -64,6 +64,40 @@ class SimulatorSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MeshSettings:
+    """Where nodes of this machine are found, and by whom."""
+
+    host: str = "127.0.0.1"
+    """Address that feeds and services bind; 0.0.0.0 and :: mean all of this machine's."""
+    advertise_host: str | None = None
+    """Name or address under which other machines reach this one; None: `host`."""
+    ports: tuple[int, int] | None = None
+    """First and last port to use, two for each node, for firewalls; None: any free ones."""
+    encrypted: bool = False
+    """CURVE on every socket and a signature on every frame. Off only where all of the run is on
+    one machine, or where the user wants it so (`--insecure`)."""
+    alone_limit_s: float = 600.0
+    """How long producers go on without hearing the collector; longer risks more that it cannot
+    check against target and budget."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunTerms:
+    """What a producer's machine is told when it joins, but for secrets."""
+
+    run_id: bytes
+    topic: str
+    model_specs: tuple[str, ...]
+    """As the run names them. The producer's machine looks them up by its own rules: a run must
+    not say where another machine sends its keys."""
+    simulator: SimulatorSettings | None
+    """Topic, speed and seed of the simulated models, which each machine runs for itself."""
+    alone_limit_s: float
+    seed: int
+    started_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class ExploreSettings:
     """`run_mesh.py [TOPIC]`: everything about one exploration on this machine."""
 
@@ -73,7 +107,7 @@ class ExploreSettings:
     models: tuple[ModelSpec, ...]
     """At least one; producers take them in turn."""
     peers: int = 5
-    """Producers, 1..250. Each more costs a process of 70 to 95 MB, 30 of them not shared, and 2
+    """Producers on this machine, 0..250. Each more costs a process of 70 to 95 MB, 30 of them not shared, and 2
     descriptors in every other node."""
     target: int | None = None
     """Stop at this many accepted entries over the whole run."""
@@ -82,7 +116,7 @@ class ExploreSettings:
     time_limit_s: float | None = None
     """Stop this long after this start."""
     exclude: Path | None = None
-    host: str = "127.0.0.1"
+    mesh: MeshSettings = MeshSettings()
     page_host: str = "127.0.0.1"
     port: int = 8080
     """The page's port; 0: any free one."""
@@ -118,7 +152,9 @@ class ProducerSettings:
     """When this start of the run began, ms since 1970: control said before is history."""
     keys: dict[str, ApiKey]
     """Key of each key variable that a model names."""
-    host: str = "127.0.0.1"
+    mesh: MeshSettings = MeshSettings()
+    ticket: str | None = field(default=None, repr=False)
+    """What lets it join a run that is encrypted."""
     seed: int = 0
     ask_count: int = 40
     """Entries to ask for in one call. More make better use of the prompt's cost and go staler."""
@@ -142,7 +178,9 @@ class CollectorSettings:
     time_limit_s: float | None = None
     started_ms: int = 0
     """When this start of the run began, ms since 1970; a restarted collector keeps it."""
-    host: str = "127.0.0.1"
+    mesh: MeshSettings = MeshSettings()
+    simulator: SimulatorSettings | None = None
+    """For the terms that other machines join by."""
     page_host: str = "127.0.0.1"
     port: int = 8080
     public_url: str | None = None

@@ -151,6 +151,27 @@ class ModelAssigned(Entry, tag="M", frozen=True):
     model: Note
 
 
+class TicketIssued(Entry, tag="T", frozen=True):
+    """Control: whoever holds the private half of `public_key` may join until then."""
+
+    ticket_id: Annotated[bytes, msgspec.Meta(min_length=8, max_length=8)]
+    public_key: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+    expires_ms: Count
+    """ms since 1970, on the clock of whoever checks it."""
+
+
+class TicketRevoked(Entry, tag="t", frozen=True):
+    """Control: nobody joins by this ticket any more; who has joined stays."""
+
+    ticket_id: Annotated[bytes, msgspec.Meta(min_length=8, max_length=8)]
+
+
+class MemberRevoked(Entry, tag="m", frozen=True):
+    """Control: this member's keys are worth nothing from now on; what it said stays."""
+
+    origin: Origin
+
+
 LogEntry = (
     CallStarted
     | Found
@@ -165,4 +186,7 @@ LogEntry = (
     | Lost
     | StateChanged
     | ModelAssigned
+    | TicketIssued
+    | TicketRevoked
+    | MemberRevoked
 )

@@ -34,6 +34,16 @@ class Role(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a socket of another node is, and the key that proves it is that node's."""
+
+    address: str
+    """`tcp://host:port`, IPv6 hosts in brackets."""
+    curve_key: bytes = b""
+    """CURVE public key, 40 characters of Z85; empty: plaintext."""
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """How to reach a node, and which logs it has written."""
 
@@ -49,11 +59,23 @@ class Member:
     earlier_logs: tuple[tuple[int, int], ...] = ()
     """(epoch, last seq) of the logs of its earlier starts."""
     public_key: bytes = b""
-    """Place for the key of encrypted runs; empty in plaintext ones."""
+    """Verifies what it signs (Ed25519, 32 bytes); empty in plaintext runs."""
+    curve_key: bytes = b""
+    """Its CURVE public key (40 characters of Z85); empty in plaintext runs."""
+    signature: bytes = b""
+    """Its own, over the rest of this record: whoever passes the record on cannot change it."""
 
     @property
     def log(self) -> LogId:
         return LogId(self.origin, self.epoch)
+
+    @property
+    def feed(self) -> Endpoint:
+        return Endpoint(self.feed_address, self.curve_key)
+
+    @property
+    def service(self) -> Endpoint:
+        return Endpoint(self.service_address, self.curve_key)
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from mesh.core.items import NodeId
+from mesh.core.membership import Endpoint
 
 
 class TransportEvents(Protocol):
@@ -22,8 +23,17 @@ class TransportEvents(Protocol):
         """`node` has begun or ceased to listen to my feed."""
         ...
 
-    def request_received(self, frame: bytes) -> list[bytes]:
-        """A request to my service; the message parts returned are the reply, [] for none."""
+    def request_received(self, frame: bytes, asker_key: bytes) -> list[bytes]:
+        """A request to my service; the message parts returned are the reply, [] for none.
+
+        Args:
+            asker_key: the CURVE key that the asker has proved to hold; b"" in plaintext runs.
+        """
+        ...
+
+    def turned_away(self, reason: str) -> None:
+        """A connection to one of my sockets was refused: unknown_key (it may try again) |
+        revoked_key | handshake (no key, a wrong server key, another mechanism)."""
         ...
 
 
@@ -35,22 +45,30 @@ class Transport(Protocol):
     """One node's place in the mesh."""
 
     feed_address: str
+    """As others are to dial it."""
     service_address: str
+
+    def admit_key(self, curve_key: bytes) -> None:
+        """Let the holder of this key listen to my feed from now on. Anyone may ask my service:
+        the node decides what it answers to whom."""
+        ...
+
+    def revoke_key(self, curve_key: bytes) -> None:
+        """Let the holder of this key connect nowhere any more."""
+        ...
 
     def publish(self, frame: bytes) -> None:
         """Send to every node that listens. A slow listener loses frames, nobody waits."""
         ...
 
-    def listen_to(self, feed_address: str) -> None:
+    def listen_to(self, feed: Endpoint) -> None:
         """Hear that feed from now on, also when it comes up later. An address that cannot be one
         is logged and stays silent: it came from a peer."""
         ...
 
-    def stop_listening_to(self, feed_address: str) -> None: ...
+    def stop_listening_to(self, feed: Endpoint) -> None: ...
 
-    def request(
-        self, service_address: str, frame: bytes, *, timeout_s: float, reply: Reply
-    ) -> None:
+    def request(self, service: Endpoint, frame: bytes, *, timeout_s: float, reply: Reply) -> None:
         """Ask another node's service; `reply` is called in any case."""
         ...
 

@@ -1,8 +1,10 @@
 """Frames: bytes <-> header and body, with every limit checked before anything is believed.
 
-A frame is the unit of log, publish and fetch: 72 bytes of header, a msgpack body, and, when
-encryption is on (a later protocol step), the origin's 64-byte signature over both. A fetched
-frame is byte for byte the one first published. What a frame's body means is messages.py's and
+A frame is the unit of log, publish and fetch: 72 bytes of header, a msgpack body, and, in
+encrypted runs, the origin's 64-byte signature over both. A fetched frame is byte for byte the one
+first published, so anyone may serve it and nobody can forge it. Magic, version, kind and the
+layout of JOIN and REFUSED stay as they are in every version, so that two versions can tell each
+other apart. What a frame's body means is messages.py's and
 core.entries'; whether its entries are new is core.replication's.
 """
 
@@ -10,7 +12,7 @@ from __future__ import annotations
 
 import enum
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -20,7 +22,7 @@ from mesh.core.items import LogId, NodeId
 from mesh.core.normalize import ENTRY_BYTES_MAX, clean_text
 
 MAGIC = b"TMSH"
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 FRAME_ENTRIES_MAX = 256
 FRAME_BYTES_MAX = 256 * 1024
 SIGNATURE_BYTES = 64
@@ -45,6 +47,10 @@ class FrameKind(enum.IntEnum):
     REFUSED = 18
     FETCH = 19
     FETCHED = 20
+    SWAP = 21
+    SWAPPED = 22
+    ASK_TERMS = 23
+    TERMS = 24
 
 
 class BadFrame(Exception):
@@ -80,6 +86,9 @@ class FrameHeader:
         return self.first_seq + self.count - 1
 
 
+Sign = Callable[[bytes], bytes]
+"""Returns the origin's signature, SIGNATURE_BYTES long, over what it is given."""
+
 _entries_encoder = msgspec.msgpack.Encoder()
 _entries_decoder = msgspec.msgpack.Decoder(list[LogEntry])
 
@@ -93,15 +102,17 @@ def encode_frame(
     time_us: int,
     first_seq: int = 0,
     count: int = 0,
+    sign: Sign | None = None,
 ) -> bytes:
-    """Put a header before `body`; ValueError when the whole exceeds FRAME_BYTES_MAX."""
-    if HEADER_BYTES + len(body) > FRAME_BYTES_MAX:
+    """Put a header before `body`, and the signature behind it where there is a key to sign with;
+    ValueError when the whole exceeds FRAME_BYTES_MAX."""
+    if HEADER_BYTES + len(body) + SIGNATURE_BYTES > FRAME_BYTES_MAX:
         raise ValueError(f"a frame of {len(body)} body bytes exceeds {FRAME_BYTES_MAX}")
     header = _HEADER.pack(
         MAGIC,
         PROTOCOL_VERSION,
         kind,
-        0,
+        SIGNATURE_BYTES if sign else 0,
         run_id,
         log.origin,
         log.epoch,
@@ -110,7 +121,23 @@ def encode_frame(
         len(body),
         time_us,
     )
-    return header + body
+    return header + body + sign(header + body) if sign else header + body
+
+
+def signed_part(frame: bytes, header: FrameHeader) -> bytes:
+    """What a frame's signature is over."""
+    return frame[: len(frame) - header.signature_bytes]
+
+
+def signature_of(frame: bytes, header: FrameHeader) -> bytes:
+    """The signature behind a frame's body; empty where there is none."""
+    return frame[len(frame) - header.signature_bytes :] if header.signature_bytes else b""
+
+
+def version_of(frame: bytes) -> int | None:
+    """The protocol version that a frame of ours was made by, of whatever version; None: no frame
+    of ours."""
+    return frame[4] if len(frame) >= HEADER_BYTES and frame[:4] == MAGIC else None
 
 
 def decode_header(frame: bytes, run_id: bytes) -> FrameHeader:
@@ -153,7 +180,13 @@ def frame_body(frame: bytes, header: FrameHeader) -> memoryview:
 
 
 def encode_entries(
-    entries: Sequence[LogEntry], *, run_id: bytes, log: LogId, first_seq: int, time_us: int
+    entries: Sequence[LogEntry],
+    *,
+    run_id: bytes,
+    log: LogId,
+    first_seq: int,
+    time_us: int,
+    sign: Sign | None = None,
 ) -> bytes:
     """One ENTRIES frame of 1..FRAME_ENTRIES_MAX entries."""
     assert 0 < len(entries) <= FRAME_ENTRIES_MAX, len(entries)
@@ -165,6 +198,7 @@ def encode_entries(
         time_us=time_us,
         first_seq=first_seq,
         count=len(entries),
+        sign=sign,
     )
 
 

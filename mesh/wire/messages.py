@@ -1,8 +1,14 @@
 """Every message that is not a log entry: who sends it to whom, and the units of its fields.
 
 On feeds (one to all): Heartbeat, Members, Durable, Goodbye. They are repeated state, the latest
-wins, and none of them is in a log. On services (one to one, each request answered): Join ->
-Welcome | Refused; Fetch -> Fetched, with the log frames as further message parts.
+wins, and none of them is in a log. On services (one to one, each request answered):
+
+    Join     -> Welcome, then Swapped parts | Refused      take me in
+    Fetch    -> Fetched, then log frames as parts          entries of one log
+    Swap     -> Swapped parts                              who knows which logs and members
+    AskTerms -> Terms | Refused                            what a newcomer's machine must know
+
+A table that outgrows one frame goes in several: every Swapped part stands for itself.
 """
 
 from __future__ import annotations
@@ -17,6 +23,10 @@ from mesh.wire.codec import BadFrame, FrameHeader, frame_body
 
 MEMBERS_MAX = 1024
 LOGS_MAX = 65_536
+POSITIONS_IN_A_FRAME_MAX = 4_000
+MEMBERS_IN_A_FRAME_MAX = 100
+EARLIER_LOGS_IN_A_RECORD_MAX = 64
+"""The newest; older ones are in the vectors of whoever has heard of them."""
 FETCH_REPLY_BYTES_MAX = 1024 * 1024
 
 Origin = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
@@ -42,8 +52,12 @@ class MemberRecord(Message, frozen=True):
     feed_address: Short
     service_address: Short
     host: Short
-    earlier_logs: Annotated[list[tuple[Count, Count]], msgspec.Meta(max_length=10_000)]
-    public_key: Annotated[bytes, msgspec.Meta(max_length=64)] = b""
+    earlier_logs: Annotated[
+        list[tuple[Count, Count]], msgspec.Meta(max_length=EARLIER_LOGS_IN_A_RECORD_MAX)
+    ]
+    public_key: Annotated[bytes, msgspec.Meta(max_length=32)] = b""
+    curve_key: Annotated[bytes, msgspec.Meta(max_length=40)] = b""
+    signature: Annotated[bytes, msgspec.Meta(max_length=64)] = b""
 
     @classmethod
     def of(cls, member: Member) -> MemberRecord:
@@ -55,8 +69,10 @@ class MemberRecord(Message, frozen=True):
             member.feed_address,
             member.service_address,
             member.host,
-            list(member.earlier_logs),
+            list(member.earlier_logs[-EARLIER_LOGS_IN_A_RECORD_MAX:]),
             member.public_key,
+            member.curve_key,
+            member.signature,
         )
 
     def member(self) -> Member:
@@ -70,6 +86,8 @@ class MemberRecord(Message, frozen=True):
             self.host,
             tuple(self.earlier_logs),
             self.public_key,
+            self.curve_key,
+            self.signature,
         )
 
 
@@ -112,32 +130,32 @@ class Goodbye(Message, frozen=True):
 class Join(Message, frozen=True):
     """Service request: take me in, tell me of the others. Idempotent."""
 
-    request: Count
     member: MemberRecord
+    ticket_id: Annotated[bytes, msgspec.Meta(max_length=8)] = b""
+    """Of the ticket that lets it in; empty where it is a member already, or none is needed."""
+    ticket_proof: Annotated[bytes, msgspec.Meta(max_length=64)] = b""
+    """The ticket key's signature over `join_claim`."""
 
 
 class Welcome(Message, frozen=True):
-    """Reply to Join."""
+    """Reply to Join. Swapped parts follow: all members and logs that the sender knows."""
 
-    request: Count
-    members: Annotated[list[MemberRecord], msgspec.Meta(max_length=MEMBERS_MAX)]
-    """All that the sender knows, itself first."""
-    vector: Annotated[list[LogPosition], msgspec.Meta(max_length=LOGS_MAX)]
-    """For each log the highest seq known to exist."""
-    topic: Annotated[str, msgspec.Meta(max_length=1000)]
+    member: MemberRecord
+    """The sender."""
+    collector: Annotated[bytes, msgspec.Meta(max_length=16)]
+    """Origin of the run's collector, whom alone to obey; empty: the sender knows of none yet."""
 
 
 class Refused(Message, frozen=True):
     """Reply to any request that is not granted."""
 
-    request: Count
     reason: Short
+    """One or two words for counting, a colon, and what it means for a person."""
 
 
 class Fetch(Message, frozen=True):
     """Service request: entries first_seq..last_seq of one log."""
 
-    request: Count
     origin: Origin
     epoch: Count
     first_seq: Count
@@ -146,14 +164,61 @@ class Fetch(Message, frozen=True):
 
 class Fetched(Message, frozen=True):
     """Reply to Fetch: the next message parts are log frames, at most FETCH_REPLY_BYTES_MAX in
-    all, from the one that holds first_seq on; none when the log is not held here."""
+    all, from the first that holds any of the range on; none when nothing of it is held here."""
 
-    request: Count
     frame_count: Count
+
+
+class Swap(Message, frozen=True):
+    """Service request: this is what I know of; what do you know?"""
+
+    vector: Annotated[list[LogPosition], msgspec.Meta(max_length=POSITIONS_IN_A_FRAME_MAX)]
+    members: Annotated[list[MemberRecord], msgspec.Meta(max_length=MEMBERS_IN_A_FRAME_MAX)]
+    """Some where there are too many for a frame: chance picks, the next swap brings others."""
+
+
+class Swapped(Message, frozen=True):
+    """Reply to Swap, and what follows a Welcome: one of several parts that hold all together."""
+
+    vector: Annotated[list[LogPosition], msgspec.Meta(max_length=POSITIONS_IN_A_FRAME_MAX)]
+    """For each log the highest seq known to exist."""
+    members: Annotated[list[MemberRecord], msgspec.Meta(max_length=MEMBERS_IN_A_FRAME_MAX)]
+
+
+class AskTerms(Message, frozen=True):
+    """Service request of a newcomer's machine, before it has started a node."""
+
+    ticket_id: Annotated[bytes, msgspec.Meta(max_length=8)]
+    curve_key: Annotated[bytes, msgspec.Meta(max_length=40)]
+    """The key that it asks with."""
+    ticket_proof: Annotated[bytes, msgspec.Meta(max_length=64)]
+    """The ticket key's signature over `terms_claim`."""
+
+
+class Terms(Message, frozen=True):
+    """Reply to AskTerms: config.RunTerms as JSON."""
+
+    terms: Annotated[bytes, msgspec.Meta(max_length=128 * 1024)]
 
 
 def encode_body(message: Message) -> bytes:
     return msgspec.msgpack.encode(message)
+
+
+def record_claim(record: MemberRecord, run_id: bytes) -> bytes:
+    """What a member signs of its own record."""
+    return b"member" + run_id + encode_body(msgspec.structs.replace(record, signature=b""))
+
+
+def join_claim(record: MemberRecord, run_id: bytes) -> bytes:
+    """What the holder of a ticket signs at a join: this member, by these keys and addresses, in
+    this epoch. Whoever overhears it can join as nobody else."""
+    return b"join" + run_id + encode_body(record)
+
+
+def terms_claim(curve_key: bytes, run_id: bytes) -> bytes:
+    """What the holder of a ticket signs to learn the run's terms."""
+    return b"terms" + run_id + curve_key
 
 
 M = TypeVar("M", bound=Message)
