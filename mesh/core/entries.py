@@ -190,3 +190,10 @@ LogEntry = (
     | TicketRevoked
     | MemberRevoked
 )
+
+_PRODUCERS = (CallStarted, Found, Repeat, Rejected, CallFinished)
+
+
+def is_collectors(entry: LogEntry) -> bool:
+    """Whether only the collector may say this: verdicts and control."""
+    return not isinstance(entry, _PRODUCERS)

@@ -1,12 +1,15 @@
 """Who takes part, and who seems alive: for display and for handing out work, never for data.
 
 A member is known for ever; nothing it said is dropped because it looks dead. Newer records of a
-member (a higher epoch) replace older ones, so admission is idempotent and order-free.
+member (a higher epoch) replace older ones, so admission is idempotent and order-free. An origin
+belongs to the keys it was first admitted with. Whether a newcomer may be admitted at all, by
+ticket and signature, is admission.py's decision.
 """
 
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -16,6 +19,8 @@ from mesh.core.items import LogId, NodeId
 
 SUSPECT_AFTER_S = 3.0
 DEAD_AFTER_S = 30.0
+MEMBERS_MAX = 1024
+"""More are refused: each costs every node a connection."""
 
 
 class Liveness(enum.StrEnum):
@@ -78,12 +83,29 @@ class Member:
         return Endpoint(self.service_address, self.curve_key)
 
 
+class Admission(enum.StrEnum):
+    """What became of a member's record; the reasons for a refusal are counted."""
+
+    NEW = "new"
+    """It is news: a member unknown before, or a newer start of a known one."""
+    KNOWN = "known"
+    """The very record that is known."""
+    STALE = "stale"
+    """Of an earlier start than the one known."""
+    OWN = "own"
+    """My own origin."""
+    ANOTHER_KEY = "another_key"
+    """A known member's origin under another key."""
+    ANOTHER_COLLECTOR = "another_collector"
+    """Not the collector that this run obeys."""
+    REVOKED = "revoked"
+    TOO_MANY = "too_many_members"
+
+
 @dataclass(slots=True)
 class _Standing:
     heard_s: float | None = None
     left: bool = False
-    subscribed: bool = False
-    """It listens to my feed."""
 
 
 @dataclass(slots=True)
@@ -91,18 +113,40 @@ class Membership:
     """All members but myself."""
 
     own: Member
+    collector_origin: NodeId | None = None
+    """Whom alone to take for the collector; None: nobody has named it yet."""
+    revoked: set[NodeId] = field(default_factory=set)
     _members: dict[NodeId, Member] = field(default_factory=dict)
     _standing: dict[NodeId, _Standing] = field(default_factory=dict)
+    _listeners: Counter[NodeId] = field(default_factory=Counter)
+    """Connections to my feed, by who holds them."""
+    _digest: bytes | None = None
 
-    def admit(self, member: Member) -> bool:
-        """Learn of `member`; True when it is new or its record newer than mine."""
+    def admit(self, member: Member) -> Admission:
+        """Learn of `member`."""
+        verdict = self._verdict(member)
+        if verdict is Admission.NEW:
+            self._members[member.origin] = member
+            self._standing.setdefault(member.origin, _Standing()).left = False
+            self._digest = None
+        return verdict
+
+    def _verdict(self, member: Member) -> Admission:
         known = self._members.get(member.origin)
-        if member.origin == self.own.origin or (known and known.epoch >= member.epoch):
-            return False
-        self._members[member.origin] = member
-        standing = self._standing.setdefault(member.origin, _Standing())
-        standing.left = False
-        return True
+        if member.origin == self.own.origin:
+            return Admission.OWN
+        if member.origin in self.revoked:
+            return Admission.REVOKED
+        if known and _keys(known) != _keys(member):
+            return Admission.ANOTHER_KEY
+        named = self.collector_origin
+        if member.role is Role.COLLECTOR and named is not None and named != member.origin:
+            return Admission.ANOTHER_COLLECTOR
+        if known and known.epoch >= member.epoch:
+            return Admission.KNOWN if known == member else Admission.STALE
+        if known is None and len(self._members) >= MEMBERS_MAX:
+            return Admission.TOO_MANY
+        return Admission.NEW
 
     def heard(self, origin: NodeId, now_s: float) -> None:
         if origin in self._standing:
@@ -110,7 +154,14 @@ class Membership:
             self._standing[origin].left = False
 
     def subscribed(self, origin: NodeId, listening: bool) -> None:
-        self._standing.setdefault(origin, _Standing()).subscribed = listening
+        """A connection to my feed that `origin` says is its own has come or gone. One that broke
+        may be reported after the one that replaced it."""
+        if listening and (origin in self._listeners or len(self._listeners) < MEMBERS_MAX):
+            self._listeners[origin] += 1
+        elif not listening and self._listeners[origin] > 1:
+            self._listeners[origin] -= 1
+        elif not listening:
+            del self._listeners[origin]
 
     def left(self, origin: NodeId) -> None:
         if origin in self._standing:
@@ -138,10 +189,21 @@ class Membership:
     def connected_both_ways(self, now_s: float) -> bool:
         """Every member that is alive hears me and is heard by me; False before any is."""
         alive = self.alive(now_s)
-        return bool(alive) and all(self._standing[origin].subscribed for origin in alive)
+        return bool(alive) and all(origin in self._listeners for origin in alive)
+
+    def listens(self, origin: NodeId) -> bool:
+        """`origin` listens to my feed."""
+        return origin in self._listeners
 
     def get(self, origin: NodeId) -> Member | None:
         return self.own if origin == self.own.origin else self._members.get(origin)
+
+    def by_curve_key(self, curve_key: bytes) -> Member | None:
+        """The member who holds this key, unless it is revoked."""
+        for member in self._members.values():
+            if member.curve_key == curve_key and member.origin not in self.revoked:
+                return member
+        return None
 
     def others(self) -> list[Member]:
         return [self._members[origin] for origin in sorted(self._members)]
@@ -150,13 +212,21 @@ class Membership:
         return [self.own, *self.others()]
 
     def collector(self) -> Member | None:
-        """The newest collector that was admitted, myself included."""
+        """The collector that was named, else the newest that was admitted; may be myself."""
+        if self.collector_origin is not None:
+            return self.get(self.collector_origin)
         collectors = [member for member in self.all() if member.role is Role.COLLECTOR]
         return max(collectors, key=lambda member: member.epoch, default=None)
 
     def digest(self) -> bytes:
         """16 bytes, equal where the same members with the same epochs are known."""
-        return members_digest(self.all())
+        if self._digest is None:
+            self._digest = members_digest(self.all())
+        return self._digest
+
+
+def _keys(member: Member) -> tuple[bytes, bytes]:
+    return member.public_key, member.curve_key
 
 
 def members_digest(members: Iterable[Member]) -> bytes:

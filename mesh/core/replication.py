@@ -6,7 +6,10 @@ a frame arrived, a last seq was announced, a fetch was answered. Effects: the ra
 reports back; nothing here knows a socket or a clock.
 
 A hole waits a jittered moment before it is asked for, since most close by themselves, and is
-then asked of the origin, next of the collector, next of any other member that is alive.
+then asked of the origin, next of the collector, next of any other member that is alive. Who
+answers that it does not hold it is not asked again in that round; a hole for which whole rounds
+stay without success may be declared lost by the collector. What is lost counts as passed, and is
+still asked for now and then: should it turn up, it applies.
 """
 
 from __future__ import annotations
@@ -17,14 +20,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mesh.core.items import LogId, NodeId
+from mesh.core.protections import ALL_ON, Protections
 from mesh.core.seqset import SeqSet
 
 FETCH_DELAY_S = (0.1, 0.2)
 """Jitter between seeing a hole and asking for it."""
 FETCH_TIMEOUT_S = 2.0
+FETCH_GRACE_S = 0.5
+"""A fetch that nobody reports the end of is over then."""
 FETCH_BACKOFF_MAX_S = 5.0
 FETCHES_IN_FLIGHT_MAX = 8
 """Over all logs; more wait their turn."""
+LOST_AFTER_ROUNDS = 2
+LOST_RETRY_S = 30.0
+LOGS_MAX = 65_536
+"""Announcements of more logs are not believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +48,38 @@ class Fetch:
 
 
 @dataclass(slots=True)
+class _Hole:
+    """One hole's search, by its first seq."""
+
+    not_held_by: set[NodeId] = field(default_factory=set)
+    rounds: int = 0
+    """How often everyone had been asked and had it not."""
+
+
+@dataclass(slots=True)
 class _Progress:
     """One log, as far as this node has it."""
 
-    applied: SeqSet = field(default_factory=SeqSet)
+    passed: SeqSet = field(default_factory=SeqSet)
+    """Applied or lost."""
+    lost: SeqSet = field(default_factory=SeqSet)
     announced_seq: int = 0
     due_s: float | None = None
     """When to ask for the hole; None: no hole is known."""
+    lost_due_s: float = math.inf
+    """When to ask for what is lost."""
     asked: Fetch | None = None
     attempts: int = 0
+    """Fetches in a row that brought nothing."""
+    searches: dict[int, _Hole] = field(default_factory=dict)
 
     @property
     def has_hole(self) -> bool:
-        return self.applied.upto < self.announced_seq
+        return self.passed.upto < self.announced_seq
+
+    @property
+    def has_lost(self) -> bool:
+        return bool(self.lost.highest)
 
 
 @dataclass(slots=True)
@@ -58,71 +87,128 @@ class Replica:
     """The union of logs that one node has read."""
 
     random: random.Random
+    protections: Protections = ALL_ON
     applied_count: int = 0
     """Entries applied over all logs: comparable between nodes."""
+    refused_logs_count: int = 0
+    """Announcements of logs beyond LOGS_MAX."""
     _logs: dict[LogId, _Progress] = field(default_factory=dict)
-    _holes: set[LogId] = field(default_factory=set)
+    _open: set[LogId] = field(default_factory=set)
+    """Logs with a hole or with something lost."""
 
     def offer(self, log: LogId, first_seq: int, count: int, now_s: float) -> list[tuple[int, int]]:
         """Take entries first_seq .. first_seq + count - 1; return the ranges to apply now."""
-        progress = self._logs.setdefault(log, _Progress())
+        progress = self._progress(log)
+        if progress is None:
+            return []
         last_seq = first_seq + count - 1
-        new = progress.applied.add_range(first_seq, last_seq)
+        new = progress.passed.add_range(first_seq, last_seq)
+        if progress.has_lost:
+            new = sorted(new + self._find_again(progress, first_seq, last_seq))
+        if not self.protections.idempotent:
+            new = [(first_seq, last_seq)]
         self.applied_count += sum(last - first + 1 for first, last in new)
         self._announce(log, progress, last_seq, now_s)
         return new
 
     def announce(self, log: LogId, last_seq: int, now_s: float) -> None:
         """Learn that `log` has entries up to `last_seq` (heartbeat, join, vector)."""
-        if last_seq:
-            self._announce(log, self._logs.setdefault(log, _Progress()), last_seq, now_s)
+        progress = self._progress(log) if last_seq else None
+        if progress is not None:
+            self._announce(log, progress, last_seq, now_s)
+
+    def declare_lost(self, log: LogId, first_seq: int, last_seq: int, now_s: float) -> None:
+        """Pass what nobody holds any more, as far as it is not applied here."""
+        progress = self._progress(log)
+        if progress is None:
+            return
+        for first, last in progress.passed.add_range(first_seq, last_seq):
+            progress.lost.add_range(first, last)
+        progress.lost_due_s = now_s + self.random.uniform(0.0, FETCH_DELAY_S[1])
+        self._announce(log, progress, last_seq, now_s)
+
+    def ask_again(self, origin: NodeId, now_s: float) -> None:
+        """`origin` is back: what was lost of its logs may be held again."""
+        for log in self._open:
+            if log.origin == origin:
+                self._logs[log].lost_due_s = now_s
 
     def due_fetches(
         self, now_s: float, alive: frozenset[NodeId], collector: NodeId | None
     ) -> list[Fetch]:
         """Fetches to send now; each is in flight until `answered` or its time-out."""
+        if not self.protections.gap_fetch:
+            return []
         fetches: list[Fetch] = []
-        in_flight = sum(self._logs[log].asked is not None for log in self._holes)
-        for log in sorted(self._holes):
+        in_flight = sum(self._logs[log].asked is not None for log in self._open)
+        for log in sorted(self._open):
             progress = self._logs[log]
-            if progress.due_s is None or progress.due_s > now_s:
+            due_s = min(math.inf if progress.due_s is None else progress.due_s, progress.lost_due_s)
+            if due_s > now_s:
                 continue
             in_flight -= progress.asked is not None
             progress.asked = None
-            sources = _sources(log.origin, alive, collector)
-            if not sources or in_flight >= FETCHES_IN_FLIGHT_MAX:
+            if in_flight >= FETCHES_IN_FLIGHT_MAX:
                 continue
-            source = sources[progress.attempts % len(sources)]
-            first_seq, last_seq = progress.applied.missing_upto(progress.announced_seq)[0]
-            progress.asked = Fetch(source, log, first_seq, last_seq)
-            progress.attempts += 1
-            progress.due_s = now_s + FETCH_TIMEOUT_S
-            in_flight += 1
-            fetches.append(progress.asked)
+            fetch = self._next_fetch(log, progress, _sources(log.origin, alive, collector), now_s)
+            if fetch is not None:
+                progress.asked = fetch
+                in_flight += 1
+                fetches.append(fetch)
         return fetches
 
-    def answered(self, fetch: Fetch, *, now_s: float) -> None:
-        """The reply to `fetch` was applied; one that did not bring the first entry asked for,
-        because it was empty or its frames were refused, makes another source the next."""
+    def next_due_s(self) -> float:
+        """When `due_fetches` has something to do next; inf: nothing is open."""
+        times = (self._logs[log] for log in self._open)
+        return min(
+            (min(p.lost_due_s, math.inf if p.due_s is None else p.due_s) for p in times),
+            default=math.inf,
+        )
+
+    def answered(self, fetch: Fetch, *, replied: bool, now_s: float) -> None:
+        """The reply to `fetch` was applied, or none came.
+
+        A reply that did not bring the first entry asked for, because it was empty or its frames
+        were refused, takes its source out of this round.
+        """
         progress = self._logs[fetch.log]
         if progress.asked != fetch:
             return
         progress.asked = None
-        if fetch.first_seq in progress.applied:
+        if fetch.first_seq in progress.passed and fetch.first_seq not in progress.lost:
             progress.attempts = 0
+            progress.searches.pop(fetch.first_seq, None)
             progress.due_s = now_s if progress.has_hole else None
+        elif fetch.first_seq in progress.lost:
+            pass  # Asked for again at its own slow pace.
         else:
-            wait_s = min(FETCH_BACKOFF_MAX_S, FETCH_DELAY_S[1] * 2 ** min(progress.attempts, 10))
+            progress.attempts += 1
+            wait_s = min(FETCH_BACKOFF_MAX_S, FETCH_DELAY_S[0] * 2 ** min(progress.attempts, 10))
+            if replied:
+                search = progress.searches.setdefault(fetch.first_seq, _Hole())
+                search.not_held_by.add(fetch.source)
+                wait_s = FETCH_DELAY_S[0]
             progress.due_s = now_s + self.random.uniform(wait_s / 2, wait_s)
-        if not progress.has_hole:
-            self._holes.discard(fetch.log)
+        self._close_if_whole(fetch.log, progress)
+
+    def nobody_holds(self) -> list[tuple[LogId, int, int]]:
+        """Holes for which everyone alive has answered LOST_AFTER_ROUNDS times that it has them
+        not: (log, first seq, last seq)."""
+        holes = []
+        for log in sorted(self._open):
+            progress = self._logs[log]
+            for first, last in progress.passed.missing_upto(progress.announced_seq):
+                search = progress.searches.get(first)
+                if search is not None and search.rounds >= LOST_AFTER_ROUNDS:
+                    holes.append((log, first, last))
+        return holes
 
     def restore(self, log: LogId, applied: SeqSet) -> None:
         """Take up where a stored vector left off."""
         self.applied_count += len(applied)
-        progress = self._logs[log] = _Progress(applied, applied.highest)
+        progress = self._logs[log] = _Progress(applied, announced_seq=applied.highest)
         if progress.has_hole:
-            self._holes.add(log)
+            self._open.add(log)
             progress.due_s = -math.inf
 
     def vector(self) -> list[tuple[LogId, int]]:
@@ -130,28 +216,92 @@ class Replica:
         return [(log, progress.announced_seq) for log, progress in sorted(self._logs.items())]
 
     def watermark(self, log: LogId) -> int:
+        """Every entry of `log` up to here is applied or lost."""
         progress = self._logs.get(log)
-        return progress.applied.upto if progress else 0
+        return progress.passed.upto if progress else 0
 
     def highest_epoch(self, origin: NodeId) -> int:
         return max((log.epoch for log in self._logs if log.origin == origin), default=0)
 
     @property
     def missing_count(self) -> int:
-        """Entries known to exist and not applied yet."""
+        """Entries known to exist and neither applied yet nor lost."""
         return sum(
-            self._logs[log].announced_seq - len(self._logs[log].applied) for log in self._holes
+            self._logs[log].announced_seq - len(self._logs[log].passed) for log in self._open
         )
+
+    @property
+    def lost_count(self) -> int:
+        """Entries that nobody holds any more."""
+        return sum(len(self._logs[log].lost) for log in self._open)
+
+    def _progress(self, log: LogId) -> _Progress | None:
+        progress = self._logs.get(log)
+        if progress is None:
+            if len(self._logs) >= LOGS_MAX:
+                self.refused_logs_count += 1
+                return None
+            progress = self._logs[log] = _Progress()
+        return progress
+
+    def _find_again(
+        self, progress: _Progress, first_seq: int, last_seq: int
+    ) -> list[tuple[int, int]]:
+        """Take what came of the lost entries out of them."""
+        found = progress.lost.overlap(first_seq, last_seq)
+        if found:
+            progress.lost = progress.lost.without(SeqSet.of_ranges(found))
+        if not progress.has_lost:
+            progress.lost_due_s = math.inf
+        return found
 
     def _announce(self, log: LogId, progress: _Progress, last_seq: int, now_s: float) -> None:
         progress.announced_seq = max(progress.announced_seq, last_seq)
         if not progress.has_hole:
-            self._holes.discard(log)
             progress.due_s = None
             progress.attempts = 0
-        elif log not in self._holes:
-            self._holes.add(log)
+            self._close_if_whole(log, progress)
+        elif progress.due_s is None:
             progress.due_s = now_s + self.random.uniform(*FETCH_DELAY_S)
+        if progress.has_hole or progress.has_lost:
+            self._open.add(log)
+
+    def _close_if_whole(self, log: LogId, progress: _Progress) -> None:
+        if not progress.has_hole:
+            progress.searches.clear()
+            if not progress.has_lost:
+                self._open.discard(log)
+
+    def _next_fetch(
+        self, log: LogId, progress: _Progress, sources: Sequence[NodeId], now_s: float
+    ) -> Fetch | None:
+        """What to ask of whom for this log; moves its due time on."""
+        if progress.lost_due_s <= now_s:
+            progress.lost_due_s = now_s + self.random.uniform(0.5, 1.5) * LOST_RETRY_S
+            if sources and progress.due_s is None:
+                first, last = self.random.choice(progress.lost.ranges())
+                return Fetch(self.random.choice(sources), log, first, last)
+        if progress.due_s is None or progress.due_s > now_s:
+            return None
+        if not sources:
+            progress.due_s = now_s + FETCH_DELAY_S[1]
+            return None
+        for first, last in progress.passed.missing_upto(progress.announced_seq):
+            search = progress.searches.get(first)
+            asked = search.not_held_by if search else ()
+            candidates = [source for source in sources if source not in asked]
+            if candidates:
+                progress.due_s = now_s + FETCH_TIMEOUT_S + FETCH_GRACE_S
+                return Fetch(candidates[progress.attempts % len(candidates)], log, first, last)
+        self._end_round(progress, now_s)
+        return None
+
+    def _end_round(self, progress: _Progress, now_s: float) -> None:
+        """Everyone alive has answered that it has nothing of what is missing."""
+        for search in progress.searches.values():
+            search.rounds += 1
+            search.not_held_by.clear()
+        progress.due_s = now_s + self.random.uniform(0.5, 1.0) * FETCH_BACKOFF_MAX_S
 
 
 def _sources(

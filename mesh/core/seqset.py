@@ -52,6 +52,27 @@ class SeqSet:
         head = [(1, self.upto)] if self.upto else []
         return head + list(zip(self._firsts, self._lasts, strict=True))
 
+    def overlap(self, first: int, last: int) -> list[tuple[int, int]]:
+        """Members among first..last, ascending, as inclusive ranges."""
+        return [
+            (max(first, low), min(last, high))
+            for low, high in self.ranges()
+            if low <= last and high >= first
+        ]
+
+    def without(self, other: SeqSet) -> SeqSet:
+        """A new set: what is in this one and not in `other`."""
+        rest = SeqSet()
+        for first, last in self.ranges():
+            start = first
+            for low, high in other.overlap(first, last):
+                if start < low:
+                    rest.add_range(start, low - 1)
+                start = high + 1
+            if start <= last:
+                rest.add_range(start, last)
+        return rest
+
     @classmethod
     def of_ranges(cls, ranges: Iterable[tuple[int, int]]) -> SeqSet:
         seqs = cls()

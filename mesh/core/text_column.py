@@ -12,7 +12,7 @@ from typing import overload
 
 
 class TextColumn(Sequence[str]):
-    """Append-only sequence of texts."""
+    """Texts in order; grows and is cut at its end."""
 
     __slots__ = ("_bytes", "_ends")
 
@@ -23,6 +23,13 @@ class TextColumn(Sequence[str]):
     def append(self, text: str) -> None:
         self._bytes += text.encode()
         self._ends.append(len(self._bytes))
+
+    def cut(self, count: int) -> list[str]:
+        """Keep the first `count` texts; return the others."""
+        rest = self[count:]
+        del self._bytes[self._ends[count] :]
+        del self._ends[count + 1 :]
+        return rest
 
     def __len__(self) -> int:
         return len(self._ends) - 1

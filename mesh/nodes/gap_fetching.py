@@ -1,19 +1,26 @@
-"""Carries out the fetches that core.replication decides: ask, apply the reply in turns, report."""
+"""Carries out the fetches that core.replication decides: ask, apply the reply in turns, report.
+
+Nothing runs while nothing is open: `look` is called when something may be, and sets one timer.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import math
 from collections import deque
 from typing import TYPE_CHECKING
 
 from mesh.core.replication import FETCH_TIMEOUT_S, Fetch
+from mesh.nodes.clock import Timer
 from mesh.wire import messages
 from mesh.wire.codec import FrameKind
 
 if TYPE_CHECKING:
     from mesh.nodes.mesh_node import MeshNode
 
-TICK_S = 0.05
+TICK_S = 0.02
+"""Holes are looked after no more often than this."""
+LOOK_AGAIN_S = 1.0
+"""With something open and nothing due: who is alive may have changed."""
 APPLY_TURN_S = 0.005
 """A reply of 1 MiB takes longer to apply; after each turn heartbeats and live frames come first."""
 
@@ -23,42 +30,62 @@ class GapFetcher:
 
     def __init__(self, node: MeshNode) -> None:
         self._node = node
+        self._timer: Timer | None = None
+        self._timer_due_s = math.inf
 
-    async def run(self) -> None:
-        """Look for due fetches until cancelled."""
+    def look(self) -> None:
+        """Something may be missing: see to it when it is due."""
+        if self._node.closed:
+            return
+        now_s = self._node.clock.time()
+        due_s = self._node.replica.next_due_s()
+        if due_s == math.inf:
+            return
+        due_s = min(now_s + LOOK_AGAIN_S, max(now_s + TICK_S, due_s))
+        if self._timer is not None and due_s < self._timer_due_s:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer_due_s = due_s
+            self._timer = self._node.clock.call_later(due_s - now_s, self._tick)
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _tick(self) -> None:
         node = self._node
-        loop = asyncio.get_running_loop()
-        while True:
-            collector = node.membership.collector()
-            due = node.replica.due_fetches(
-                loop.time(), node.alive(), collector.origin if collector else None
-            )
-            for fetch in due:
-                self._send(fetch)
-            await asyncio.sleep(TICK_S)
+        self._timer = None
+        collector = node.membership.collector()
+        due = node.replica.due_fetches(
+            node.clock.time(), node.alive(), collector.origin if collector else None
+        )
+        for fetch in due:
+            self._send(fetch)
+        self.look()
 
     def _send(self, fetch: Fetch) -> None:
         member = self._node.membership.get(fetch.source)
         assert member is not None, fetch
-        request = messages.Fetch(
-            0, fetch.log.origin, fetch.log.epoch, fetch.first_seq, fetch.last_seq
-        )
+        request = messages.Fetch(fetch.log.origin, fetch.log.epoch, fetch.first_seq, fetch.last_seq)
         self._node.transport.request(
-            member.service_address,
+            member.service,
             self._node.frame(FrameKind.FETCH, request),
             timeout_s=FETCH_TIMEOUT_S,
             reply=lambda parts: self._fetched(fetch, parts),
         )
 
     def _fetched(self, fetch: Fetch, parts: list[bytes] | None) -> None:
-        self._apply_in_turns(fetch, deque((parts or [])[1:]))
+        answer = self._node.reply(parts, FrameKind.FETCHED)
+        self._apply_in_turns(fetch, answer is not None, deque(answer[1:] if answer else ()))
 
-    def _apply_in_turns(self, fetch: Fetch, frames: deque[bytes]) -> None:
-        loop = asyncio.get_running_loop()
-        turn_ends_s = loop.time() + APPLY_TURN_S
-        while frames:
+    def _apply_in_turns(self, fetch: Fetch, replied: bool, frames: deque[bytes]) -> None:
+        clock = self._node.clock
+        turn_ends_s = clock.time() + APPLY_TURN_S
+        while frames and not self._node.closed:
             self._node.receive(frames.popleft(), live=False)
-            if loop.time() > turn_ends_s and frames:
-                loop.call_soon(self._apply_in_turns, fetch, frames)
+            if clock.time() > turn_ends_s and frames:
+                clock.call_later(0.0, self._apply_in_turns, fetch, replied, frames)
                 return
-        self._node.replica.answered(fetch, now_s=loop.time())
+        self._node.replica.answered(fetch, replied=replied, now_s=clock.time())
+        self.look()

@@ -1,9 +1,8 @@
-"""The collector's way from log entries to verdicts on disk, one batch after another.
+"""Stores the collector's batches: one after another, each until it is on disk.
 
-Entries are queued as they arrive; one loop takes as many as are there, has the ledger decide,
-stores facts, vector and its own log entries in one transaction, appends to output.txt, and only
-then tells the mesh. A batch that cannot be stored is tried again, unchanged, until there is
-room; meanwhile entries wait here and in the producers' logs.
+What a batch holds is verdicts.py's. A batch that cannot be stored is tried again, unchanged,
+until there is room; meanwhile entries wait in the queue and in the producers' logs, and nothing
+of the batch is told to anyone.
 """
 
 from __future__ import annotations
@@ -11,119 +10,69 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from mesh.core import entries as log
 from mesh.core.entries import LogEntry
-from mesh.core.items import EntryId, LogId
-from mesh.core.ledger import FoundEntry, Ledger
-from mesh.core.metrics import HistoryPoint, RunMetrics
-from mesh.core.normalize import item_key
-from mesh.core.seqset import SeqSet
-from mesh.nodes.mesh_node import MeshNode
-from mesh.storage.database import Batch, ItemRow, OwnFrame, RunDatabase
+from mesh.core.items import LogId
+from mesh.core.metrics import HistoryPoint
+from mesh.nodes.verdicts import VerdictDesk
+from mesh.storage.database import Batch, RunDatabase
 from mesh.storage.output_file import OutputFile
 
 logger = logging.getLogger(__name__)
 
-BATCH_ENTRIES_MAX = 4096
 RETRY_S = 1.0
 
 A = TypeVar("A")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One entry of a producer's log, placed."""
-
-    log: LogId
-    seq: int
-    entry: LogEntry
-
-
 @dataclass(slots=True)
 class Intake:
-    """Queue, decision and storage of one collector."""
+    """The storage loop of one collector."""
 
-    node: MeshNode
-    ledger: Ledger
-    metrics: RunMetrics
+    desk: VerdictDesk
     database: RunDatabase
     output: OutputFile
-    taken_in: dict[LogId, SeqSet]
-    """Decided entries of each log, those of the batch under way included."""
-    run_time_s: Callable[[], float]
-    """Seconds of the run so far, over all its starts."""
-    call_finished: Callable[[LogId, log.CallFinished, int], None]
-    """Told of every finished call and how many accepted entries it brought."""
     storage_trouble: Callable[[str | None], None]
     """Told why nothing can be stored, and None when it goes on."""
-    durable: dict[LogId, int] = field(init=False)
-    """Up to where each log is on disk."""
-    heard_cost_usd: float = field(init=False)
-    """Known costs of all calls heard of, those included that wait to be stored: a full disk must
-    not hide what is spent."""
-    stored_count: int = field(init=False)
-    """Accepted entries that are on disk."""
-    waiting_count: int = 0
-    """Entries in the queue."""
-    _queue: deque[tuple[LogId, int, Sequence[LogEntry]]] = field(default_factory=deque)
-    _to_say: list[LogEntry] = field(default_factory=list)
-    _history: list[HistoryPoint] = field(default_factory=list)
-    _meta: dict[str, str] = field(default_factory=dict)
-    _excluded: list[tuple[bytes, str]] = field(default_factory=list)
-    _accepted_by_call: Counter[tuple[LogId, int]] = field(default_factory=Counter)
     _work: asyncio.Event = field(default_factory=asyncio.Event)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _thread: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="storage")
     )
 
-    def __post_init__(self) -> None:
-        self.durable = {log_id: seqs.upto for log_id, seqs in self.taken_in.items()}
-        self.heard_cost_usd = self.metrics.cost_usd
-        self.stored_count = self.ledger.accepted_count
-
     def add(self, log_id: LogId, first_seq: int, entries: Sequence[LogEntry]) -> None:
         """Queue entries that are new to this collector."""
-        self._queue.append((log_id, first_seq, entries))
-        self.waiting_count += len(entries)
-        self.heard_cost_usd += sum(
-            entry.cost_usd or 0.0 for entry in entries if isinstance(entry, log.CallFinished)
-        )
+        self.desk.add(log_id, first_seq, entries)
         self._wake()
 
     def say(self, *entries: LogEntry) -> None:
         """Queue entries of the collector's own log, behind the verdicts of what is queued."""
-        self._to_say.extend(entries)
+        self.desk.say(*entries)
         self._wake()
 
     def exclude(self, rows: Sequence[tuple[bytes, str]]) -> None:
         """Queue new (key, text) rows of the exclude list."""
-        for key, text in rows:
-            self.ledger.exclude(key)
-            self._to_say.append(log.Imported(text))
-        self._excluded.extend(rows)
+        self.desk.exclude(rows)
         self._wake()
 
     def remember(self, **meta: str) -> None:
         """Queue values of the table `meta`."""
-        self._meta.update(meta)
+        self.desk.remember(**meta)
         self._wake()
 
     def add_history(self, point: HistoryPoint) -> None:
         """Store a point with the next batch; it is not worth one of its own."""
-        self._history.append(point)
+        self.desk.add_history(point)
 
     async def run(self) -> None:
         """Store batch after batch until cancelled; only a wait for work is interrupted."""
         while True:
-            if not self._has_work():
+            if not self.desk.has_work():
                 self._idle.set()
                 self._work.clear()
                 await self._work.wait()
@@ -132,7 +81,7 @@ class Intake:
 
     async def drained(self) -> None:
         """Return when everything queued so far is durable and told."""
-        while self._has_work() or not self._idle.is_set():
+        while self.desk.has_work() or not self._idle.is_set():
             await self._idle.wait()
 
     def close(self) -> None:
@@ -142,88 +91,13 @@ class Intake:
         self._idle.clear()
         self._work.set()
 
-    def _has_work(self) -> bool:
-        return bool(self._queue or self._to_say or self._excluded or self._meta)
-
     async def _take_in_batch(self) -> None:
-        said = self._next_entries()
-        batch = Batch()
-        own_entries = await self._decide(said, batch)
-        own_entries += self._to_say
-        self._collect_state(batch)
-        frames = self.node.place(own_entries)
-        epoch = self.node.own.epoch
-        batch.own_frames = [OwnFrame(epoch, f.first_seq, f.count, f.frame) for f in frames]
-        await self._store(batch)
-        self.node.tell(frames)
-        newly_durable = {log_id: self.taken_in[log_id].upto for log_id in batch.taken_in}
-        self.durable |= newly_durable
-        self.stored_count += len(batch.items)
-        self.node.publish_durable(newly_durable)
-
-    def _next_entries(self) -> list[Said]:
-        said: list[Said] = []
-        while self._queue and len(said) < BATCH_ENTRIES_MAX:
-            log_id, first_seq, entries = self._queue.popleft()
-            said += [Said(log_id, first_seq + n, entry) for n, entry in enumerate(entries)]
-        self.waiting_count -= len(said)
-        return said
-
-    async def _decide(self, said: Sequence[Said], batch: Batch) -> list[LogEntry]:
-        """Fill `batch` with facts; return the verdicts for the own log."""
-        found = [
-            FoundEntry(
-                EntryId(each.log.origin, each.log.epoch, each.seq),
-                item_key(each.entry.text),
-                each.entry.text,
-            )
-            for each in said
-            if isinstance(each.entry, log.Found)
-        ]
-        to_look_up = self.ledger.to_look_up(each.key for each in found)
+        under_way = self.desk.begin()
+        to_look_up = self.desk.ledger.to_look_up(under_way.keys())
         stored = await self._in_thread(self.database.ordinals_of, to_look_up) if to_look_up else {}
-        verdicts = self.ledger.decide(found, stored)
-        keyed = iter(zip(found, verdicts, strict=True))
-        t_s = round(self.run_time_s(), 3)
-        unique: Counter[str] = Counter()
-        for each in said:
-            if isinstance(each.entry, log.Found):
-                decided, verdict = next(keyed)
-                if isinstance(verdict, log.Accepted):
-                    unique[each.entry.model] += 1
-                    self._accepted_by_call[each.log, each.entry.call] += 1
-                    batch.items.append(_item_row(verdict, decided.key, each.entry, t_s))
-                else:
-                    self.metrics.of(each.entry.model).duplicates += 1
-            else:
-                self._count(each, batch)
-            seqs = self.taken_in.setdefault(each.log, SeqSet())
-            seqs.add_range(each.seq, each.seq)
-        for model, count in unique.items():
-            self.metrics.count_unique(model, count, t_s)
-        batch.taken_in = {each.log: self.taken_in[each.log].ranges() for each in said}
-        return list(verdicts)
-
-    def _count(self, said: Said, batch: Batch) -> None:
-        entry = said.entry
-        if isinstance(entry, log.Repeat):
-            self.metrics.of(entry.model).duplicates += 1
-        elif isinstance(entry, log.Rejected):
-            self.metrics.of(entry.model).rejected += 1
-        elif isinstance(entry, log.CallStarted):
-            self.metrics.of(entry.model)
-            batch.calls_started.append((said.log, said.seq, entry))
-        elif isinstance(entry, log.CallFinished):
-            self.metrics.count_call(entry)
-            batch.calls_finished.append((said.log, entry))
-            accepted_count = self._accepted_by_call.pop((said.log, entry.call), 0)
-            self.call_finished(said.log, entry, accepted_count)
-
-    def _collect_state(self, batch: Batch) -> None:
-        batch.excluded, batch.meta, batch.history = self._excluded, self._meta, self._history
-        self._to_say, self._excluded, self._meta, self._history = [], [], {}, []
-        batch.model_totals = dict(self.metrics.models)
-        batch.nodes = [(m.origin, m.label) for m in self.node.membership.all()]
+        batch = self.desk.decide(under_way, stored)
+        await self._store(batch)
+        self.desk.publish(batch)
 
     async def _store(self, batch: Batch) -> None:
         """Commit, append to the output; repeated until both are done."""
@@ -245,17 +119,3 @@ class Intake:
 
     async def _in_thread(self, call: Callable[[A], R], argument: A) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, argument)
-
-
-def _item_row(verdict: log.Accepted, key: bytes, found: log.Found, t_s: float) -> ItemRow:
-    return ItemRow(
-        verdict.ordinal,
-        key,
-        verdict.text,
-        verdict.origin,
-        verdict.epoch,
-        verdict.seq,
-        found.call,
-        found.model,
-        t_s,
-    )

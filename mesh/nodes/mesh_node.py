@@ -1,39 +1,46 @@
-"""One node of the mesh: joins, tells, listens, serves its log, and fills its gaps.
+"""One node of the mesh: what it tells, whom it knows, and its parts put together.
 
-Producer and collector are both a MeshNode plus what they do with entries. This module carries
-out what core.replication and core.membership decide; which entries mean what is its owner's
-business (`MeshOwner`), how frames travel the transport's, where logs are kept the `LogShelf`'s.
+Producer and collector are both a MeshNode plus what they do with entries. It carries out what
+core.replication and core.membership decide; hearing.py takes frames in, joining.py, serving.py,
+gap_fetching.py and swapping.py ask and answer. Which entries mean what is its owner's business
+(`MeshOwner`), how frames travel the transport's, where logs are kept the `LogShelf`'s. Time comes
+from a Clock: the same node runs in a process and in the simulation.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
-import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from mesh.core.admission import TicketBook
 from mesh.core.entries import LogEntry
 from mesh.core.items import LogId, NodeId
-from mesh.core.membership import Liveness, Member, Membership, Role
-from mesh.core.metrics import percentile
+from mesh.core.membership import Admission, Endpoint, Liveness, Member, Membership, Role
+from mesh.core.protections import ALL_ON, Protections
 from mesh.core.replication import Replica
-from mesh.nodes.gap_fetching import TICK_S, GapFetcher
+from mesh.nodes.clock import Clock, Timer, wall_time_us
+from mesh.nodes.gap_fetching import GapFetcher
+from mesh.nodes.hearing import Hearer, PeerStatus
+from mesh.nodes.joining import Joiner
+from mesh.nodes.serving import Server
 from mesh.nodes.shelf import LogShelf
+from mesh.nodes.swapping import Swapper
 from mesh.transport.interface import Transport
 from mesh.wire import codec, messages
-from mesh.wire.codec import BadFrame, FrameHeader, FrameKind
+from mesh.wire.codec import BadFrame, FrameKind
+from mesh.wire.signing import SigningKey, is_signed
 
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_S = 1.0
-JOIN_TIMEOUT_S = 1.0
+BEAT_SOON_S = 0.05
+"""Nodes that begin to listen at once are answered by one heartbeat."""
 START_BARRIER_S = 3.0
-MEMBER_DIFFERENCE_S = 0.3
-LATENCIES_MAX = 2048
+READY_LOOK_S = 0.05
 ENTRIES_BYTES_MAX = codec.FRAME_BYTES_MAX - codec.HEADER_BYTES - codec.SIGNATURE_BYTES
 
 
@@ -60,6 +67,15 @@ class MeshOwner(Protocol):
         """What it is doing, for display, and which model it calls ("" for none)."""
         ...
 
+    def join_refused(self, reason: str) -> None:
+        """Nobody takes this node in; `reason` is for a person."""
+        ...
+
+    def overtaken(self, epoch: int) -> None:
+        """Others have heard this node in an epoch as late as its own or later: an old copy of its
+        directory was restored, or it was copied. It must start again above `epoch`."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class SaidFrame:
@@ -71,49 +87,95 @@ class SaidFrame:
 
 
 @dataclass(slots=True)
-class PeerStatus:
-    """The last heartbeat of a peer."""
-
-    heartbeat: messages.Heartbeat
-    heard_s: float
-    members_differ_since_s: float | None = None
-    asked_s: float = 0.0
-
-
-@dataclass(slots=True)
 class MeshNode:
-    """State and sockets of one node; lives on one event loop."""
+    """State of one node; everything it does is done in calls of its clock and its transport."""
 
     own: Member
     run_id: bytes
-    topic: str
     owner: MeshOwner
     shelf: LogShelf
     random: random.Random
+    clock: Clock
+    signing: SigningKey | None = None
+    """None: a plaintext run."""
+    wall_us: Callable[[], int] = wall_time_us
+    protections: Protections = ALL_ON
+    terms: bytes = b""
+    """config.RunTerms as JSON, for newcomers' machines."""
     membership: Membership = field(init=False)
     replica: Replica = field(init=False)
+    tickets: TicketBook = field(default_factory=TicketBook)
     transport: Transport = field(init=False)
+    joiner: Joiner = field(init=False)
+    swapper: Swapper = field(init=False)
     peers: dict[NodeId, PeerStatus] = field(default_factory=dict)
     dropped: Counter[str] = field(default_factory=Counter)
-    """Frames and requests dropped, by reason."""
+    """Frames, requests and connections refused or ignored, by reason."""
     last_seq: int = 0
+    closed: bool = False
     _gaps: GapFetcher = field(init=False)
-    _listening: dict[NodeId, str] = field(default_factory=dict)
-    _latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES_MAX))
-    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    _hearer: Hearer = field(init=False)
+    _server: Server = field(init=False)
+    _listening: dict[NodeId, Endpoint] = field(default_factory=dict)
     _lag_s: float = 0.0
-    _welcomed: asyncio.Event = field(default_factory=asyncio.Event)
+    _last_time_us: int = 0
+    _beating: Timer | None = None
+    _beat_due_s: float = 0.0
+    _awaiting_ready: Timer | None = None
 
     def __post_init__(self) -> None:
         self.membership = Membership(self.own)
-        self.replica = Replica(self.random)
+        if self.own.role is Role.COLLECTOR:
+            self.membership.collector_origin = self.own.origin
+        self.replica = Replica(self.random, self.protections)
         self._gaps = GapFetcher(self)
+        self._hearer = Hearer(self)
+        self._server = Server(self)
+        self.joiner = Joiner(self)
+        self.swapper = Swapper(self)
+
+    @property
+    def is_encrypted(self) -> bool:
+        return self.signing is not None
 
     # What the owner does
 
     def attach(self, transport: Transport) -> None:
         """Take the transport whose events this node hears from now on."""
         self.transport = transport
+
+    def start(self, seeds: Callable[[], Sequence[Endpoint]] = list) -> None:
+        """Join through `seeds`, asked anew at each try; beat, fetch and swap until `close`."""
+        self.joiner.start(seeds)
+        self.swapper.start()
+        self._beat_due_s = self.clock.time()
+        self._beat_regularly()
+        self._gaps.look()
+
+    def close(self) -> None:
+        """Do nothing more; the transport is the owner's to close."""
+        self.closed = True
+        for timer in (self._beating, self._awaiting_ready):
+            if timer is not None:
+                timer.cancel()
+        self.joiner.close()
+        self.swapper.close()
+        self._gaps.close()
+
+    def when_ready(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once every alive member hears me and is heard and I know what they
+        know, or after START_BARRIER_S."""
+        deadline_s = self.clock.time() + START_BARRIER_S
+
+        def look() -> None:
+            now_s = self.clock.time()
+            connected = self.membership.connected_both_ways(now_s)
+            if (connected and self.replica.missing_count == 0) or now_s >= deadline_s:
+                callback()
+            elif not self.closed:
+                self._awaiting_ready = self.clock.call_later(READY_LOOK_S, look)
+
+        look()
 
     def place(self, entries: Sequence[LogEntry]) -> list[SaidFrame]:
         """Give `entries` their places in the own log: frames to store and then to `tell`."""
@@ -125,7 +187,8 @@ class MeshNode:
                 run_id=self.run_id,
                 log=self.own.log,
                 first_seq=first_seq,
-                time_us=time.time_ns() // 1000,
+                time_us=self._next_time_us(),
+                sign=self.signing.sign if self.signing else None,
             )
             self.last_seq += len(part)
             frames.append(SaidFrame(first_seq, len(part), frame))
@@ -134,7 +197,7 @@ class MeshNode:
     def tell(self, frames: Iterable[SaidFrame]) -> None:
         """Publish stored frames of the own log."""
         for said in frames:
-            self.replica.offer(self.own.log, said.first_seq, said.count, self._loop.time())
+            self.replica.offer(self.own.log, said.first_seq, said.count, self.clock.time())
             self.transport.publish(said.frame)
 
     def publish_durable(self, watermarks: Mapping[LogId, int]) -> None:
@@ -142,51 +205,29 @@ class MeshNode:
         positions: list[messages.LogPosition] = [
             (log.origin, log.epoch, seq) for log, seq in watermarks.items()
         ]
-        self._publish(FrameKind.DURABLE, messages.Durable(positions))
+        self.publish(FrameKind.DURABLE, messages.Durable(positions))
 
     def load(self, frames: Iterable[bytes]) -> None:
-        """Apply frames of a log on this node's own disk."""
+        """Apply frames that are on this node's own disk."""
         for frame in frames:
-            self.receive(frame, live=False)
+            self.receive(frame, live=False, stored=True)
 
-    def listen_to_members(self, members: Iterable[Member]) -> None:
-        """Take up members known from an earlier start, and ask each to take this node in."""
+    def dial_members(self, members: Iterable[Member]) -> None:
+        """Take up members known from an earlier start."""
         for member in members:
-            if self._admit(member):
-                self._join(member.service_address)
-
-    async def run(self, seeds: Callable[[], Sequence[str]]) -> None:
-        """Keep the node going until cancelled: join, beat, fetch.
-
-        Args:
-            seeds: service addresses to join through, asked anew at each try.
-        """
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._join_until_welcome(seeds))
-            tasks.create_task(self._beat())
-            tasks.create_task(self._gaps.run())
-
-    async def ready(self) -> None:
-        """Return once every alive member hears me and is heard and I know what they know, or
-        after START_BARRIER_S."""
-        deadline_s = self._loop.time() + START_BARRIER_S
-        while self._loop.time() < deadline_s:
-            connected = self.membership.connected_both_ways(self._loop.time())
-            if connected and self.replica.missing_count == 0:
-                return
-            await asyncio.sleep(TICK_S)
+            self.admit_record(messages.MemberRecord.of(member))
 
     def say_goodbye(self) -> None:
-        self._publish(FrameKind.GOODBYE, messages.Goodbye(self._told_seq))
+        self.publish(FrameKind.GOODBYE, messages.Goodbye(self.told_seq))
 
     def beat(self) -> None:
         """Publish a heartbeat now."""
         known_count, digest = self.owner.known_summary()
         state, model = self.owner.activity_and_model()
-        self._publish(
+        self.publish(
             FrameKind.HEARTBEAT,
             messages.Heartbeat(
-                last_seq=self._told_seq,
+                last_seq=self.told_seq,
                 applied_count=self.replica.applied_count,
                 known_count=known_count,
                 known_digest=digest,
@@ -200,20 +241,20 @@ class MeshNode:
         )
 
     @property
-    def _told_seq(self) -> int:
-        # What is placed but not stored yet may never be said: announced, it would stay a hole.
+    def told_seq(self) -> int:
+        """The last entry of the own log that was published; what is placed and not stored yet may
+        never be said: announced, it would stay a hole."""
         return self.replica.watermark(self.own.log)
 
     def propagation_ms(self) -> list[float]:
         """p50 and p99 of the latest frames' way here, on this host; [] when there are none."""
-        p50, p99 = percentile(self._latencies_ms, 0.5), percentile(self._latencies_ms, 0.99)
-        return [] if p50 is None or p99 is None else [round(p50, 3), round(p99, 3)]
+        return self._hearer.propagation_ms()
 
     def liveness(self, origin: NodeId) -> Liveness:
-        return self.membership.liveness(origin, self._loop.time(), self._lag_s)
+        return self.membership.liveness(origin, self.clock.time(), self._lag_s)
 
     def alive(self) -> frozenset[NodeId]:
-        return self.membership.alive(self._loop.time())
+        return self.membership.alive(self.clock.time())
 
     # What the transport reports
 
@@ -222,202 +263,152 @@ class MeshNode:
 
     def feed_subscribed(self, node: NodeId, listening: bool) -> None:
         self.membership.subscribed(node, listening)
-        if listening:
-            self.beat()
+        now_s = self.clock.time()
+        if listening and self._beating is not None and self._beat_due_s > now_s + BEAT_SOON_S:
+            self._beating.cancel()
+            self._beat_due_s = now_s + BEAT_SOON_S
+            self._beating = self.clock.call_later(BEAT_SOON_S, self._beat_regularly)
 
-    def request_received(self, frame: bytes) -> list[bytes]:
-        try:
-            header = codec.decode_header(frame, self.run_id)
-            if header.kind is FrameKind.JOIN:
-                return self._answer_join(messages.decode_body(frame, header, messages.Join))
-            if header.kind is FrameKind.FETCH:
-                return self._answer_fetch(messages.decode_body(frame, header, messages.Fetch))
-            raise BadFrame("kind", header.kind.name)
-        except BadFrame as error:
-            self._drop(error, "service")
-            refusal = messages.Refused(0, f"{error}"[:300])
-            return [self.frame(FrameKind.REFUSED, refusal)]
+    def request_received(self, frame: bytes, asker_key: bytes) -> list[bytes]:
+        return [] if self.closed else self._server.answer(frame, asker_key)
 
-    # Frames
+    def turned_away(self, reason: str) -> None:
+        self.dropped[reason] += 1
 
-    def receive(self, frame: bytes, *, live: bool) -> None:
-        """Take one frame in; `live` is False for those that come later than they were said."""
-        try:
-            self._receive(frame, live=live)
-        except BadFrame as error:
-            self._drop(error, "feed" if live else "fetched")
+    # What it hears
 
-    def _receive(self, frame: bytes, *, live: bool) -> None:
-        header = codec.decode_header(frame, self.run_id)
-        if header.kind is FrameKind.ENTRIES:
-            self._take_in(frame, header, live=live)
-        elif header.kind is FrameKind.HEARTBEAT:
-            self._heard(header, messages.decode_body(frame, header, messages.Heartbeat))
-        elif header.kind is FrameKind.MEMBERS:
-            for record in messages.decode_body(frame, header, messages.Members).members:
-                self._admit(record.member())
-        elif header.kind is FrameKind.DURABLE:
-            collector = self.membership.collector()
-            if collector and collector.origin == header.origin:
-                body = messages.decode_body(frame, header, messages.Durable)
-                for origin, epoch, seq in body.watermarks:
-                    self.owner.durable(LogId(NodeId(origin), epoch), seq)
-        elif header.kind is FrameKind.GOODBYE:
-            goodbye = messages.decode_body(frame, header, messages.Goodbye)
-            self.replica.announce(header.log, goodbye.last_seq, self._loop.time())
-            self.membership.left(header.origin)
-        else:
-            raise BadFrame("kind", header.kind.name)
+    def receive(self, frame: bytes, *, live: bool, stored: bool = False) -> None:
+        """Take one frame in.
 
-    def _take_in(self, frame: bytes, header: FrameHeader, *, live: bool) -> None:
-        # Decoded before it counts as applied: a frame that is refused leaves its gap open.
-        entries = codec.decode_entries(frame, header)
-        new = self.replica.offer(header.log, header.first_seq, header.count, self._loop.time())
-        if not new:
+        Args:
+            live: it comes from a feed; False for those that come later than they were said.
+            stored: it comes from this node's own disk.
+        """
+        if not self.closed:
+            self._hearer.receive(frame, live=live, stored=stored)
+            self._gaps.look()
+
+    def revoke(self, origin: NodeId) -> None:
+        """Have nothing more to do with a member; what it said stays."""
+        member = self.membership.get(origin)
+        self.membership.revoked.add(origin)
+        if member is not None and member.curve_key:
+            self.transport.revoke_key(member.curve_key)
+        listening = self._listening.pop(origin, None)
+        if listening is not None:
+            self.transport.stop_listening_to(listening)
+
+    def announce_tail(self, log: LogId, last_seq: int) -> None:
+        if self.protections.tail_check:
+            self.announce(log, last_seq)
+
+    def announce(self, log: LogId, last_seq: int) -> None:
+        """Learn that a member's log has entries up to `last_seq`."""
+        if log.origin == self.own.origin:
+            unheard_of = log.epoch > self.own.epoch or (
+                log.epoch == self.own.epoch and last_seq > self.last_seq
+            )
+            if unheard_of and self.protections.epochs:
+                self.owner.overtaken(log.epoch)
+                return
+        elif self.membership.get(log.origin) is None:
             return
-        if live:
-            self._note_latency(header)
-        for first, last in new:
-            part = entries[first - header.first_seq : last - header.first_seq + 1]
-            self.owner.apply(header.log, first, part)
+        self.replica.announce(log, last_seq, self.clock.time())
+        self._gaps.look()
 
-    def _note_latency(self, header: FrameHeader) -> None:
-        member = self.membership.get(header.origin)
-        # A collector's frame waits for its commit between being made and being published.
-        says_at_once = member is not None and member.role is Role.PRODUCER
-        if member and says_at_once and member.host == self.own.host:
-            self._latencies_ms.append(time.time_ns() / 1e6 - header.time_us / 1e3)
+    def admit_record(self, record: messages.MemberRecord) -> Admission:
+        """Learn of a member by its own record, whoever passes it on."""
+        member = record.member()
+        if self.is_encrypted:
+            claim = messages.record_claim(record, self.run_id)
+            if not is_signed(claim, record.signature, record.public_key):
+                self.dropped["record_signature"] += 1
+                return Admission.ANOTHER_KEY
+        verdict = self.membership.admit(member)
+        if verdict is Admission.NEW:
+            self._dial(member)
+        elif verdict is Admission.OWN and member.epoch > self.own.epoch:
+            if self.protections.epochs:
+                self.owner.overtaken(member.epoch)
+        elif verdict not in (Admission.KNOWN, Admission.STALE, Admission.OWN):
+            self.dropped[verdict.value] += 1
+        return verdict
 
-    def _heard(self, header: FrameHeader, heartbeat: messages.Heartbeat) -> None:
-        now_s = self._loop.time()
-        self.membership.heard(header.origin, now_s)
-        self.replica.announce(header.log, heartbeat.last_seq, now_s)
-        status = self.peers.get(header.origin)
-        if status is None:
-            status = self.peers[header.origin] = PeerStatus(heartbeat, now_s)
-        status.heartbeat, status.heard_s = heartbeat, now_s
-        if heartbeat.member_digest == self.membership.digest():
-            status.members_differ_since_s = None
-        elif status.members_differ_since_s is None:
-            status.members_differ_since_s = now_s
+    def _dial(self, member: Member) -> None:
+        now_s = self.clock.time()
+        for epoch, seq in member.earlier_logs:
+            self.announce(LogId(member.origin, epoch), seq)
+        self.replica.ask_again(member.origin, now_s)
+        if member.curve_key:
+            self.transport.admit_key(member.curve_key)
+        listening = self._listening.get(member.origin)
+        if listening != member.feed:
+            self._listening[member.origin] = member.feed
+            # Another node may have taken the port meanwhile: one connection serves both.
+            if listening and listening not in self._listening.values():
+                self.transport.stop_listening_to(listening)
+            self.transport.listen_to(member.feed)
+        self.owner.members_changed()
+        logger.info("event=member label=%s origin=%s", member.label, member.origin.hex()[:8])
 
-    def _drop(self, error: BadFrame, where: str) -> None:
+    def drop(self, error: BadFrame, where: str) -> None:
+        """Count what is refused; each reason is logged once."""
         self.dropped[error.reason] += 1
         if self.dropped[error.reason] == 1:
             logger.warning("event=dropped where=%s reason=%s", where, error)
 
-    # Joining
+    # What the parts of this node share
 
-    async def _join_until_welcome(self, seeds: Callable[[], Sequence[str]]) -> None:
-        while not self._welcomed.is_set():
-            for address in seeds():
-                self._join(address)
-            try:
-                async with asyncio.timeout(JOIN_TIMEOUT_S):
-                    await self._welcomed.wait()
-            except TimeoutError:
-                continue
+    def vector_positions(self) -> list[messages.LogPosition]:
+        return [(log.origin, log.epoch, seq) for log, seq in self.replica.vector()]
 
-    def _join(self, service_address: str) -> None:
-        request = messages.Join(0, messages.MemberRecord.of(self.own))
-        self.transport.request(
-            service_address,
-            self.frame(FrameKind.JOIN, request),
-            timeout_s=JOIN_TIMEOUT_S,
-            reply=self._on_join_reply,
-        )
+    def member_records(self) -> list[messages.MemberRecord]:
+        return [messages.MemberRecord.of(member) for member in self.membership.all()]
 
-    def _on_join_reply(self, parts: list[bytes] | None) -> None:
-        if not parts:
-            return
+    def reply(self, parts: list[bytes] | None, kind: FrameKind) -> list[bytes] | None:
+        """The parts of a reply of this kind; None for none, a refusal or anything else."""
+        if not parts or self.closed:
+            return None
         try:
             header = codec.decode_header(parts[0], self.run_id)
-            if header.kind is FrameKind.REFUSED:
-                reason = messages.decode_body(parts[0], header, messages.Refused).reason
-                logger.warning("event=join_refused reason=%r", reason)
-                return
-            welcome = messages.decode_body(parts[0], header, messages.Welcome)
         except BadFrame as error:
-            self._drop(error, "welcome")
-            return
-        now_s = self._loop.time()
-        for origin, epoch, seq in welcome.vector:
-            self.replica.announce(LogId(NodeId(origin), epoch), seq, now_s)
-        for index, record in enumerate(welcome.members):
-            # The first is the one who answered: it knows this node already.
-            if self._admit(record.member()) and index:
-                self._join(record.service_address)
-        self._welcomed.set()
+            self.drop(error, "reply")
+            return None
+        return parts if header.kind is kind else None
 
-    def _answer_join(self, join: messages.Join) -> list[bytes]:
-        member = join.member.member()
-        if self._admit(member):
-            self._publish(FrameKind.MEMBERS, messages.Members([join.member]))
-        welcome = messages.Welcome(
-            request=join.request,
-            members=[messages.MemberRecord.of(each) for each in self.membership.all()],
-            vector=[(log.origin, log.epoch, seq) for log, seq in self.replica.vector()],
-            topic=self.topic,
-        )
-        return [self.frame(FrameKind.WELCOME, welcome)]
+    def read(self, frame: bytes, kind: FrameKind, body: type[messages.M]) -> messages.M:
+        """The body of a frame that must be of `kind`; BadFrame otherwise."""
+        header = codec.decode_header(frame, self.run_id)
+        if header.kind is not kind:
+            raise BadFrame("kind", header.kind.name)
+        return messages.decode_body(frame, header, body)
 
-    def _admit(self, member: Member) -> bool:
-        if not self.membership.admit(member):
-            return False
-        now_s = self._loop.time()
-        for epoch, seq in member.earlier_logs:
-            self.replica.announce(LogId(member.origin, epoch), seq, now_s)
-        listening = self._listening.get(member.origin)
-        if listening != member.feed_address:
-            self._listening[member.origin] = member.feed_address
-            # Another node may have taken the port meanwhile: one connection serves both.
-            if listening and listening not in self._listening.values():
-                self.transport.stop_listening_to(listening)
-            self.transport.listen_to(member.feed_address)
-        self.owner.members_changed()
-        logger.info("event=member label=%s origin=%s", member.label, member.origin.hex()[:8])
-        return True
+    def publish(self, kind: FrameKind, message: messages.Message) -> None:
+        self.transport.publish(self.frame(kind, message, signed=True))
 
-    # Heartbeats and gaps
-
-    async def _beat(self) -> None:
-        while True:
-            due_s = self._loop.time() + HEARTBEAT_S
-            self.beat()
-            self._ask_where_members_differ()
-            await asyncio.sleep(HEARTBEAT_S)
-            self._lag_s = max(0.0, self._loop.time() - due_s)
-
-    def _ask_where_members_differ(self) -> None:
-        now_s = self._loop.time()
-        for origin in self.alive() & self.peers.keys():
-            since_s = self.peers[origin].members_differ_since_s
-            member = self.membership.get(origin)
-            if member and since_s is not None and now_s - since_s >= MEMBER_DIFFERENCE_S:
-                self._join(member.service_address)
-
-    def _answer_fetch(self, fetch: messages.Fetch) -> list[bytes]:
-        log = LogId(NodeId(fetch.origin), fetch.epoch)
-        frames = self.shelf.read(
-            log, fetch.first_seq, fetch.last_seq, messages.FETCH_REPLY_BYTES_MAX
-        )
-        fetched = messages.Fetched(fetch.request, len(frames))
-        return [self.frame(FrameKind.FETCHED, fetched), *frames]
-
-    # Sending
-
-    def _publish(self, kind: FrameKind, message: messages.Message) -> None:
-        self.transport.publish(self.frame(kind, message))
-
-    def frame(self, kind: FrameKind, message: messages.Message) -> bytes:
-        """`message` with this node's header."""
+    def frame(self, kind: FrameKind, message: messages.Message, *, signed: bool = False) -> bytes:
+        """`message` with this node's header; what goes to all is signed in encrypted runs, what
+        goes to one is proved by the connection."""
         return codec.encode_frame(
             kind,
             messages.encode_body(message),
             run_id=self.run_id,
             log=self.own.log,
-            time_us=time.time_ns() // 1000,
+            time_us=self._next_time_us(),
+            sign=self.signing.sign if signed and self.signing else None,
         )
+
+    def _next_time_us(self) -> int:
+        """Now, but later than every frame before: the order in which things were said."""
+        self._last_time_us = max(self.wall_us(), self._last_time_us + 1)
+        return self._last_time_us
+
+    def _beat_regularly(self) -> None:
+        now_s = self.clock.time()
+        self._lag_s = max(0.0, now_s - self._beat_due_s)
+        self.beat()
+        self._beat_due_s = now_s + HEARTBEAT_S
+        self._beating = self.clock.call_later(HEARTBEAT_S, self._beat_regularly)
 
 
 def _frame_sized(entries: Sequence[LogEntry]) -> Iterable[Sequence[LogEntry]]:

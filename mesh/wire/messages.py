@@ -222,6 +222,7 @@ def terms_claim(curve_key: bytes, run_id: bytes) -> bytes:
 
 
 M = TypeVar("M", bound=Message)
+E = TypeVar("E")
 
 
 def decode_body(frame: bytes, header: FrameHeader, kind: type[M]) -> M:

@@ -1,0 +1,129 @@
+"""A node's way into the mesh: ask one who is in, until one says welcome.
+
+Who may come in is decided by the one who is asked (serving.py). After the welcome nothing is
+joined again: members are dialled for ever, and tables that differ are mended by swaps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from mesh.core.items import NodeId
+from mesh.core.membership import Endpoint, Role
+from mesh.nodes.clock import Timer
+from mesh.wire import codec, messages
+from mesh.wire.codec import BadFrame, FrameKind
+from mesh.wire.tickets import JoinTicket
+
+if TYPE_CHECKING:
+    from mesh.nodes.mesh_node import MeshNode
+
+JOIN_TIMEOUT_S = 1.0
+ASKED_AT_ONCE_MAX = 3
+REFUSED_FOR_S = 3.0
+"""Refused for so long by whoever answers, a newcomer believes it: before, the one asked may not
+have heard of its ticket yet."""
+
+
+class Joiner:
+    """One node's joining."""
+
+    def __init__(self, node: MeshNode) -> None:
+        self.ticket: JoinTicket | None = None
+        self.welcomed = False
+        self._node = node
+        self._seeds: Callable[[], Sequence[Endpoint]] = list
+        self._timer: Timer | None = None
+        self._refused_since_s: float | None = None
+
+    def start(self, seeds: Callable[[], Sequence[Endpoint]]) -> None:
+        """Ask until welcome.
+
+        Args:
+            seeds: services to join through, asked anew at each try, the best first.
+        """
+        self._seeds = seeds
+        self._try()
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _try(self) -> None:
+        if self.welcomed or self._node.closed:
+            return
+        for service in self._to_ask():
+            self._ask(service)
+        self._timer = self._node.clock.call_later(JOIN_TIMEOUT_S, self._try)
+
+    def _to_ask(self) -> list[Endpoint]:
+        """The seeds, and some of the members known from an earlier start."""
+        seeds = list(self._seeds())[:ASKED_AT_ONCE_MAX]
+        if self.ticket is not None:
+            seeds += self.ticket.services
+        stored = [member.service for member in self._node.membership.others()]
+        stored = self._node.random.sample(stored, min(len(stored), ASKED_AT_ONCE_MAX))
+        return list(dict.fromkeys([*seeds, *stored]))
+
+    def _ask(self, service: Endpoint) -> None:
+        node = self._node
+        record = messages.MemberRecord.of(node.own)
+        join = messages.Join(record)
+        if self.ticket is not None and node.own.public_key:
+            proof = self.ticket.key.sign(messages.join_claim(record, node.run_id))
+            join = messages.Join(record, self.ticket.ticket_id, proof)
+        node.transport.request(
+            service,
+            node.frame(FrameKind.JOIN, join),
+            timeout_s=JOIN_TIMEOUT_S,
+            reply=self._on_reply,
+        )
+
+    def _on_reply(self, parts: list[bytes] | None) -> None:
+        if not parts or self._node.closed:
+            return
+        try:
+            self._read(parts)
+        except BadFrame as error:
+            if not self.welcomed:
+                self._refused(_explained(error, parts[0]))
+
+    def _read(self, parts: list[bytes]) -> None:
+        node = self._node
+        header = codec.decode_header(parts[0], node.run_id)
+        if header.kind is FrameKind.REFUSED:
+            self._refused(messages.decode_body(parts[0], header, messages.Refused).reason)
+            return
+        if header.kind is not FrameKind.WELCOME:
+            raise BadFrame("kind", header.kind.name)
+        welcome = messages.decode_body(parts[0], header, messages.Welcome)
+        if welcome.collector and node.own.role is not Role.COLLECTOR and not self.welcomed:
+            node.membership.collector_origin = NodeId(welcome.collector)
+        node.admit_record(welcome.member)
+        self.welcomed = True
+        node.swapper.take_in(parts[1:])
+
+    def _refused(self, reason: str) -> None:
+        node = self._node
+        now_s = node.clock.time()
+        node.dropped["join_refused"] += 1
+        if self.welcomed:
+            return
+        if self._refused_since_s is None:
+            self._refused_since_s = now_s
+        elif now_s - self._refused_since_s >= REFUSED_FOR_S:
+            node.owner.join_refused(reason)
+
+
+def _explained(error: BadFrame, frame: bytes) -> str:
+    """Why an answer cannot be read, for a person."""
+    version = codec.version_of(frame)
+    if error.reason == "version" and version is not None:
+        return (
+            f"version: the node asked speaks protocol {version}, this one "
+            f"{codec.PROTOCOL_VERSION}: use the same version of Topic Mesh on all machines"
+        )
+    if error.reason == "run":
+        return "run: the node asked takes part in another run"
+    return str(error)
