@@ -107,8 +107,8 @@ class ExploreSettings:
     models: tuple[ModelSpec, ...]
     """At least one; producers take them in turn."""
     peers: int = 5
-    """Producers on this machine, 0..250. Each more costs a process of 70 to 95 MB, 30 of them not shared, and 2
-    descriptors in every other node."""
+    """Producers on this machine, 0..250. Each more costs a process of 70 to 95 MB, 30 of them not
+    shared, and 2 descriptors in every other node."""
     target: int | None = None
     """Stop at this many accepted entries over the whole run."""
     budget_usd: float | None = None
@@ -155,6 +155,8 @@ class ProducerSettings:
     mesh: MeshSettings = MeshSettings()
     ticket: str | None = field(default=None, repr=False)
     """What lets it join a run that is encrypted."""
+    terms: RunTerms | None = None
+    """Passed on to machines that join through this producer."""
     seed: int = 0
     ask_count: int = 40
     """Entries to ask for in one call. More make better use of the prompt's cost and go staler."""
@@ -179,8 +181,8 @@ class CollectorSettings:
     started_ms: int = 0
     """When this start of the run began, ms since 1970; a restarted collector keeps it."""
     mesh: MeshSettings = MeshSettings()
-    simulator: SimulatorSettings | None = None
-    """For the terms that other machines join by."""
+    terms: RunTerms | None = None
+    """What other machines are told when they join."""
     page_host: str = "127.0.0.1"
     port: int = 8080
     public_url: str | None = None

@@ -54,17 +54,23 @@ DECLINED_MAX = 8
 
 @dataclass(slots=True)
 class Orders:
-    """What the collector has told this producer."""
+    """What the collector has told this producer, and what keeps it from calling."""
 
     model: str
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     _go: asyncio.Event = field(default_factory=asyncio.Event)
+    _held_by: dict[str, None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._go.set()
 
-    def pause(self, paused: bool) -> None:
-        self._go.clear() if paused else self._go.set()
+    def hold(self, reason: str, held: bool) -> None:
+        """Begin or cease to hold calls back for `reason`; each reason is lifted by itself."""
+        if held:
+            self._held_by[reason] = None
+        else:
+            self._held_by.pop(reason, None)
+        self._go.clear() if self._held_by else self._go.set()
 
     def assign(self, model: str) -> None:
         if model != self.model:
@@ -72,8 +78,9 @@ class Orders:
             self.changed.set()
 
     @property
-    def paused(self) -> bool:
-        return not self._go.is_set()
+    def held_by(self) -> str | None:
+        """Why no call is made, None when they are."""
+        return next(iter(self._held_by), None)
 
     async def may_call(self) -> None:
         """Return when not paused."""
@@ -133,8 +140,8 @@ class Caller:
         """Call until cancelled; a call that is cut keeps its complete lines."""
         try:
             while True:
-                if self._orders.paused:
-                    self._teller.activity = "paused"
+                if self._orders.held_by is not None:
+                    self._teller.activity = self._orders.held_by
                 await self._orders.may_call()
                 model = self._model()
                 wait_s = await self._attempt(model)

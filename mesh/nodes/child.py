@@ -102,7 +102,7 @@ def _tell_failure(error: Exception, channel: Channel) -> int:
 
 async def _run_kind(kind: str, settings: Any, channel: Channel) -> int:
     if kind == "producer":
-        from mesh.nodes.producer import run_producer
+        from mesh.nodes.producer_opening import run_producer
 
         producer = unpack(settings, ProducerSettings)
         _log_to(producer.directory, producer.verbosity)

@@ -21,18 +21,22 @@ from mesh.core.ledger import Ledger
 from mesh.core.metrics import RunMetrics
 from mesh.core.normalize import clean_text, item_key
 from mesh.nodes.channel import Channel, ChildFailed, Message
-from mesh.nodes.identity import members_as_json
+from mesh.nodes.identity import Overtaken, members_as_json
 from mesh.nodes.intake import Intake
 from mesh.nodes.mesh_node import MeshNode
 from mesh.nodes.run_course import CourseChange, RunCourse
 from mesh.nodes.run_view import DatabaseReader, LiveRunView
 from mesh.nodes.shelf import CollectorShelf
+from mesh.nodes.ticket_office import TicketOffice
+from mesh.nodes.verdicts import VerdictDesk
 from mesh.storage.database import RunDatabase
 from mesh.storage.node_directory import NodeDirectory
 from mesh.storage.node_log import UnreadableLog
 from mesh.storage.output_file import OutputFile
 from mesh.storage.run_directory import DATABASE_FILE
+from mesh.web.access import is_loopback
 from mesh.web.server import PageServer, PageUnavailable
+from mesh.web.token import page_token
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +50,7 @@ STORE_S = 6.0
 ORPHAN_STORE_S = 1.0
 WAITING_ENTRIES_MAX = 200_000
 """With the disk full entries wait in memory; past this the run ends, and they stay in the logs."""
+PAGE_TOKEN_FILE = "page-token"  # noqa: S105 the name of a file
 STORAGE = "storage"
 """What the notice of a full disk is about."""
 
@@ -65,6 +70,7 @@ class Collector:
         self.database = database
         self.ledger = Ledger()
         self.metrics = RunMetrics()
+        self.tickets = TicketOffice(self)
         self.course = RunCourse(settings, self._carry_out)
         self._directory = directory
         self._output = output
@@ -76,7 +82,9 @@ class Collector:
         self._remembered = meta.get("course", "") if goes_on else ""
         # A collector that is restarted within a start counts no second of it twice.
         self._earlier_s = float(meta.get("earlier_s" if goes_on else "elapsed_s", "0"))
+        self._ended_by: Exception | None = None
         self.node: MeshNode
+        self.desk: VerdictDesk
         self.intake: Intake
 
     # What the node asks of its owner
@@ -96,6 +104,18 @@ class Collector:
             self._directory.save()
         except OSError as error:
             logger.warning("event=members_not_saved error=%s", error)
+
+    def join_refused(self, reason: str) -> None:
+        """Whoever is left of the run takes this collector for another's: better none than two."""
+        self._end_by(ChildFailed(f"the producers refuse this collector: {reason}"))
+
+    def overtaken(self, epoch: int) -> None:
+        self._directory.heard_epoch(epoch)
+        self._end_by(Overtaken(f"the collector was heard in epoch {epoch}: it opens a later one"))
+
+    def _end_by(self, error: Exception) -> None:
+        self._ended_by = self._ended_by or error
+        self._leave.set()
 
     def _carry_out(self, change: CourseChange) -> None:
         """Put a change of the run's course into the log, the database and before the user."""
@@ -149,15 +169,19 @@ class Collector:
                 await self._take_up()
                 page = await self._open_page(view)
                 self._say_ready(page)
-                going_on = (self.node.run(list), self._watch(), self._report(view), self._obey())
+                self.node.start()
+                going_on = (self._watch(), self._report(view), self._obey())
                 tasks += [group.create_task(each) for each in going_on]
                 await self._leave.wait()
+                if self._ended_by is not None:
+                    raise self._ended_by
                 await self._finish(view)
                 if page:
                     await page.close(view.metrics(with_history=False))
                 for task in tasks:
                     task.cancel()
         finally:
+            self.node.close()
             reader.close()
         self._channel.send({"event": "left", "metrics": view.metrics(with_history=False)})
         return self.course.stop_status
@@ -175,6 +199,8 @@ class Collector:
             {
                 "event": "ready",
                 "address": self.node.own.service_address,
+                "curve_key": self.node.own.curve_key.decode("ascii"),
+                "ticket": self.tickets.text(),
                 "page_url": page.url if page else None,
                 "moved_aside": str(self._output.moved_aside or ""),
             }
@@ -190,9 +216,16 @@ class Collector:
                 host=settings.page_host,
                 port=settings.port,
                 public_url=settings.public_url,
+                token=self._page_token(),
             )
         except PageUnavailable as error:
             raise ChildFailed(str(error)) from error
+
+    def _page_token(self) -> str | None:
+        """What opens a page that other machines can reach; None for one that they cannot."""
+        if is_loopback(self.settings.page_host):
+            return None
+        return page_token(self.settings.directory / PAGE_TOKEN_FILE)
 
     def _announce_start(self) -> None:
         budget = self.settings.budget_usd
@@ -207,6 +240,7 @@ class Collector:
         self.intake.say(
             log.EpochOpened(self.ledger.accepted_count, digest_bytes(self.ledger.accepted_digest))
         )
+        self.tickets.take_up()
         self.course.start(self._remembered)
         if self.settings.exclude:
             self._exclude(self.settings.exclude)
@@ -245,29 +279,39 @@ class Collector:
                 self.intake.add_history(self.metrics.sample(now_s))
                 self.intake.remember(elapsed_s=f"{now_s:.3f}")
             self._check_course()
+            self._declare_lost()
             await asyncio.sleep(WATCH_S)
+
+    def _declare_lost(self) -> None:
+        """Have everyone pass what nobody holds any more."""
+        for log_id, first_seq, last_seq in self.node.lost_for_good():
+            entry = log.Lost(log_id.origin, log_id.epoch, first_seq, last_seq)
+            self.node.replica.declare_lost(log_id, first_seq, last_seq, self.node.clock.time())
+            self.intake.say(entry)
 
     def _check_course(self) -> None:
         self.course.check(
             # What is not stored yet may have to wait for room: no target is reached by it.
-            unique_total=self.intake.stored_count,
-            cost_usd=max(self.metrics.cost_usd, self.intake.heard_cost_usd),
+            unique_total=self.desk.stored_count,
+            cost_usd=max(self.metrics.cost_usd, self.desk.heard_cost_usd),
             start_elapsed_s=self.start_elapsed_s(),
             producer_count=len(self._producers_alive()),
             models_heard=self._models_heard(),
         )
         trouble = self.course.notices.get(STORAGE)
-        if trouble and self.intake.waiting_count > WAITING_ENTRIES_MAX:
+        if trouble and self.desk.waiting_count > WAITING_ENTRIES_MAX:
             self.course.stop(f"{trouble} for too long", status=1)
 
     async def _report(self, view: LiveRunView) -> None:
         """Tell the supervisor how it goes, and the producers again what is durable: a mark that
         was lost would keep a producer from leaving."""
         while True:
-            durable = self.intake.durable
+            durable = self.desk.durable
             logs = (member.log for member in self.node.membership.others())
             self.node.publish_durable({log_id: durable.get(log_id, 0) for log_id in logs})
             self._channel.send({"event": "metrics", "metrics": view.metrics(with_history=False)})
+            if self.tickets.changed():
+                self._channel.send({"event": "ticket", "ticket": self.tickets.text()})
             await asyncio.sleep(REPORT_S)
 
     async def _obey(self) -> None:

@@ -6,6 +6,8 @@ What it does in between is collector.py's.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import random
 import time
 from collections.abc import Sequence
@@ -15,17 +17,25 @@ from mesh.core.items import LogId
 from mesh.core.membership import Role
 from mesh.core.metrics import WINDOW_S, RunMetrics
 from mesh.core.seqset import SeqSet
-from mesh.nodes.channel import Channel, ChildFailed
+from mesh.nodes.channel import Channel, ChildFailed, pack
 from mesh.nodes.collector import NODES_DIRECTORY, Collector
-from mesh.nodes.identity import members_from_json, own_member
+from mesh.nodes.identity import (
+    SPOOL_FILE,
+    members_from_json,
+    node_keys,
+    open_transport,
+    own_member,
+)
 from mesh.nodes.intake import Intake
 from mesh.nodes.mesh_node import MeshNode
 from mesh.nodes.shelf import CollectorShelf
+from mesh.nodes.verdicts import VerdictDesk
 from mesh.storage.database import RunDatabase, UnusableDatabase
 from mesh.storage.node_directory import DamagedIdentity, NodeDirectory
 from mesh.storage.output_file import OutputFile, UnwritableOutput
 from mesh.storage.run_directory import DATABASE_FILE
-from mesh.transport.zmq_transport import AddressInUse, ZmqTransport
+from mesh.storage.spool import Spool
+from mesh.transport.zmq_transport import AddressInUse
 
 
 async def run_collector(settings: CollectorSettings, channel: Channel) -> int:
@@ -62,37 +72,42 @@ async def _run_opened(
     own_epochs = database.own_epochs()
     directory.last_epoch = max([directory.last_epoch, *(epoch for epoch, _ in own_epochs)])
     epoch = directory.open_epoch(time.time_ns() // 1_000_000)
-    try:
-        transport = ZmqTransport(directory.origin, host=settings.host, ports=directory.ports)
-    except AddressInUse as error:
-        raise ChildFailed(str(error)) from error
-    directory.ports = transport.ports
-    directory.save()
-    collector = Collector(settings, directory, database, output, channel)
-    collector.node = MeshNode(
-        own=own_member(
-            directory,
-            transport,
-            label="collector",
-            role=Role.COLLECTOR,
-            epoch=epoch,
-            earlier_logs=own_epochs,
-        ),
-        run_id=settings.run_id,
-        topic=settings.topic,
-        owner=collector,
-        shelf=CollectorShelf(directory.origin, committed, settings.run_dir / NODES_DIRECTORY),
-        random=random.Random(f"{settings.seed}/collector/{epoch}"),
-    )
-    _restore(collector, own_epochs)
-    collector.node.attach(transport)
-    transport.start(collector.node)
-    collector.node.listen_to_members(members_from_json(directory.members))
-    try:
+    keys = node_keys(directory, settings.mesh)
+    with contextlib.ExitStack() as closing:
+        spool = Spool.open(directory.path / SPOOL_FILE)
+        closing.callback(spool.close)
+        try:
+            transport = open_transport(directory, settings.mesh, keys)
+        except AddressInUse as error:
+            raise ChildFailed(str(error)) from error
+        closing.callback(transport.close, 1.0)
+        collector = Collector(settings, directory, database, output, channel)
+        nodes_directory = settings.run_dir / NODES_DIRECTORY
+        collector.node = MeshNode(
+            own=own_member(
+                directory,
+                transport,
+                run_id=settings.run_id,
+                keys=keys,
+                label="collector",
+                role=Role.COLLECTOR,
+                epoch=epoch,
+                earlier_logs=own_epochs,
+            ),
+            run_id=settings.run_id,
+            owner=collector,
+            shelf=CollectorShelf(directory.origin, committed, nodes_directory, spool),
+            random=random.Random(f"{settings.seed}/collector/{epoch}"),
+            clock=asyncio.get_running_loop(),
+            signing=keys.signing if keys else None,
+            terms=json.dumps(pack(settings.terms)).encode() if settings.terms else b"",
+        )
+        _restore(collector, own_epochs)
+        closing.callback(collector.intake.close)
+        collector.node.attach(transport)
+        transport.start(collector.node)
+        collector.node.dial_members(members_from_json(directory.members))
         return await collector.run()
-    finally:
-        transport.close(linger_s=1.0)
-        collector.intake.close()
 
 
 def _restore(collector: Collector, own_epochs: Sequence[tuple[int, int]]) -> None:
@@ -108,14 +123,17 @@ def _restore(collector: Collector, own_epochs: Sequence[tuple[int, int]]) -> Non
     now_s = asyncio.get_running_loop().time()
     for epoch, last_seq in own_epochs:
         node.replica.offer(LogId(node.own.origin, epoch), 1, last_seq, now_s)
-    collector.intake = Intake(
+    collector.desk = VerdictDesk(
         node=node,
         ledger=collector.ledger,
         metrics=collector.metrics,
-        database=database,
-        output=collector._output,  # noqa: SLF001 built together
         taken_in=taken_in,
         run_time_s=collector.run_time_s,
         call_finished=collector.call_finished,
+    )
+    collector.intake = Intake(
+        desk=collector.desk,
+        database=database,
+        output=collector._output,  # noqa: SLF001 built together
         storage_trouble=collector.storage_trouble,
     )

@@ -19,7 +19,15 @@ from typing import Protocol
 from mesh.core.admission import TicketBook
 from mesh.core.entries import LogEntry
 from mesh.core.items import LogId, NodeId
-from mesh.core.membership import Admission, Endpoint, Liveness, Member, Membership, Role
+from mesh.core.membership import (
+    DEAD_AFTER_S,
+    Admission,
+    Endpoint,
+    Liveness,
+    Member,
+    Membership,
+    Role,
+)
 from mesh.core.protections import ALL_ON, Protections
 from mesh.core.replication import Replica
 from mesh.nodes.clock import Clock, Timer, wall_time_us
@@ -117,6 +125,7 @@ class MeshNode:
     _hearer: Hearer = field(init=False)
     _server: Server = field(init=False)
     _listening: dict[NodeId, Endpoint] = field(default_factory=dict)
+    _started_s: float = 0.0
     _lag_s: float = 0.0
     _last_time_us: int = 0
     _beating: Timer | None = None
@@ -146,6 +155,7 @@ class MeshNode:
 
     def start(self, seeds: Callable[[], Sequence[Endpoint]] = list) -> None:
         """Join through `seeds`, asked anew at each try; beat, fetch and swap until `close`."""
+        self._started_s = self.clock.time()
         self.joiner.start(seeds)
         self.swapper.start()
         self._beat_due_s = self.clock.time()
@@ -245,6 +255,14 @@ class MeshNode:
         """The last entry of the own log that was published; what is placed and not stored yet may
         never be said: announced, it would stay a hole."""
         return self.replica.watermark(self.own.log)
+
+    def lost_for_good(self) -> list[tuple[LogId, int, int]]:
+        """(log, first seq, last seq) of what everyone alive has answered not to hold. An origin
+        that may still be starting is waited for."""
+        now_s = self.clock.time()
+        settled = now_s - self._started_s >= DEAD_AFTER_S
+        alive = self.alive()
+        return [hole for hole in self.replica.nobody_holds() if settled or hole[0].origin in alive]
 
     def propagation_ms(self) -> list[float]:
         """p50 and p99 of the latest frames' way here, on this host; [] when there are none."""

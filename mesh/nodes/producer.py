@@ -9,26 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from mesh.config import ProducerSettings
 from mesh.core import entries as log
 from mesh.core.entries import LogEntry
 from mesh.core.items import LogId
 from mesh.core.known import KnownItems, digest_bytes
-from mesh.core.membership import Role
+from mesh.core.membership import Endpoint
 from mesh.core.normalize import item_key
 from mesh.nodes.calling import Caller, Orders
 from mesh.nodes.channel import Channel, ChildFailed, Message
-from mesh.nodes.identity import members_as_json, members_from_json, own_member
+from mesh.nodes.identity import Overtaken, members_as_json, members_from_json
 from mesh.nodes.mesh_node import MeshNode
-from mesh.nodes.shelf import ProducerShelf
-from mesh.storage.node_directory import DamagedIdentity, NodeDirectory
+from mesh.storage.node_directory import NodeDirectory
 from mesh.storage.node_log import NodeLog, UnreadableLog
-from mesh.transport.zmq_transport import AddressInUse, ZmqTransport
+from mesh.storage.spool import Spool
+from mesh.wire.tickets import JoinTicket
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +36,7 @@ HANDOVER_S = 10.0
 ORPHAN_HANDOVER_S = 2.0
 """With the supervisor gone nobody restarts a collector: no use in waiting long for one."""
 GOODBYE_S = 0.25
+REPORT_S = 0.5
 WRITE_RETRY_S = 1.0
 
 ControlPlace = tuple[int, int]
@@ -52,6 +51,7 @@ class Producer:
         settings: ProducerSettings,
         directory: NodeDirectory,
         own_log: NodeLog,
+        spool: Spool,
         channel: Channel,
     ) -> None:
         self.settings = settings
@@ -61,6 +61,7 @@ class Producer:
         self.node: MeshNode
         self._directory = directory
         self._log = own_log
+        self._spool = spool
         self._channel = channel
         self._unsaid: list[LogEntry] = []
         self._unwritable = False
@@ -69,7 +70,9 @@ class Producer:
         self._model_said: ControlPlace = (0, 0)
         self._durable_seq = 0
         self._durable_moved = asyncio.Event()
-        self._collector_address: str | None = None
+        self._seeds: dict[str, list[Endpoint]] = {}
+        self._ended_by: Exception | None = None
+        self._members_saved = True
         self._handover_s = HANDOVER_S
 
     # What the node asks of its owner
@@ -81,14 +84,17 @@ class Producer:
                 case log.Found(text=text) | log.Imported(text=text):
                     known.add(item_key(text), text)
                 case log.Accepted(ordinal=ordinal, text=text):
-                    known.accept(ordinal, item_key(text), text)
+                    known.accept(ordinal, item_key(text), text, log_id.epoch)
+                case log.EpochOpened(accepted_count=accepted_count):
+                    known.open_epoch(log_id.epoch, accepted_count)
                 case log.StateChanged():
                     self._state_changed(entry, (log_id.epoch, first_seq + offset))
                 case log.ModelAssigned():
                     self._model_assigned(entry, (log_id.epoch, first_seq + offset))
 
     def durable(self, log_id: LogId, last_seq: int) -> None:
-        if log_id == self.node.own.log and last_seq > self._durable_seq:
+        # The latest holds: a collector restored from an old copy holds less than it did.
+        if log_id == self.node.own.log and last_seq != self._durable_seq:
             self._durable_seq = last_seq
             self._durable_moved.set()
 
@@ -99,7 +105,18 @@ class Producer:
         return self.activity, self.orders.model
 
     def members_changed(self) -> None:
-        """Saved when the node leaves; until then the collector's list is enough to come back."""
+        self._members_saved = False
+
+    def join_refused(self, reason: str) -> None:
+        self._end_by(ChildFailed(f"cannot join the run: {reason}"))
+
+    def overtaken(self, epoch: int) -> None:
+        self._directory.heard_epoch(epoch)
+        self._end_by(Overtaken(f"this node was heard in epoch {epoch}: it opens a later one"))
+
+    def _end_by(self, error: Exception) -> None:
+        self._ended_by = self._ended_by or error
+        self._stopping.set()
 
     # What the caller asks
 
@@ -146,21 +163,25 @@ class Producer:
 
     async def run(self) -> int:
         """Join, generate until told to stop, hand over; return the exit status."""
-        await self._load_earlier_logs()
-        self.node.listen_to_members(members_from_json(self._directory.members))
+        self.node.dial_members(members_from_json(self._directory.members))
+        await self._load_stored_logs()
+        self.node.start(self._services_to_join)
         try:
             # A task that fails ends them all, and with them this process: it starts again.
             async with asyncio.TaskGroup() as group:
                 generating = group.create_task(self._generate())
-                others = (self.node.run(self._seeds), self._sync(), self._obey())
+                others = (self._sync(), self._obey(), self._report())
                 tasks = [group.create_task(each) for each in others]
                 await self._stopping.wait()
                 generating.cancel()
                 await asyncio.wait({generating})
+                if self._ended_by is not None:
+                    raise self._ended_by
                 status = await self._hand_over()
                 for task in tasks:
                     task.cancel()
         finally:
+            self.node.close()
             self._save_members()
         return status
 
@@ -171,8 +192,8 @@ class Producer:
         except OSError as error:
             logger.warning("event=members_not_saved error=%s", error)
 
-    async def _load_earlier_logs(self) -> None:
-        """What this producer said before its restart: others fetch it, it has it on disk."""
+    async def _load_stored_logs(self) -> None:
+        """What this producer said before its restart, and what it had heard of others."""
         for reader in self._directory.earlier.values():
             try:
                 for stored in reader.new_frames():
@@ -180,16 +201,52 @@ class Producer:
                     await asyncio.sleep(0)
             except UnreadableLog:
                 continue  # Said when the node was opened.
+        for _, stored in self._spool.frames():
+            self.node.load([stored.frame])
+            await asyncio.sleep(0)
 
     async def _generate(self) -> None:
-        await self.node.ready()
-        self._channel.send({"event": "ready"})
+        ready = asyncio.Event()
+        self.node.when_ready(ready.set)
+        await ready.wait()
+        own = self.node.own
+        self._channel.send(
+            {
+                "event": "ready",
+                "address": own.service_address,
+                "curve_key": own.curve_key.decode("ascii"),
+            }
+        )
         await Caller(self.settings, self.orders, self).run()
+
+    async def _report(self) -> None:
+        """Tell the supervisor how it goes; hold back when the collector is away for too long."""
+        loop = asyncio.get_running_loop()
+        alone_since_s = loop.time()
+        limit_s = self.settings.mesh.alone_limit_s
+        while True:
+            collector = self.node.membership.collector()
+            heard = self.node.peers.get(collector.origin) if collector else None
+            alone_since_s = max(alone_since_s, heard.heard_s if heard else 0.0)
+            alone = loop.time() - alone_since_s > limit_s
+            self.orders.hold(f"waiting for the collector, unheard for {limit_s:g} s", alone)
+            self._channel.send(
+                {
+                    "event": "status",
+                    "known_count": len(self.known),
+                    "said_count": self._log.last_seq,
+                    "state": self.activity,
+                }
+            )
+            await asyncio.sleep(REPORT_S)
 
     async def _sync(self) -> None:
         while True:
             await asyncio.sleep(SYNC_S)
             await asyncio.to_thread(self._log.sync)
+            if not self._members_saved:
+                self._members_saved = True
+                self._save_members()
 
     async def _obey(self) -> None:
         while (message := await self._channel.receive()) is not None:
@@ -203,7 +260,17 @@ class Producer:
         if message["command"] == "stop":
             self._stopping.set()
         elif message["command"] == "collector":
-            self._collector_address = message["address"]
+            collector = Endpoint(message["address"], message["curve_key"].encode("ascii"))
+            self._seeds["collector"] = [collector]
+            self.take_ticket(message["ticket"])
+        elif message["command"] == "peers":
+            services = message["services"]
+            self._seeds["peers"] = [Endpoint(at, key.encode("ascii")) for at, key in services]
+
+    def take_ticket(self, text: str | None) -> None:
+        """Join with this ticket from now on."""
+        if text:
+            self.node.joiner.ticket = JoinTicket.from_text(text)
 
     async def _hand_over(self) -> int:
         """Repeat the goodbye until the collector holds everything; 0 when it does."""
@@ -227,8 +294,9 @@ class Producer:
         self._channel.send({"event": "left", "not_handed_over": missing, "lost": lost})
         return 1 if missing or lost else 0
 
-    def _seeds(self) -> list[str]:
-        return [self._collector_address] if self._collector_address else []
+    def _services_to_join(self) -> list[Endpoint]:
+        """Whom the supervisor named: the collector first."""
+        return [service for named in self._seeds.values() for service in named]
 
     def _state_changed(self, change: log.StateChanged, said: ControlPlace) -> None:
         if not self._is_news(said, self._state_said):
@@ -236,7 +304,7 @@ class Producer:
         self._state_said = said
         if change.state in ("draining", "stopped"):
             self._stopping.set()
-        self.orders.pause(change.state == "paused")
+        self.orders.hold("paused", change.state == "paused")
 
     def _model_assigned(self, assigned: log.ModelAssigned, said: ControlPlace) -> None:
         specs = {model.spec for model in self.settings.models}
@@ -254,77 +322,3 @@ class Producer:
 def _is_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-async def run_producer(settings: ProducerSettings, channel: Channel) -> int:
-    """Open the producer, run it, close it; return the exit status.
-
-    Raises:
-        ChildFailed: something only the user can mend.
-        AlreadyLocked: this node runs already, perhaps still ending; the supervisor tries again.
-    """
-    with open_producer(settings, channel) as producer:
-        return await producer.run()
-
-
-@contextmanager
-def open_producer(settings: ProducerSettings, channel: Channel) -> Iterator[Producer]:
-    """A producer with directory, log and sockets, listening but not running; closed in order.
-
-    Enter it on the event loop. Raises as `run_producer` does.
-    """
-    try:
-        directory = NodeDirectory.open(settings.directory)
-    except (DamagedIdentity, PermissionError) as error:
-        raise ChildFailed(str(error)) from error
-    epoch = directory.open_epoch(time.time_ns() // 1_000_000)
-    own_log = directory.create_log()
-    try:
-        transport = ZmqTransport(directory.origin, host=settings.host, ports=directory.ports)
-    except AddressInUse as error:
-        raise ChildFailed(str(error)) from error
-    directory.ports = transport.ports
-    directory.save()
-    producer = Producer(settings, directory, own_log, channel)
-    producer.node = _open_node(producer, directory, own_log, transport, epoch)
-    try:
-        yield producer
-    finally:
-        transport.close(linger_s=1.0)
-        own_log.close()
-        directory.close()
-
-
-def _open_node(
-    producer: Producer,
-    directory: NodeDirectory,
-    own_log: NodeLog,
-    transport: ZmqTransport,
-    epoch: int,
-) -> MeshNode:
-    settings = producer.settings
-    earlier_logs = []
-    for earlier_epoch, reader in directory.earlier.items():
-        try:
-            earlier_logs.append((earlier_epoch, reader.refresh()))
-        except UnreadableLog as error:
-            producer.notice(str(error))
-    own = own_member(
-        directory,
-        transport,
-        label=settings.label,
-        role=Role.PRODUCER,
-        epoch=epoch,
-        earlier_logs=earlier_logs,
-    )
-    node = MeshNode(
-        own=own,
-        run_id=settings.run_id,
-        topic=settings.topic,
-        owner=producer,
-        shelf=ProducerShelf(own.log, own_log, directory.earlier),
-        random=random.Random(f"{settings.seed}/{settings.label}/{epoch}"),
-    )
-    node.attach(transport)
-    transport.start(node)
-    return node

@@ -18,6 +18,16 @@ from mesh.web.interface import JsonObject
 if TYPE_CHECKING:
     from mesh.nodes.collector import Collector
 
+REFUSALS = frozenset(
+    {
+        *("unknown_key", "revoked_key", "handshake"),
+        *("join_key", "join_rate", "stale", "own", "revoked", "too_many_members"),
+        *("no_ticket", "unknown_ticket", "revoked_ticket", "expired_ticket", "ticket_proof"),
+        *("another_key", "another_collector", "origin", "signature", "record_signature", "role"),
+        *("run", "version"),
+    }
+)
+"""Reasons that somebody was kept out for, of all that a node counts."""
 SETTLING_S = 2.0
 """While a run goes on, convergence is judged on entries older than this."""
 
@@ -115,6 +125,10 @@ class LiveRunView:
             "peers_alive": len(beats),
             "propagation_ms_p50": _median([p50 for p50, _ in latencies]),
             "propagation_ms_p99": max((p99 for _, p99 in latencies), default=None),
+            "lost_entries": node.replica.lost_count,
+            "refused": {
+                reason: count for reason, count in node.dropped.items() if reason in REFUSALS
+            },
         }
 
     def _settled(self, applied_max: int) -> int:
@@ -165,7 +179,7 @@ class LiveRunView:
             "known_count": known_count,
             "known_digest": digest.hex(),
             "last_seq": last_seq,
-            "durable_seq": self._collector.intake.durable.get(member.log, 0),
+            "durable_seq": self._collector.desk.durable.get(member.log, 0),
             "behind": max(0, applied_max - applied),
             "restarts": len(member.earlier_logs),
             "dropped": dropped,
@@ -225,6 +239,8 @@ class FinishedRunView:
                 "peers_alive": 0,
                 "propagation_ms_p50": None,
                 "propagation_ms_p99": None,
+                "lost_entries": 0,
+                "refused": {},
             },
         }
         if with_history:

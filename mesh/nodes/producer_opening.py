@@ -1,0 +1,107 @@
+"""How a producer process begins and ends: directory, log, spool and sockets, in order.
+
+What it does in between is producer.py's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mesh.config import ProducerSettings
+from mesh.core.membership import Role
+from mesh.nodes.channel import Channel, ChildFailed, pack
+from mesh.nodes.identity import SPOOL_FILE, NodeKeys, node_keys, open_transport, own_member
+from mesh.nodes.mesh_node import MeshNode
+from mesh.nodes.producer import Producer
+from mesh.nodes.shelf import ProducerShelf
+from mesh.storage.node_directory import DamagedIdentity, NodeDirectory
+from mesh.storage.node_log import NodeLog, UnreadableLog
+from mesh.storage.spool import Spool
+from mesh.transport.zmq_transport import AddressInUse, ZmqTransport
+
+
+async def run_producer(settings: ProducerSettings, channel: Channel) -> int:
+    """Open the producer, run it, close it; return the exit status.
+
+    Raises:
+        ChildFailed: something only the user can mend.
+        AlreadyLocked: this node runs already, perhaps still ending; the supervisor tries again.
+    """
+    with open_producer(settings, channel) as producer:
+        return await producer.run()
+
+
+@contextmanager
+def open_producer(settings: ProducerSettings, channel: Channel) -> Iterator[Producer]:
+    """A producer with directory, log and sockets, listening but not running; closed in order.
+
+    Enter it on the event loop. Raises as `run_producer` does.
+    """
+    try:
+        directory = NodeDirectory.open(settings.directory)
+    except (DamagedIdentity, PermissionError) as error:
+        raise ChildFailed(str(error)) from error
+    epoch = directory.open_epoch(time.time_ns() // 1_000_000)
+    keys = node_keys(directory, settings.mesh)
+    with contextlib.ExitStack() as closing:
+        closing.callback(directory.close)
+        own_log = directory.create_log()
+        closing.callback(own_log.close)
+        spool = Spool.open(directory.path / SPOOL_FILE)
+        closing.callback(spool.close)
+        try:
+            transport = open_transport(directory, settings.mesh, keys)
+        except AddressInUse as error:
+            raise ChildFailed(str(error)) from error
+        closing.callback(transport.close, 1.0)
+        producer = Producer(settings, directory, own_log, spool, channel)
+        producer.node = _open_node(producer, directory, own_log, spool, transport, keys, epoch)
+        producer.take_ticket(settings.ticket)
+        yield producer
+
+
+def _open_node(
+    producer: Producer,
+    directory: NodeDirectory,
+    own_log: NodeLog,
+    spool: Spool,
+    transport: ZmqTransport,
+    keys: NodeKeys | None,
+    epoch: int,
+) -> MeshNode:
+    settings = producer.settings
+    earlier_logs = []
+    for earlier_epoch, reader in directory.earlier.items():
+        try:
+            earlier_logs.append((earlier_epoch, reader.refresh()))
+        except UnreadableLog as error:
+            producer.notice(str(error))
+    own = own_member(
+        directory,
+        transport,
+        run_id=settings.run_id,
+        keys=keys,
+        label=settings.label,
+        role=Role.PRODUCER,
+        epoch=epoch,
+        earlier_logs=earlier_logs,
+    )
+    node = MeshNode(
+        own=own,
+        run_id=settings.run_id,
+        owner=producer,
+        shelf=ProducerShelf(own.log, own_log, directory.earlier, spool),
+        random=random.Random(f"{settings.seed}/{settings.label}/{epoch}"),
+        clock=asyncio.get_running_loop(),
+        signing=keys.signing if keys else None,
+        terms=json.dumps(pack(settings.terms)).encode() if settings.terms else b"",
+    )
+    node.attach(transport)
+    transport.start(node)
+    return node
