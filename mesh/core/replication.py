@@ -26,8 +26,7 @@ from mesh.core.seqset import SeqSet
 FETCH_DELAY_S = (0.1, 0.2)
 """Jitter between seeing a hole and asking for it."""
 FETCH_TIMEOUT_S = 2.0
-FETCH_GRACE_S = 0.5
-"""A fetch that nobody reports the end of is over then."""
+NOBODY_ALIVE_WAIT_S = 0.05
 FETCH_BACKOFF_MAX_S = 5.0
 FETCHES_IN_FLIGHT_MAX = 8
 """Over all logs; more wait their turn."""
@@ -70,7 +69,7 @@ class _Progress:
     """When to ask for what is lost."""
     asked: Fetch | None = None
     attempts: int = 0
-    """Fetches in a row that brought nothing."""
+    """Fetches in a row that nobody answered."""
     searches: dict[int, _Hole] = field(default_factory=dict)
 
     @property
@@ -146,8 +145,10 @@ class Replica:
             due_s = min(math.inf if progress.due_s is None else progress.due_s, progress.lost_due_s)
             if due_s > now_s:
                 continue
-            in_flight -= progress.asked is not None
-            progress.asked = None
+            if progress.asked is not None:  # Nobody reported its end.
+                in_flight -= 1
+                progress.attempts += 1
+                progress.asked = None
             if in_flight >= FETCHES_IN_FLIGHT_MAX:
                 continue
             fetch = self._next_fetch(log, progress, _sources(log.origin, alive, collector), now_s)
@@ -182,12 +183,13 @@ class Replica:
         elif fetch.first_seq in progress.lost:
             pass  # Asked for again at its own slow pace.
         else:
-            progress.attempts += 1
-            wait_s = min(FETCH_BACKOFF_MAX_S, FETCH_DELAY_S[0] * 2 ** min(progress.attempts, 10))
+            wait_s = FETCH_DELAY_S[0]
             if replied:
                 search = progress.searches.setdefault(fetch.first_seq, _Hole())
                 search.not_held_by.add(fetch.source)
-                wait_s = FETCH_DELAY_S[0]
+            else:
+                progress.attempts += 1
+                wait_s = min(FETCH_BACKOFF_MAX_S, wait_s * 2 ** min(progress.attempts, 10))
             progress.due_s = now_s + self.random.uniform(wait_s / 2, wait_s)
         self._close_if_whole(fetch.log, progress)
 
@@ -284,14 +286,14 @@ class Replica:
         if progress.due_s is None or progress.due_s > now_s:
             return None
         if not sources:
-            progress.due_s = now_s + FETCH_DELAY_S[1]
+            progress.due_s = now_s + NOBODY_ALIVE_WAIT_S
             return None
         for first, last in progress.passed.missing_upto(progress.announced_seq):
             search = progress.searches.get(first)
             asked = search.not_held_by if search else ()
             candidates = [source for source in sources if source not in asked]
             if candidates:
-                progress.due_s = now_s + FETCH_TIMEOUT_S + FETCH_GRACE_S
+                progress.due_s = now_s + FETCH_TIMEOUT_S
                 return Fetch(candidates[progress.attempts % len(candidates)], log, first, last)
         self._end_round(progress, now_s)
         return None

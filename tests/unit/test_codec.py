@@ -44,6 +44,9 @@ EVERY_ENTRY: list[LogEntry] = [
     log.Lost(OTHER, 2, 3, 9),
     log.StateChanged("paused", "by the user"),
     log.ModelAssigned(OTHER, "anthropic:haiku"),
+    log.TicketIssued(b"t" * 8, b"k" * 32, 5),
+    log.TicketRevoked(b"t" * 8),
+    log.MemberRevoked(OTHER),
 ]
 
 
@@ -138,7 +141,7 @@ def test_a_frame_of_too_few_or_too_many_entries_is_our_own_bug(count: int) -> No
 
 
 def test_the_largest_frame_passes_and_one_byte_more_is_refused() -> None:
-    body = b"x" * (FRAME_BYTES_MAX - HEADER_BYTES)
+    body = b"x" * (FRAME_BYTES_MAX - HEADER_BYTES - SIGNATURE_BYTES)
     codec.decode_header(raw_frame(body), RUN)
     with pytest.raises(ValueError, match="exceeds"):
         raw_frame(body + b"x")
@@ -151,7 +154,7 @@ def test_the_largest_frame_passes_and_one_byte_more_is_refused() -> None:
         (b"TMSH", "magic"),
         (entries_frame()[: HEADER_BYTES - 1], "magic"),
         (b"HTTP" + entries_frame()[4:], "magic"),
-        (with_field(entries_frame(), VERSION, ">B", 2), "version"),
+        (with_field(entries_frame(), VERSION, ">B", 9), "version"),
         (with_field(entries_frame(), RUN_ID, ">16s", b"x" * 16), "run"),
         (with_field(entries_frame(), KIND, ">B", 99), "kind"),
         (with_field(entries_frame(), SIGNATURE, ">H", 3) + b"sss", "size"),
@@ -174,8 +177,37 @@ def test_a_frame_with_a_wrong_header_is_refused_by_its_reason(frame: bytes, reas
 
 
 def test_a_refusal_says_which_versions_meet() -> None:
-    with pytest.raises(BadFrame, match="version: theirs 2, ours 1"):
-        codec.decode_header(with_field(entries_frame(), VERSION, ">B", 2), RUN)
+    with pytest.raises(BadFrame, match="version: theirs 9, ours 2"):
+        codec.decode_header(with_field(entries_frame(), VERSION, ">B", 9), RUN)
+
+
+def test_a_signed_frame_shows_what_is_signed_and_by_what() -> None:
+    signature = b"s" * SIGNATURE_BYTES
+    said: list[bytes] = []
+
+    def sign(message: bytes) -> bytes:
+        said.append(message)
+        return signature
+
+    frame = codec.encode_frame(
+        codec.FrameKind.GOODBYE, b"\x91\x01", run_id=RUN, log=LOG, time_us=1, sign=sign
+    )
+    header = codec.decode_header(frame, RUN)
+    assert codec.signed_part(frame, header) == said[0]
+    assert codec.signature_of(frame, header) == signature
+    assert codec.frame_body(frame, header) == b"\x91\x01"
+
+
+def test_a_plain_frame_has_no_signature() -> None:
+    frame = entries_frame()
+    header = codec.decode_header(frame, RUN)
+    assert codec.signed_part(frame, header) == frame
+    assert codec.signature_of(frame, header) == b""
+
+
+def test_a_frame_of_any_version_says_which_it_is() -> None:
+    assert codec.version_of(with_field(entries_frame(), VERSION, ">B", 9)) == 9
+    assert codec.version_of(b"HTTP/1.1 400") is None
 
 
 def encoded(*entries: list[Any]) -> bytes:

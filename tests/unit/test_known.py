@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.core.known import DIGEST_MODULUS, KnownItems, digest_bytes, key_digest
+from mesh.core.normalize import item_key
 
 KEYS = st.lists(st.binary(min_size=1, max_size=8), max_size=30)
 
@@ -90,3 +91,50 @@ def test_every_known_item_is_listed_exactly_once() -> None:
     items.accept(1, b"d", "d")
     listed = [*items.accepted, *items.fresh()]
     assert len(listed) == len(set(listed)) == len(items)
+
+
+def test_a_collector_restored_from_an_old_copy_takes_ordinals_back() -> None:
+    items = KnownItems()
+    for ordinal, text in enumerate(["Louvre", "Orsay", "Eiffel Tower"], 1):
+        items.accept(ordinal, item_key(text), text, epoch=1)
+    items.open_epoch(2, accepted_count=1)
+    assert list(items.accepted) == ["Louvre"]
+    assert list(items.fresh()) == ["Orsay", "Eiffel Tower"]
+    items.accept(2, item_key("Eiffel Tower"), "Eiffel Tower", epoch=2)
+    assert list(items.accepted) == ["Louvre", "Eiffel Tower"]
+    items.accept(2, item_key("Orsay"), "Orsay", epoch=1)  # Comes late, and is void.
+    assert list(items.accepted) == ["Louvre", "Eiffel Tower"]
+    assert list(items.fresh()) == ["Orsay"]
+
+
+def test_without_that_protection_two_items_fight_for_one_ordinal() -> None:
+    items = KnownItems(void_ordinals=False)
+    items.open_epoch(2, accepted_count=0)
+    items.accept(1, b"a", "a", epoch=1)
+    assert list(items.accepted) == ["a"]
+
+
+HISTORY: list[tuple[int, int, int, str]] = [
+    # (epoch, ordinal, or 0 for its opening, count at opening, text)
+    (1, 0, 0, ""),
+    *((1, n, 0, f"one {n}") for n in range(1, 6)),
+    (2, 0, 3, ""),
+    *((2, n, 0, f"two {n}") for n in range(4, 7)),
+    (3, 0, 2, ""),
+    *((3, n, 0, f"three {n}") for n in range(3, 5)),
+]
+
+
+@given(st.permutations(HISTORY))
+def test_epochs_that_take_ordinals_back_give_one_list_in_whatever_order_they_are_heard(
+    history: list[tuple[int, int, int, str]],
+) -> None:
+    items = KnownItems()
+    for epoch, ordinal, accepted_count, text in history:
+        if ordinal:
+            items.accept(ordinal, item_key(text), text, epoch)
+        else:
+            items.open_epoch(epoch, accepted_count)
+    assert list(items.accepted) == ["one 1", "one 2", "three 3", "three 4"]
+    listed = [*items.accepted, *items.fresh()]
+    assert len(listed) == len(set(listed)) == len(items) == 10

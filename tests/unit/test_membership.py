@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from mesh.core.items import LogId, NodeId
 from mesh.core.membership import (
     DEAD_AFTER_S,
+    MEMBERS_MAX,
     SUSPECT_AFTER_S,
+    Admission,
     Liveness,
     Member,
     Membership,
@@ -44,8 +46,8 @@ def members() -> Membership:
 
 def test_a_member_is_admitted_once() -> None:
     members = Membership(own=A)
-    assert members.admit(B)
-    assert not members.admit(B)
+    assert members.admit(B) is Admission.NEW
+    assert members.admit(B) is Admission.KNOWN
     assert members.others() == [B]
     assert members.all() == [A, B]
 
@@ -54,14 +56,14 @@ def test_a_restarted_member_replaces_its_record_and_an_older_one_does_not(
     members: Membership,
 ) -> None:
     newer = member("B", epoch=2)
-    assert members.admit(newer)
-    assert not members.admit(B)
+    assert members.admit(newer) is Admission.NEW
+    assert members.admit(B) is Admission.STALE
     assert members.get(B.origin) == newer
     assert newer.log == LogId(B.origin, 2)
 
 
 def test_nobody_can_admit_me_to_myself(members: Membership) -> None:
-    assert not members.admit(member("A", epoch=9))
+    assert members.admit(member("A", epoch=9)) is Admission.OWN
     assert members.get(A.origin) == A
     assert members.get(C.origin) is None
 
@@ -184,3 +186,54 @@ def test_a_digest_tells_a_member_more_and_a_newer_epoch_apart(members: Membershi
     with_c = members.digest()
     members.admit(dataclasses.replace(C, epoch=2))
     assert len({before, with_c, members.digest()}) == 3
+
+
+def test_a_broken_connection_reported_late_does_not_hide_the_one_that_replaced_it(
+    members: Membership,
+) -> None:
+    members.heard(B.origin, 0.0)
+    members.subscribed(B.origin, True)
+    members.subscribed(B.origin, True)
+    members.subscribed(B.origin, False)
+    assert members.connected_both_ways(0.0)
+    members.subscribed(B.origin, False)
+    assert not members.connected_both_ways(0.0)
+
+
+def test_an_origin_belongs_to_the_keys_it_was_first_admitted_with() -> None:
+    members = Membership(own=A)
+    assert members.admit(dataclasses.replace(B, public_key=b"k" * 32)) is Admission.NEW
+    forged = dataclasses.replace(B, epoch=9, public_key=b"x" * 32)
+    assert members.admit(forged) is Admission.ANOTHER_KEY
+    assert members.get(B.origin) == dataclasses.replace(B, public_key=b"k" * 32)
+
+
+def test_once_a_collector_is_named_no_other_is_admitted() -> None:
+    members = Membership(own=A, collector_origin=B.origin)
+    second = dataclasses.replace(C, role=Role.COLLECTOR, epoch=99)
+    assert members.admit(second) is Admission.ANOTHER_COLLECTOR
+    assert members.admit(dataclasses.replace(B, role=Role.COLLECTOR)) is Admission.NEW
+    collector = members.collector()
+    assert collector is not None
+    assert collector.origin == B.origin
+
+
+def test_a_member_that_was_removed_is_not_admitted_again_nor_known_by_its_key() -> None:
+    members = Membership(own=A)
+    keyed = dataclasses.replace(B, curve_key=b"c" * 40)
+    members.admit(keyed)
+    assert members.by_curve_key(keyed.curve_key) == keyed
+    members.revoked.add(B.origin)
+    assert members.by_curve_key(keyed.curve_key) is None
+    assert members.admit(dataclasses.replace(keyed, epoch=2)) is Admission.REVOKED
+
+
+def test_members_and_made_up_listeners_are_bounded() -> None:
+    members = Membership(own=A)
+    for number in range(MEMBERS_MAX + 10):
+        origin = NodeId(number.to_bytes(16, "big"))
+        verdict = members.admit(dataclasses.replace(B, origin=origin))
+        members.subscribed(NodeId((10_000 + number).to_bytes(16, "big")), True)
+    assert verdict is Admission.TOO_MANY
+    assert len(members.others()) == MEMBERS_MAX
+    assert not members.listens(NodeId((10_000 + MEMBERS_MAX + 1).to_bytes(16, "big")))

@@ -14,6 +14,8 @@ from mesh.core.replication import (
     FETCH_DELAY_S,
     FETCH_TIMEOUT_S,
     FETCHES_IN_FLIGHT_MAX,
+    LOGS_MAX,
+    LOST_RETRY_S,
     Fetch,
     Replica,
 )
@@ -111,7 +113,7 @@ def test_the_first_hole_is_asked_for_first_and_the_next_at_once_after_it(replica
     first = one_due(replica, 1.0)
     assert (first.first_seq, first.last_seq) == (1, 2)
     replica.offer(LOG, 1, 2, now_s=1.1)
-    replica.answered(first, now_s=1.1)
+    replica.answered(first, replied=True, now_s=1.1)
     second = one_due(replica, 1.1)
     assert (second.source, second.first_seq, second.last_seq) == (ORIGIN, 5, 6)
 
@@ -145,7 +147,7 @@ def test_a_source_that_does_not_hold_it_makes_the_next_one_asked_after_a_wait(
     replica: Replica,
 ) -> None:
     replica.announce(LOG, 2, now_s=0.0)
-    replica.answered(one_due(replica, 1.0), now_s=1.0)
+    replica.answered(one_due(replica, 1.0), replied=True, now_s=1.0)
     assert due(replica, 1.0) == []
     assert one_due(replica, 2.0).source == COLLECTOR
 
@@ -154,24 +156,99 @@ def test_a_reply_whose_frames_were_refused_is_no_progress(replica: Replica) -> N
     """Otherwise one damaged frame would be asked for, of the same node, without a pause."""
     replica.announce(LOG, 2, now_s=0.0)
     fetch = one_due(replica, 1.0)
-    replica.answered(fetch, now_s=1.0)
+    replica.answered(fetch, replied=True, now_s=1.0)
     assert due(replica, 1.01) == []
     assert one_due(replica, 10.0).source != fetch.source
 
 
-def test_what_nobody_holds_is_asked_for_ever_more_slowly_up_to_a_bound(replica: Replica) -> None:
+def ask_everyone(replica: Replica, now_s: float) -> tuple[list[NodeId], float]:
+    """Let everyone answer that it does not hold it; who was asked, and when the round was over."""
+    asked: list[NodeId] = []
+    for _ in range(100):
+        for fetch in due(replica, now_s):
+            asked.append(fetch.source)
+            replica.answered(fetch, replied=True, now_s=now_s)
+        if len(asked) >= len(ALL):
+            return asked, now_s
+        now_s += 0.05
+    return asked, now_s
+
+
+def test_in_one_round_everyone_alive_is_asked_once_then_there_is_a_long_pause(
+    replica: Replica,
+) -> None:
     replica.announce(LOG, 2, now_s=0.0)
-    now_s = asked_s = 0.0
-    gaps: list[float] = []
-    while len(gaps) < 12:
-        fetches = due(replica, now_s)
-        for fetch in fetches:
-            replica.answered(fetch, now_s=now_s)
-            gaps.append(now_s - asked_s)
-            asked_s = now_s
-        now_s += 0.01
-    assert max(gaps[:2]) < 1.0
-    assert all(FETCH_BACKOFF_MAX_S / 2 - 0.02 <= gap <= FETCH_BACKOFF_MAX_S for gap in gaps[-4:])
+    asked, over_s = ask_everyone(replica, 1.0)
+    assert asked == [ORIGIN, COLLECTOR, FOURTH, THIRD]
+    pause_ends_s = over_s + FETCH_DELAY_S[0] + FETCH_BACKOFF_MAX_S / 2
+    assert all(due(replica, over_s + n / 20) == [] for n in range(int(pause_ends_s - over_s) * 20))
+    assert due(replica, over_s + FETCH_DELAY_S[0] + FETCH_BACKOFF_MAX_S + 0.1)
+
+
+def test_what_everyone_alive_has_answered_twice_not_to_hold_may_be_declared_lost(
+    replica: Replica,
+) -> None:
+    replica.offer(LOG, 3, 1, now_s=0.0)
+    now_s = 1.0
+    for _ in range(2):
+        assert replica.nobody_holds() == []
+        _, now_s = ask_everyone(replica, now_s)
+        due(replica, now_s + FETCH_DELAY_S[0])
+        now_s += FETCH_BACKOFF_MAX_S + 1.0
+    assert replica.nobody_holds() == [(LOG, 1, 2)]
+
+
+def test_who_does_not_answer_has_not_said_that_it_does_not_hold_it(replica: Replica) -> None:
+    replica.announce(LOG, 2, now_s=0.0)
+    now_s = 1.0
+    for _ in range(60):
+        for fetch in due(replica, now_s):
+            replica.answered(fetch, replied=fetch.source != ORIGIN, now_s=now_s)
+        now_s += 1.0
+    assert replica.nobody_holds() == []
+
+
+def test_a_second_hole_is_filled_although_nobody_holds_the_first(replica: Replica) -> None:
+    replica.offer(LOG, 2, 1, now_s=0.0)
+    replica.announce(LOG, 4, now_s=0.0)
+    asked, _ = ask_everyone(replica, 1.0)
+    assert len(asked) == len(ALL)
+    second = one_due(replica, 3.0)
+    assert (second.first_seq, second.last_seq) == (3, 4)
+
+
+def test_what_is_lost_is_passed_and_still_applies_when_it_turns_up(replica: Replica) -> None:
+    replica.offer(LOG, 4, 1, now_s=0.0)
+    replica.declare_lost(LOG, 1, 3, now_s=0.0)
+    assert (replica.watermark(LOG), replica.missing_count, replica.lost_count) == (4, 0, 3)
+    assert replica.offer(LOG, 2, 2, now_s=5.0) == [(2, 3)]
+    assert (replica.applied_count, replica.lost_count) == (3, 1)
+    assert replica.offer(LOG, 2, 2, now_s=5.0) == []
+
+
+def test_what_was_applied_before_it_was_declared_lost_stays_applied(replica: Replica) -> None:
+    replica.offer(LOG, 1, 3, now_s=0.0)
+    replica.declare_lost(LOG, 2, 5, now_s=0.0)
+    assert (replica.applied_count, replica.lost_count) == (3, 2)
+
+
+def test_what_is_lost_is_asked_for_when_its_origin_is_back_and_now_and_then(
+    replica: Replica,
+) -> None:
+    replica.declare_lost(LOG, 1, 3, now_s=0.0)
+    first = one_due(replica, 1.0)
+    replica.answered(first, replied=True, now_s=1.0)
+    assert due(replica, 2.0) == []
+    replica.ask_again(ORIGIN, now_s=2.0)
+    assert one_due(replica, 2.0).log == LOG
+    assert one_due(replica, 2.0 + 2 * LOST_RETRY_S).log == LOG
+
+
+def test_announcements_of_ever_more_logs_are_not_believed(replica: Replica) -> None:
+    for epoch in range(LOGS_MAX + 5):
+        replica.announce(LogId(THIRD, epoch), 1, now_s=0.0)
+    assert len(replica.vector()) == LOGS_MAX
+    assert replica.refused_logs_count == 5
 
 
 def test_a_late_answer_to_a_fetch_given_up_does_not_disturb_the_one_in_flight(
@@ -180,10 +257,10 @@ def test_a_late_answer_to_a_fetch_given_up_does_not_disturb_the_one_in_flight(
     replica.announce(LOG, 4, now_s=0.0)
     first = one_due(replica, 1.0)
     second = one_due(replica, 1.0 + FETCH_TIMEOUT_S)
-    replica.answered(first, now_s=3.1)
+    replica.answered(first, replied=True, now_s=3.1)
     assert due(replica, 3.2) == []
     replica.offer(LOG, 1, 4, now_s=3.3)
-    replica.answered(second, now_s=3.3)
+    replica.answered(second, replied=True, now_s=3.3)
     assert due(replica, 60.0) == []
 
 
@@ -195,7 +272,7 @@ def test_only_so_many_fetches_are_in_flight_at_once(replica: Replica) -> None:
     assert due(replica, 1.1) == []
     for fetch in first[:3]:
         replica.offer(fetch.log, 1, 1, now_s=1.2)
-        replica.answered(fetch, now_s=1.2)
+        replica.answered(fetch, replied=True, now_s=1.2)
     assert len(due(replica, 1.2)) == 3
 
 
@@ -253,5 +330,5 @@ def test_whatever_is_lost_or_doubled_every_entry_applies_exactly_once(
                 for first, count in FRAMES:
                     if first + count > fetch.first_seq and first <= fetch.last_seq:
                         take(first, count, now_s)
-                replica.answered(fetch, now_s=now_s)
+                replica.answered(fetch, replied=True, now_s=now_s)
     assert sorted(applied) == list(range(1, 14))

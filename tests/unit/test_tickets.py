@@ -1,0 +1,69 @@
+"""Tickets as text, and signatures."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mesh.core.membership import Endpoint
+from mesh.wire.signing import SigningKey, is_signed
+from mesh.wire.tickets import PREFIX, BadTicket, JoinTicket
+
+KEY = SigningKey(b"s" * 32)
+TICKET = JoinTicket(
+    b"r" * 16,
+    b"t" * 8,
+    KEY,
+    1_700_000_000_000,
+    (Endpoint("tcp://10.0.0.1:5001", b"c" * 40), Endpoint("tcp://[fd00::1]:5001", b"d" * 40)),
+)
+
+
+def test_a_ticket_survives_its_text() -> None:
+    assert JoinTicket.from_text(TICKET.text()) == TICKET
+    assert TICKET.encrypted
+
+
+def test_line_breaks_and_spaces_that_mail_adds_do_not_matter() -> None:
+    text = TICKET.text()
+    assert JoinTicket.from_text(f"  {text[:40]}\n {text[40:]}\r\n") == TICKET
+
+
+def test_a_ticket_of_a_plaintext_run_says_so() -> None:
+    plain = JoinTicket(b"r" * 16, b"t" * 8, KEY, 5, (Endpoint("tcp://127.0.0.1:5001"),))
+    assert not JoinTicket.from_text(plain.text()).encrypted
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "hello", PREFIX, PREFIX + "AAAA", TICKET.text()[:-3], TICKET.text() + "A", "x" * 10_000],
+)
+def test_what_is_no_whole_ticket_is_refused_without_repeating_it(text: str) -> None:
+    with pytest.raises(BadTicket) as refused:
+        JoinTicket.from_text(text)
+    assert len(text) < 12 or text[11:] not in str(refused.value)
+
+
+@given(st.integers(0, len(TICKET.text()) - 1), st.sampled_from("Aa09-_"))
+def test_one_wrong_character_is_noticed(place: int, character: str) -> None:
+    text = TICKET.text()
+    mistyped = text[:place] + character + text[place + 1 :]
+    if mistyped != text:
+        with pytest.raises(BadTicket):
+            JoinTicket.from_text(mistyped)
+
+
+def test_neither_ticket_nor_key_shows_its_secret() -> None:
+    assert "ssss" not in repr(TICKET)
+    assert "73737373" not in repr(KEY)
+
+
+def test_a_signature_holds_for_its_message_and_key_alone() -> None:
+    signature = KEY.sign(b"message")
+    assert is_signed(b"message", signature, KEY.public_key)
+    assert not is_signed(b"Message", signature, KEY.public_key)
+    assert not is_signed(b"message", signature[:-1] + b"x", KEY.public_key)
+    assert not is_signed(b"message", signature, SigningKey.new().public_key)
+    assert not is_signed(b"message", b"", KEY.public_key)
+    assert not is_signed(b"message", signature, b"")
