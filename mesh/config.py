@@ -15,6 +15,7 @@ Api = Literal["openai", "anthropic"]
 
 DEFAULT_TOPIC = "Paris attractions"
 DEFAULT_BUDGET_USD = 1.0
+TICKET_EXPIRES_S = 7 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,9 @@ class ExploreSettings:
     """Stop this long after this start."""
     exclude: Path | None = None
     mesh: MeshSettings = MeshSettings()
+    new_ticket: bool = False
+    """Revoke all join tickets of earlier starts."""
+    ticket_expires_s: float = TICKET_EXPIRES_S
     page_host: str = "127.0.0.1"
     port: int = 8080
     """The page's port; 0: any free one."""
@@ -183,6 +187,10 @@ class CollectorSettings:
     mesh: MeshSettings = MeshSettings()
     terms: RunTerms | None = None
     """What other machines are told when they join."""
+    new_ticket: bool = False
+    """Revoke the join tickets that were issued before, and issue another."""
+    ticket_expires_s: float = TICKET_EXPIRES_S
+    """How long a newly issued ticket lets producers in; a longer one can be misused for longer."""
     page_host: str = "127.0.0.1"
     port: int = 8080
     public_url: str | None = None

@@ -21,7 +21,7 @@ from mesh.cli.commands import ExploreCommand, UsageError
 from mesh.cli.environment import load_environment
 from mesh.cli.models import choose_models, keys_of
 from mesh.cli.offline import simulator_settings, usual_topic
-from mesh.config import DEFAULT_TOPIC, ApiKey, ExploreSettings, ModelSpec
+from mesh.config import DEFAULT_TOPIC, ApiKey, ExploreSettings, MeshSettings, ModelSpec
 from mesh.llm.money import BudgetCap, BudgetRefusal, budget_cap
 from mesh.llm.pricing import is_priced, price_line
 from mesh.llm.selection import Selection
@@ -112,7 +112,7 @@ def settings_from(
         budget_usd=budget_usd,
         time_limit_s=command.time_limit_s,
         exclude=command.exclude,
-        host=command.host,
+        mesh=MeshSettings(host=command.host),
         page_host=command.page_host,
         port=command.port,
         public_url=command.public_url,

@@ -24,6 +24,7 @@ from mesh.config import (
     ExploreSettings,
     ModelSpec,
     ProducerSettings,
+    RunTerms,
 )
 from mesh.core.routing import model_in_turn
 from mesh.nodes.channel import Message, pack
@@ -56,7 +57,7 @@ class Supervisor:
     _collector: KeptChild | None = None
     _simulator: KeptChild | None = None
     _producers: list[KeptChild] = field(default_factory=list)
-    _collector_address: str | None = None
+    _collector_place: Message = field(default_factory=dict)
     _simulator_url: str | None = None
     _simulator_ready: asyncio.Event = field(default_factory=asyncio.Event)
     _ending: asyncio.Event = field(default_factory=asyncio.Event)
@@ -140,7 +141,10 @@ class Supervisor:
             budget_usd=settings.budget_usd,
             time_limit_s=settings.time_limit_s,
             started_ms=self.started_ms,
-            host=settings.host,
+            mesh=settings.mesh,
+            terms=self._terms(),
+            new_ticket=settings.new_ticket and not self._collector_ready.is_set(),
+            ticket_expires_s=settings.ticket_expires_s,
             page_host=settings.page_host,
             port=settings.port,
             public_url=settings.public_url,
@@ -167,17 +171,30 @@ class Supervisor:
                 model=first,
                 started_ms=self.started_ms,
                 keys=dict(self.keys),
-                host=self.settings.host,
+                mesh=self.settings.mesh,
+                terms=self._terms(),
                 seed=self.settings.seed + number,
                 verbosity=self.settings.verbosity,
             )
             api = next(model.api for model in models if model.spec == first)
             child = await self._fork_servers[api].fork(producer.label, "producer", pack(producer))
-            if self._collector_address:
-                child.channel.send({"command": "collector", "address": self._collector_address})
+            if self._collector_place:
+                child.channel.send({"command": "collector", **self._collector_place})
             return child
 
         return start
+
+    def _terms(self) -> RunTerms:
+        settings = self.settings
+        return RunTerms(
+            run_id=self.run_id,
+            topic=settings.topic,
+            model_specs=tuple(model.spec for model in settings.models),
+            simulator=settings.simulator,
+            alone_limit_s=settings.mesh.alone_limit_s,
+            seed=settings.seed,
+            started_ms=self.started_ms,
+        )
 
     def _with_address(self, model: ModelSpec) -> ModelSpec:
         if not model.simulated or self._simulator_url is None:
@@ -264,7 +281,9 @@ class Supervisor:
             self._simulator_url = message["url"]
             self._simulator_ready.set()
         elif kept is self._collector:
-            self._collector_address = message["address"]
+            self._collector_place = {
+                name: message[name] for name in ("address", "curve_key", "ticket")
+            }
             if message["moved_aside"]:
                 self.terminal.say(
                     f"{self.settings.output} was not this run's: moved to {message['moved_aside']}"
@@ -274,9 +293,7 @@ class Supervisor:
             self._collector_ready.set()
             for producer in self._producers:
                 if producer.child:
-                    producer.child.channel.send(
-                        {"command": "collector", "address": self._collector_address}
-                    )
+                    producer.child.channel.send({"command": "collector", **self._collector_place})
 
     def _fail(self, message: str, status: int) -> None:
         if self._failure is None:
