@@ -90,8 +90,7 @@ class KnownItems:
             self._take_back(ordinal, epoch)
         if ordinal == len(self.accepted) + 1:
             self._append(_Acceptance(epoch, key, text))
-            while self._ahead and len(self.accepted) + 1 in self._ahead:
-                self._append(self._ahead.pop(len(self.accepted) + 1))
+            self._append_what_waited()
         elif ordinal > len(self.accepted):
             ahead = self._ahead.get(ordinal)
             if ahead is None or ahead.epoch <= epoch:
@@ -114,6 +113,14 @@ class KnownItems:
         """Known, but not accepted yet or accepted beyond a hole: in order of arrival."""
         return self._fresh.values()
 
+    def _append_what_waited(self) -> None:
+        while self._ahead:
+            ordinal = len(self.accepted) + 1
+            waited = self._ahead.pop(ordinal, None)
+            if waited is None or self._is_void(ordinal, waited.epoch):
+                return
+            self._append(waited)
+
     def _append(self, acceptance: _Acceptance) -> None:
         self._fresh.pop(acceptance.key, None)
         self.accepted.append(acceptance.text)
@@ -121,6 +128,10 @@ class KnownItems:
             self._column_epochs.append((len(self.accepted), acceptance.epoch))
 
     def _is_void(self, ordinal: int, epoch: int) -> bool:
+        """Whether a later epoch began below `ordinal`: it says so, or it gave out one below."""
+        beyond = ordinal > len(self.accepted)
+        if beyond and self._column_epochs and self._column_epochs[-1][1] > epoch:
+            return True
         return any(
             later > epoch and ordinal >= first for later, first in self._first_of_epoch.items()
         )

@@ -12,22 +12,24 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mesh.config import MeshSettings
 from mesh.core.entries import Found, LogEntry
 from mesh.core.items import LogId, NodeId
 from mesh.core.known import KnownItems, digest_bytes
-from mesh.core.membership import Role
+from mesh.core.membership import Endpoint, Role
 from mesh.core.normalize import item_key
-from mesh.nodes.identity import own_member
+from mesh.nodes.identity import SPOOL_FILE, node_keys, open_transport, own_member
 from mesh.nodes.mesh_node import MeshNode
 from mesh.nodes.shelf import CollectorShelf, LogShelf, ProducerShelf
 from mesh.storage.database import RunDatabase
 from mesh.storage.node_directory import NodeDirectory
 from mesh.storage.node_log import NodeLog
+from mesh.storage.spool import Spool
 from mesh.transport.interface import Reply
 from mesh.transport.zmq_transport import ZmqTransport
+from mesh.wire.tickets import JoinTicket
 
 RUN = b"the run of tests"
-TOPIC = "Paris attractions"
 HOST = "127.0.0.1"
 
 
@@ -49,17 +51,21 @@ class LossyTransport:
         if not self.loses(frame):
             self.inner.publish(frame)
 
-    def listen_to(self, feed_address: str) -> None:
-        self.inner.listen_to(feed_address)
+    def admit_key(self, curve_key: bytes) -> None:
+        self.inner.admit_key(curve_key)
 
-    def stop_listening_to(self, feed_address: str) -> None:
-        self.inner.stop_listening_to(feed_address)
+    def revoke_key(self, curve_key: bytes) -> None:
+        self.inner.revoke_key(curve_key)
 
-    def request(
-        self, service_address: str, frame: bytes, *, timeout_s: float, reply: Reply
-    ) -> None:
+    def listen_to(self, feed: Endpoint) -> None:
+        self.inner.listen_to(feed)
+
+    def stop_listening_to(self, feed: Endpoint) -> None:
+        self.inner.stop_listening_to(feed)
+
+    def request(self, service: Endpoint, frame: bytes, *, timeout_s: float, reply: Reply) -> None:
         self.asked.append(frame)
-        self.inner.request(service_address, frame, timeout_s=timeout_s, reply=reply)
+        self.inner.request(service, frame, timeout_s=timeout_s, reply=reply)
 
     def close(self, linger_s: float) -> None:
         self.inner.close(linger_s)
@@ -73,6 +79,8 @@ class Listener:
     order: dict[LogId, list[int]] = field(default_factory=dict)
     times_applied: Counter[tuple[LogId, int]] = field(default_factory=Counter)
     marks: dict[LogId, int] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+    overtaken_by: list[int] = field(default_factory=list)
 
     def apply(self, log: LogId, first_seq: int, entries: Sequence[LogEntry]) -> None:
         for seq, entry in enumerate(entries, first_seq):
@@ -96,6 +104,12 @@ class Listener:
     def activity_and_model(self) -> tuple[str, str]:
         return "generating", "atlas"
 
+    def join_refused(self, reason: str) -> None:
+        self.refused.append(reason)
+
+    def overtaken(self, epoch: int) -> None:
+        self.overtaken_by.append(epoch)
+
 
 @dataclass
 class Peer:
@@ -107,7 +121,6 @@ class Peer:
     log: NodeLog
     directory: NodeDirectory
     started_s: float
-    _running: asyncio.Task[None]
     _closing: contextlib.ExitStack
 
     @property
@@ -115,9 +128,9 @@ class Peer:
         return self.node.own.origin
 
     @property
-    def seed(self) -> str:
+    def seed(self) -> Endpoint:
         """Where others join through this node."""
-        return self.node.own.service_address
+        return self.node.own.service
 
     @property
     def texts(self) -> set[str]:
@@ -139,8 +152,7 @@ class Peer:
 
     async def stop(self) -> None:
         """End without a word, as a killed process does."""
-        self._running.cancel()
-        await asyncio.gather(self._running, return_exceptions=True)
+        self.node.close()
         self._closing.close()
 
 
@@ -159,19 +171,22 @@ class Mesh:
         run_id: bytes = RUN,
         ports: tuple[int, int] | None = None,
         addresses: Sequence[str] = (),
+        encrypted: bool = False,
+        ticket: JoinTicket | None = None,
     ) -> Peer:
         """Start `name`, to join through `seeds` and whoever serves at `addresses`."""
         directory = NodeDirectory.open(self._directory / "nodes" / name)
+        settings = MeshSettings(host=HOST, encrypted=encrypted)
+        directory.ports = ports or directory.ports
         epoch = directory.open_epoch(time.time_ns() // 1_000_000)
+        keys = node_keys(directory, settings)
         log = directory.create_log()
-        transport = LossyTransport(
-            ZmqTransport(directory.origin, host=HOST, ports=ports or directory.ports)
-        )
-        directory.ports = transport.inner.ports
-        directory.save()
+        transport = LossyTransport(open_transport(directory, settings, keys))
         own = own_member(
             directory,
             transport.inner,
+            run_id=run_id,
+            keys=keys,
             label=name,
             role=role,
             epoch=epoch,
@@ -180,29 +195,42 @@ class Mesh:
         closing = contextlib.ExitStack()
         closing.callback(directory.close)
         closing.callback(log.close)
-        shelf: LogShelf = ProducerShelf(own.log, log, directory.earlier)
+        spool = Spool.open(directory.path / SPOOL_FILE)
+        closing.callback(spool.close)
+        shelf: LogShelf = ProducerShelf(own.log, log, directory.earlier, spool)
         if role is Role.COLLECTOR:
-            shelf = self._collector_shelf(directory.origin, closing)
+            shelf = self._collector_shelf(directory.origin, spool, closing)
         closing.callback(transport.close, 0.0)
         owner = Listener()
-        node = MeshNode(own, run_id, TOPIC, owner, shelf, random.Random(name))
+        node = MeshNode(
+            own,
+            run_id,
+            owner,
+            shelf,
+            random.Random(name),
+            asyncio.get_running_loop(),
+            signing=keys.signing if keys else None,
+        )
         node.attach(transport)
+        node.joiner.ticket = ticket
         transport.inner.start(node)
         for reader in directory.earlier.values():
             node.load(stored.frame for stored in reader.new_frames())
         started_s = asyncio.get_running_loop().time()
-        join_at = [*addresses, *(seed.seed for seed in seeds)]
-        running = asyncio.create_task(node.run(lambda: join_at))
-        peer = Peer(node, owner, transport, log, directory, started_s, running, closing)
+        join_at = [*(Endpoint(each) for each in addresses), *(seed.seed for seed in seeds)]
+        node.start(lambda: join_at)
+        peer = Peer(node, owner, transport, log, directory, started_s, closing)
         self._running.append(peer)
         return peer
 
-    def _collector_shelf(self, origin: NodeId, closing: contextlib.ExitStack) -> LogShelf:
+    def _collector_shelf(
+        self, origin: NodeId, spool: Spool, closing: contextlib.ExitStack
+    ) -> LogShelf:
         path = self._directory / "run.sqlite"
         RunDatabase.open(path).close()
         committed = RunDatabase.open_read_only(path)
         closing.callback(committed.close)
-        return CollectorShelf(origin, committed, self._directory / "nodes")
+        return CollectorShelf(origin, committed, self._directory / "nodes", spool)
 
     async def stop(self) -> None:
         for peer in self._running:
