@@ -1,60 +1,214 @@
-"""Which logs a node can serve, and where it finds them."""
+"""Which logs a node can serve, and where it finds them.
+
+A node serves its own logs, every log of a node directory beside its own, and, from its spool,
+what it heard of others: so a log whose origin is gone still finds who serves it. What is not held
+is told apart from nothing else: a file that cannot be read is not held either, and the asker goes
+to another node. Who may ask is serving.py's business.
+"""
 
 from __future__ import annotations
 
+import logging
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from mesh.core.items import LogId, NodeId
 from mesh.storage.database import RunDatabase
-from mesh.storage.node_directory import logs_of_all_nodes
-from mesh.storage.node_log import LogReader, NodeLog, UnreadableLog
+from mesh.storage.node_directory import LogsOnDisk
+from mesh.storage.node_log import LogReader, NodeLog, StoredFrame, UnreadableLog
+from mesh.storage.spool import SPOOL_FILE, Spool
+
+logger = logging.getLogger(__name__)
 
 
 class LogShelf(Protocol):
-    """The logs that this node can serve from disk."""
+    """The logs that this node can serve. No method raises."""
 
-    def read(self, log_id: LogId, first_seq: int, last_seq: int, bytes_max: int) -> list[bytes]: ...
+    def read(self, log_id: LogId, first_seq: int, last_seq: int, bytes_max: int) -> list[bytes]:
+        """Frames that hold any of first_seq..last_seq, in order, also when the first of it is
+        missing; at most `bytes_max` together (but at least one); [] when none is held."""
+        ...
+
+    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> None:
+        """Store a frame that was heard, to serve it in its origin's place; where there is no
+        room it is not kept, which others have to make up for."""
+        ...
+
+    def kept_logs(self) -> Iterator[tuple[LogId, StoredFrame]]:
+        """What was kept, in the order it came: a node that starts again knows at once what it
+        had heard."""
+        ...
+
+
+@dataclass(slots=True)
+class KeptFrames:
+    """A spool that may be missing or full: what fails is counted and logged once."""
+
+    spool: Spool | None
+    not_kept_count: int = 0
+    _read_failed: bool = False
+
+    @classmethod
+    def open(cls, node_directory: Path) -> KeptFrames:
+        path = node_directory / SPOOL_FILE
+        try:
+            return cls(Spool.open(path))
+        except OSError as error:
+            logger.warning("event=no_spool path=%s error=%s", path, error)
+            return cls(None)
+
+    def read(self, log_id: LogId, first_seq: int, last_seq: int, bytes_max: int) -> list[bytes]:
+        if self.spool is None:
+            return []
+        try:
+            return self.spool.read_range(log_id, first_seq, last_seq, bytes_max)
+        except OSError as error:
+            self._note_unreadable(error)
+            return []
+
+    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> None:
+        if self.spool is None:
+            self.not_kept_count += 1
+            return
+        try:
+            self.spool.append(log_id, first_seq, count, frame)
+        except OSError as error:
+            if not self.not_kept_count:
+                logger.warning("event=not_kept path=%s error=%s", self.spool.path, error)
+            self.not_kept_count += 1
+
+    def frames(self) -> Iterator[tuple[LogId, StoredFrame]]:
+        if self.spool is not None:
+            try:
+                yield from self.spool.frames()
+            except OSError as error:
+                self._note_unreadable(error)
+
+    def close(self) -> None:
+        if self.spool is not None:
+            self.spool.close()
+            self.spool = None
+
+    def _note_unreadable(self, error: OSError) -> None:
+        if not self._read_failed:
+            logger.warning("event=unreadable_spool error=%s", error)
+        self._read_failed = True
 
 
 class ProducerShelf:
-    """Serves the logs of this producer's own starts."""
+    """Serves the logs of this producer's own starts, what it kept, and its neighbours' logs.
 
-    def __init__(self, own: LogId, current: NodeLog, earlier: dict[int, LogReader]) -> None:
-        self._origin = own.origin
+    Keeps every frame, its neighbours' too: their files may be lost while it lives.
+    """
+
+    def __init__(
+        self,
+        own: LogId,
+        current: NodeLog,
+        earlier: Mapping[int, LogReader],
+        *,
+        kept: KeptFrames | None = None,
+        nodes_directory: Path | None = None,
+    ) -> None:
+        self._own = own
         self._readers = {**earlier, own.epoch: LogReader(current.path)}
+        self._kept = kept or KeptFrames(None)
+        self._neighbours = LogsOnDisk(nodes_directory) if nodes_directory else None
 
     def read(self, log_id: LogId, first_seq: int, last_seq: int, bytes_max: int) -> list[bytes]:
-        reader = self._readers.get(log_id.epoch) if log_id.origin == self._origin else None
-        try:
-            return reader.read_range(first_seq, last_seq, bytes_max) if reader else []
-        except (OSError, UnreadableLog):
-            return []
+        asked = (first_seq, last_seq, bytes_max)
+        if log_id.origin == self._own.origin:
+            # What a torn log has lost came back from others, and was kept.
+            frames = _read(self._readers.get(log_id.epoch), *asked)
+            return frames or self._kept.read(log_id, *asked)
+        frames = self._kept.read(log_id, *asked)
+        if frames or self._neighbours is None:
+            return frames
+        return _read(self._neighbours.find(log_id), *asked)
+
+    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> None:
+        self._kept.keep(log_id, first_seq, count, frame)
+
+    def kept_logs(self) -> Iterator[tuple[LogId, StoredFrame]]:
+        return self._kept.frames()
+
+    def close(self) -> None:
+        self._kept.close()
 
 
 class CollectorShelf:
-    """Serves every log in the run's directory: its own from the database, others' from disk.
+    """Serves every log: its own from the database, those in the run's directory from their
+    files, the rest from what it kept.
 
     `committed` is a connection of its own, which sees committed frames only.
     """
 
-    def __init__(self, own: NodeId, committed: RunDatabase, nodes_directory: Path) -> None:
+    def __init__(
+        self,
+        own: NodeId,
+        committed: RunDatabase,
+        nodes_directory: Path,
+        *,
+        kept: KeptFrames | None = None,
+    ) -> None:
         self._own = own
         self._committed = committed
-        self._nodes_directory = nodes_directory
-        self.readers: dict[LogId, LogReader] = logs_of_all_nodes(nodes_directory)
+        self._logs = LogsOnDisk(nodes_directory)
+        self._logs.look()
+        self._kept = kept or KeptFrames(None)
+
+    @property
+    def readers(self) -> Mapping[LogId, LogReader]:
+        """The logs in the run's directory, as of the last look."""
+        return self._logs.readers
 
     def read(self, log_id: LogId, first_seq: int, last_seq: int, bytes_max: int) -> list[bytes]:
+        asked = (first_seq, last_seq, bytes_max)
         if log_id.origin == self._own:
-            return self._committed.own_frames(log_id.epoch, first_seq, last_seq, bytes_max)
-        if log_id not in self.readers:
-            self.look_for_new_logs()
-        reader = self.readers.get(log_id)
-        try:
-            return reader.read_range(first_seq, last_seq, bytes_max) if reader else []
-        except (OSError, UnreadableLog):
-            return []
+            # A database restored from an old copy lacks what others had heard; it was kept.
+            frames = self._read_committed(log_id.epoch, *asked)
+        else:
+            frames = _read(self._logs.find(log_id), *asked)
+        return frames or self._kept.read(log_id, *asked)
+
+    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> None:
+        """What the log's own file holds is not kept a second time."""
+        reader = self._logs.find(log_id)
+        if reader is None or not _holds(reader, first_seq, first_seq + count - 1):
+            self._kept.keep(log_id, first_seq, count, frame)
+
+    def kept_logs(self) -> Iterator[tuple[LogId, StoredFrame]]:
+        return self._kept.frames()
 
     def look_for_new_logs(self) -> None:
         """Find logs that nodes have begun since."""
-        self.readers = logs_of_all_nodes(self._nodes_directory) | self.readers
+        self._logs.look()
+
+    def close(self) -> None:
+        self._kept.close()
+
+    def _read_committed(
+        self, epoch: int, first_seq: int, last_seq: int, bytes_max: int
+    ) -> list[bytes]:
+        try:
+            return self._committed.own_frames(epoch, first_seq, last_seq, bytes_max)
+        except sqlite3.Error as error:
+            logger.warning("event=unreadable_own_log error=%s", error)
+            return []
+
+
+def _read(reader: LogReader | None, first_seq: int, last_seq: int, bytes_max: int) -> list[bytes]:
+    try:
+        return reader.read_range(first_seq, last_seq, bytes_max) if reader else []
+    except (OSError, UnreadableLog):
+        return []
+
+
+def _holds(reader: LogReader, first_seq: int, last_seq: int) -> bool:
+    try:
+        return reader.holds(first_seq, last_seq)
+    except (OSError, UnreadableLog):
+        return False

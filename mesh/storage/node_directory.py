@@ -1,28 +1,43 @@
-"""A node's directory: its identity, its lock, its logs.
+"""A node's directory: its identity, its lock, its logs; and the logs of all nodes beside it.
 
 The lock is held for the process's lifetime, so a node never runs twice, whatever a supervisor
-believes of its children. Identity and ports survive restarts: peers find the node where it was.
+believes of its children. Identity, keys and ports survive restarts: peers find the node where it
+was, as who it was. An identity that is damaged or gone is said, never made up anew: the node
+would be a stranger to its own logs. A log that is missing or cannot be read hinders no start.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
+import os
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+import msgspec
 
 from mesh.core.items import NODE_ID_BYTES, LogId, NodeId
-from mesh.storage.node_log import LogReader, NodeLog, log_path, stored_logs, write_json
-from mesh.storage.run_directory import DirectoryLock
+from mesh.storage.node_log import (
+    EPOCH_MAX,
+    LogReader,
+    NodeLog,
+    UnreadableLog,
+    log_path,
+    stored_logs,
+    write_json,
+)
+from mesh.storage.run_directory import CREATED_MS_MAX, DirectoryLock
 
 IDENTITY_FILE = "node.json"
 FORMAT_VERSION = 1
+HEARD_EPOCH_MAX = CREATED_MS_MAX
+"""Whoever says that I was here later lies: there would be no room above it some day."""
+LOGS_LOOKED_FOR_MAX = 65_536
 
 
 class DamagedIdentity(Exception):
-    """node.json cannot be read; the message says what to do."""
+    """node.json cannot be read or is gone; the message says what to do."""
 
 
 @dataclass(slots=True)
@@ -36,7 +51,9 @@ class NodeDirectory:
     members: list[dict[str, Any]]
     """Members known at the last save, as the node put them."""
     earlier: dict[int, LogReader]
-    """Logs of earlier epochs."""
+    """Logs of earlier epochs, readable or not."""
+    secrets: dict[str, str] = field(repr=False)
+    """Its private keys as text, by name."""
     _lock: DirectoryLock = field(repr=False)
 
     @classmethod
@@ -45,24 +62,28 @@ class NodeDirectory:
 
         Raises:
             AlreadyLocked: this node runs already.
-            DamagedIdentity: node.json is unreadable.
-            OSError: the directory cannot be made.
+            DamagedIdentity: node.json is unreadable, or gone from beside its logs.
+            OSError: the directory or node.json cannot be made or read.
         """
         make_private(path)
         lock = DirectoryLock.acquire(path)
         try:
             identity = read_identity(path)
             earlier = stored_logs(path)
+            if identity is None and earlier:
+                raise DamagedIdentity(_damaged(path, "is gone from beside its logs"))
         except BaseException:
             lock.close()
             raise
+        identity = identity or StoredIdentity(NodeId(secrets.token_bytes(NODE_ID_BYTES)))
         return cls(
             path=path,
-            origin=identity.origin if identity else NodeId(secrets.token_bytes(NODE_ID_BYTES)),
-            ports=identity.ports if identity else None,
-            last_epoch=max([identity.last_epoch if identity else 0, *earlier]),
-            members=list(identity.members) if identity else [],
+            origin=identity.origin,
+            ports=identity.ports,
+            last_epoch=max([identity.last_epoch, *earlier]),
+            members=identity.members,
             earlier=earlier,
+            secrets=identity.secrets,
             _lock=lock,
         )
 
@@ -72,8 +93,36 @@ class NodeDirectory:
         self.save()
         return self.last_epoch
 
+    def heard_epoch(self, epoch: int) -> bool:
+        """Others have heard this node in `epoch`: the next one is above it, from now on.
+
+        False: not believed, as it is later than HEARD_EPOCH_MAX.
+        """
+        if epoch > HEARD_EPOCH_MAX:
+            return False
+        if epoch > self.last_epoch:
+            self.last_epoch = epoch
+            self.save()
+        return True
+
     def create_log(self) -> NodeLog:
-        return NodeLog.create(log_path(self.path, self.last_epoch))
+        """Start this epoch's log; its file and node.json survive a power cut from here on."""
+        log = NodeLog.create(log_path(self.path, self.last_epoch))
+        _sync_directory(self.path)
+        return log
+
+    def earlier_logs(self) -> tuple[list[tuple[int, int]], list[str]]:
+        """(epoch, last seq on disk) of the earlier logs that can be read, by epoch; and what is
+        wrong with the others, a sentence each."""
+        positions, problems = [], []
+        for epoch, reader in sorted(self.earlier.items()):
+            try:
+                positions.append((epoch, reader.refresh()))
+            except UnreadableLog as error:
+                problems.append(str(error))
+            except OSError as error:
+                problems.append(f"cannot read {reader.path}: {error.strerror or error}")
+        return positions, problems
 
     def save(self) -> None:
         write_json(
@@ -84,6 +133,7 @@ class NodeDirectory:
                 "ports": self.ports,
                 "last_epoch": self.last_epoch,
                 "members": self.members,
+                "secrets": self.secrets,
             },
         )
 
@@ -103,9 +153,24 @@ class StoredIdentity:
     """What node.json says."""
 
     origin: NodeId
-    ports: tuple[int, int] | None
-    last_epoch: int
-    members: list[dict[str, Any]]
+    ports: tuple[int, int] | None = None
+    last_epoch: int = 0
+    members: list[Any] = field(default_factory=list)
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+_Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
+
+
+class _IdentityFile(msgspec.Struct):
+    """node.json, field by field."""
+
+    format_version: Literal[1]
+    origin: Annotated[str, msgspec.Meta(pattern=rf"^[0-9a-f]{{{2 * NODE_ID_BYTES}}}\Z")]
+    ports: tuple[_Port, _Port] | None
+    last_epoch: Annotated[int, msgspec.Meta(ge=0, lt=EPOCH_MAX)]
+    members: list[Any]
+    secrets: dict[str, str] = {}
 
 
 def read_identity(path: Path) -> StoredIdentity | None:
@@ -113,41 +178,75 @@ def read_identity(path: Path) -> StoredIdentity | None:
 
     Raises:
         DamagedIdentity: the file is not what we wrote.
+        OSError: it cannot be read.
     """
     try:
-        stored: Mapping[str, Any] = json.loads((path / IDENTITY_FILE).read_text("utf-8"))
+        content = (path / IDENTITY_FILE).read_bytes()
+        stored = msgspec.json.decode(content, type=_IdentityFile)
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except IsADirectoryError as error:
         raise DamagedIdentity(_damaged(path)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DamagedIdentity(_damaged(path)) from error
+    return StoredIdentity(
+        NodeId(bytes.fromhex(stored.origin)),
+        stored.ports,
+        stored.last_epoch,
+        stored.members,
+        stored.secrets,
+    )
+
+
+@dataclass(slots=True)
+class LogsOnDisk:
+    """Every node's logs below a run's `nodes` directory.
+
+    A log is on disk before anyone hears of it, so one that was not there when it was first asked
+    for is not looked for again before `look`.
+    """
+
+    nodes_directory: Path
+    readers: dict[LogId, LogReader] = field(default_factory=dict)
+    _origins: dict[Path, NodeId] = field(default_factory=dict)
+    """By directory; an origin never changes."""
+    _looked_for: set[LogId] = field(default_factory=set)
+
+    def find(self, log: LogId) -> LogReader | None:
+        """The reader of `log`; None when no directory here has it."""
+        if log not in self.readers and log not in self._looked_for:
+            self.look()
+            if log not in self.readers:
+                self._looked_for.add(log)
+        return self.readers.get(log)
+
+    def look(self) -> None:
+        """Find logs that nodes have begun since. Directories that cannot be read are left out."""
+        if len(self._looked_for) >= LOGS_LOOKED_FOR_MAX:
+            self._looked_for.clear()
+        for path in sorted(self.nodes_directory.glob("*")):
+            origin = self._origin(path)
+            if origin is not None:
+                for epoch, reader in stored_logs(path).items():
+                    self.readers.setdefault(LogId(origin, epoch), reader)
+
+    def _origin(self, path: Path) -> NodeId | None:
+        if path not in self._origins:
+            with contextlib.suppress(DamagedIdentity, OSError):
+                identity = read_identity(path)
+                if identity is not None:
+                    self._origins[path] = identity.origin
+        return self._origins.get(path)
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        origin = bytes.fromhex(stored["origin"])
-        ports = stored["ports"]
-        if len(origin) != NODE_ID_BYTES or stored["format_version"] != FORMAT_VERSION:
-            raise DamagedIdentity(_damaged(path))
-        return StoredIdentity(
-            NodeId(origin),
-            (int(ports[0]), int(ports[1])) if ports else None,
-            int(stored["last_epoch"]),
-            list(stored["members"]),
-        )
-    except (LookupError, TypeError, ValueError) as error:
-        raise DamagedIdentity(_damaged(path)) from error
+        with contextlib.suppress(OSError):  # Some file systems cannot.
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
-def logs_of_all_nodes(nodes_directory: Path) -> dict[LogId, LogReader]:
-    """Readers of every node log below a run's `nodes` directory; unreadable ones are left out."""
-    logs: dict[LogId, LogReader] = {}
-    for path in sorted(nodes_directory.glob("*")):
-        try:
-            identity = read_identity(path)
-        except (DamagedIdentity, OSError):
-            continue
-        if identity:
-            for epoch, reader in stored_logs(path).items():
-                logs[LogId(identity.origin, epoch)] = reader
-    return logs
-
-
-def _damaged(path: Path) -> str:
-    return f"{path / IDENTITY_FILE} is damaged: move {path} away, or start with --new"
+def _damaged(path: Path, what: str = "is damaged") -> str:
+    return f"{path / IDENTITY_FILE} {what}: move {path} away, or start with --new"

@@ -3,10 +3,11 @@
 It stores frames as opaque bytes with their place in the log, so that a fetch is answered with
 the very bytes that were published. A frame is written before it is published (a killed process
 loses nothing); `sync` makes it survive a power cut and is called at most a second later. A torn
-last record, as a crash leaves it, ends the log before it. What frames mean is not known here.
+last record, as a crash leaves it, ends the log before it; a damaged one within is a hole. What
+frames mean is not known here.
 
-File: 8 bytes "TMLOG" + format version, then records of
-    u32 frame bytes | u32 CRC-32 of all that follows | u64 first seq | u32 count | frame
+File: 8 bytes "TMLOG" + format version, then records (records.py) whose place is
+    u64 first seq | u32 count
 """
 
 from __future__ import annotations
@@ -14,17 +15,20 @@ from __future__ import annotations
 import json
 import os
 import struct
-import zlib
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+
+from mesh.core.seqset import SeqSet
+from mesh.storage.records import Record, pack_record, whole_records, write_whole
 
 FORMAT = b"TMLOG\x00\x00\x01"
-_RECORD = struct.Struct(">IIQI")
-_PLACE = struct.Struct(">QI")
-FRAME_BYTES_MAX = 1 << 20
 INDEX_EVERY_RECORDS = 32
+EPOCH_MAX = 2**63 - 1
+"""The largest integer that a database holds; files named for more are none of ours."""
+
+_PLACE = struct.Struct(">QI")
 
 
 class UnreadableLog(Exception):
@@ -33,7 +37,7 @@ class UnreadableLog(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StoredFrame:
-    """One record of a log."""
+    """One record of a log: entries first_seq .. first_seq + count - 1."""
 
     first_seq: int
     count: int
@@ -43,38 +47,32 @@ class StoredFrame:
     def last_seq(self) -> int:
         return self.first_seq + self.count - 1
 
-
-def _read_record(file: BinaryIO) -> StoredFrame | None:
-    """The record at the file's position; None at the end and at a torn or damaged record."""
-    head = file.read(_RECORD.size)
-    if len(head) < _RECORD.size:
-        return None
-    frame_bytes, checksum, first_seq, count = _RECORD.unpack(head)
-    if frame_bytes > FRAME_BYTES_MAX:
-        return None
-    frame = file.read(frame_bytes)
-    if len(frame) < frame_bytes or _checksum(frame, first_seq, count) != checksum:
-        return None
-    return StoredFrame(first_seq, count, frame)
-
-
-def _checksum(frame: bytes, first_seq: int, count: int) -> int:
-    return zlib.crc32(frame, zlib.crc32(_PLACE.pack(first_seq, count)))
+    @property
+    def is_somewhere(self) -> bool:
+        """Whether it has a place in a log; a file may say anything."""
+        return self.first_seq >= 1 and self.count >= 1
 
 
 @dataclass(slots=True)
 class LogReader:
     """Reads one log file, also while another process appends to it.
 
-    Keeps a sparse index, an offset for every INDEX_EVERY_RECORDS records, not the frames.
+    Keeps a sparse index, an offset for every INDEX_EVERY_RECORDS records, not the frames. A file
+    that is gone, is a directory or may not be read is an OSError at each call, and is read as
+    soon as it is there.
     """
 
     path: Path
-    last_seq: int = 0
+    held: SeqSet = field(default_factory=SeqSet)
+    """What is whole on disk, as of the last look."""
     _index: list[tuple[int, int]] = field(default_factory=list)
     _end: int = len(FORMAT)
     _records: int = 0
     _yielded: int = len(FORMAT)
+
+    @property
+    def last_seq(self) -> int:
+        return self.held.highest
 
     def refresh(self) -> int:
         """Read what was appended since; return the highest seq that is whole on disk.
@@ -92,52 +90,69 @@ class LogReader:
             UnreadableLog: no log of this format.
             OSError: the file cannot be read.
         """
-        for record, end in self._records_from(self._yielded):
-            self._yielded = end
-            yield record
+        for record in self._records_from(self._yielded):
+            self._yielded = record.end
+            yield _stored(record)
+
+    def holds(self, first_seq: int, last_seq: int) -> bool:
+        """Whether all of first_seq..last_seq is on disk; looks again only if it was not.
+
+        Raises as `new_frames`.
+        """
+        if last_seq > self.last_seq:
+            self.refresh()
+        return self.held.overlap(first_seq, last_seq) == [(first_seq, last_seq)]
 
     def read_range(self, first_seq: int, last_seq: int, bytes_max: int) -> list[bytes]:
         """Frames that hold any of first_seq..last_seq, in order, at most `bytes_max` together
-        (but at least one); [] when none is held."""
+        (but at least one); [] when none is held. Raises as `new_frames`."""
         self.refresh()
-        if first_seq > self.last_seq or not self._index:
-            return []
-        offset = max((at for seq, at in self._index if seq <= first_seq), default=len(FORMAT))
         frames: list[bytes] = []
         size = 0
         with self.path.open("rb") as file:
-            file.seek(offset)
-            while (record := _read_record(file)) is not None and record.first_seq <= last_seq:
-                if record.last_seq < first_seq:
+            for record in whole_records(file, self._offset_before(first_seq), _PLACE.size):
+                stored = _stored(record)
+                if stored.first_seq > last_seq:
+                    break
+                if stored.last_seq < first_seq or not stored.is_somewhere:
                     continue
-                size += len(record.frame)
+                size += len(stored.frame)
                 if frames and size > bytes_max:
                     break
-                frames.append(record.frame)
+                frames.append(stored.frame)
         return frames
 
-    def _records_from(self, offset: int) -> Iterator[tuple[StoredFrame, int]]:
-        """Whole records from `offset` on, each with where it ends; new ones are indexed."""
+    def _offset_before(self, seq: int) -> int:
+        """Where a record begins at or before the one with `seq`."""
+        position = bisect_right(self._index, seq, key=lambda indexed: indexed[0])
+        return self._index[position - 1][1] if position else len(FORMAT)
+
+    def _records_from(self, offset: int) -> Iterator[Record]:
+        """Whole records from `offset` on; new ones are noted."""
         with self.path.open("rb") as file:
             head = file.read(len(FORMAT))
             if head != FORMAT:
                 if len(head) < len(FORMAT) and FORMAT.startswith(head):
                     return  # Killed, or not yet there, between creating the file and its head.
                 raise UnreadableLog(f"{self.path} is no log of format {FORMAT[-1]}")
-            file.seek(offset)
-            while (record := _read_record(file)) is not None:
-                end = file.tell()
-                if offset == self._end:
-                    self._note(record, end)
-                offset = end
-                yield record, end
+            for record in whole_records(file, offset, _PLACE.size):
+                if _stored(record).is_somewhere:
+                    if record.end > self._end:
+                        self._note(record)
+                    yield record
 
-    def _note(self, record: StoredFrame, end: int) -> None:
+    def _note(self, record: Record) -> None:
+        stored = _stored(record)
         if self._records % INDEX_EVERY_RECORDS == 0:
-            self._index.append((record.first_seq, self._end))
+            self._index.append((stored.first_seq, record.start))
         self._records += 1
-        self._end = end
-        self.last_seq = max(self.last_seq, record.last_seq)
+        self._end = record.end
+        self.held.add_range(stored.first_seq, stored.last_seq)
+
+
+def _stored(record: Record) -> StoredFrame:
+    first_seq, count = _PLACE.unpack(record.place)
+    return StoredFrame(first_seq, count, record.frame)
 
 
 @dataclass(slots=True)
@@ -146,35 +161,37 @@ class NodeLog:
 
     path: Path
     last_seq: int
-    _file: BinaryIO
+    _descriptor: int
+    _end: int
     _unsynced: bool = False
 
     @classmethod
     def create(cls, path: Path) -> NodeLog:
-        """Start the log of a new epoch; the file must not exist."""
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
-        file = os.fdopen(descriptor, "wb", buffering=0)
-        file.write(FORMAT)
-        return cls(path, 0, file)
+        """Start the log of a new epoch; the file must not exist.
+
+        Raises:
+            OSError: no room, no permission, or there is a file; no new one is left behind.
+        """
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        try:
+            write_whole(descriptor, FORMAT, 0)
+        except OSError:
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+            raise
+        return cls(path, 0, descriptor, len(FORMAT))
 
     def append(self, frame: bytes, first_seq: int, count: int) -> None:
         """Write one frame in one system call.
 
         Raises:
-            OSError: disk full or gone. What was written of the record is cut off again, so the
-                log goes on cleanly when there is room; the caller must not publish the frame.
+            OSError: disk full or gone. Nothing of the record holds, so the log goes on cleanly
+                when there is room; the caller must not publish the frame.
         """
         assert first_seq == self.last_seq + 1, (first_seq, self.last_seq)
-        checksum = _checksum(frame, first_seq, count)
-        record = _RECORD.pack(len(frame), checksum, first_seq, count) + frame
-        start = self._file.seek(0, os.SEEK_END)
-        try:
-            written = self._file.write(record)
-            if written != len(record):
-                raise OSError(28, "no space left for a whole log record", str(self.path))
-        except OSError:
-            self._file.truncate(start)
-            raise
+        record = pack_record(_PLACE.pack(first_seq, count), frame)
+        write_whole(self._descriptor, record, self._end)
+        self._end += len(record)
         self.last_seq = first_seq + count - 1
         self._unsynced = True
 
@@ -182,11 +199,16 @@ class NodeLog:
         """Make everything appended so far survive a power cut (fdatasync)."""
         if self._unsynced:
             self._unsynced = False
-            getattr(os, "fdatasync", os.fsync)(self._file.fileno())
+            getattr(os, "fdatasync", os.fsync)(self._descriptor)
 
     def close(self) -> None:
-        self.sync()
-        self._file.close()
+        """Sync, and write no more; may be repeated."""
+        if self._descriptor >= 0:
+            try:
+                self.sync()
+            finally:
+                os.close(self._descriptor)
+                self._descriptor = -1
 
 
 def log_path(directory: Path, epoch: int) -> Path:
@@ -194,11 +216,11 @@ def log_path(directory: Path, epoch: int) -> Path:
 
 
 def stored_logs(directory: Path) -> dict[int, LogReader]:
-    """Readers of all logs in a node's directory, by epoch."""
+    """Readers of all logs in a node's directory, by epoch, readable or not."""
     logs = {}
     for path in directory.glob("epoch-*.log"):
         number = path.stem.removeprefix("epoch-")
-        if number.isdigit():
+        if number.isascii() and number.isdigit() and int(number) <= EPOCH_MAX:
             logs[int(number)] = LogReader(path)
     return logs
 

@@ -14,8 +14,8 @@ from mesh.core.items import LogId
 from mesh.storage.node_directory import (
     IDENTITY_FILE,
     DamagedIdentity,
+    LogsOnDisk,
     NodeDirectory,
-    logs_of_all_nodes,
     read_identity,
 )
 from mesh.storage.run_directory import AlreadyLocked
@@ -167,8 +167,12 @@ def test_all_nodes_logs_are_found_beside_whatever_else_lies_there(tmp_path: Path
     (tmp_path / "damaged" / IDENTITY_FILE).write_text("{")
     (tmp_path / "empty").mkdir()
     (tmp_path / "stray.txt").write_text("a note")
-    assert set(logs_of_all_nodes(tmp_path)) == expected
-    assert logs_of_all_nodes(tmp_path / "missing") == {}
+    logs = LogsOnDisk(tmp_path)
+    logs.look()
+    assert set(logs.readers) == expected
+    nowhere = LogsOnDisk(tmp_path / "missing")
+    nowhere.look()
+    assert nowhere.readers == {}
 
 
 def test_only_its_owner_may_read_a_node_s_directory(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from mesh.storage.node_log import (
     log_path,
     stored_logs,
 )
+from mesh.storage.records import pack_record
 from tests.integration.scarcity import no_file_larger_than
 
 ALL_BYTES = 1 << 20
@@ -103,15 +105,79 @@ def test_a_reader_that_met_a_half_written_frame_gets_it_once_it_is_whole(tmp_pat
     assert [*seen, *reader.new_frames()] == FRAMES
 
 
-@pytest.mark.parametrize("place", [0, 4, 8, 16, 20, 39])
-def test_a_damaged_record_ends_the_log_before_it(tmp_path: Path, place: int) -> None:
-    """Its length, checksum, seq, count or frame."""
+def damaged_log(path: Path, place: int) -> LogReader:
+    """FRAMES with one byte of the second record changed."""
+    write(path, FRAMES).close()
+    content = bytearray(path.read_bytes())
+    content[len(FORMAT) + 20 + len(FRAMES[0].frame) + place] ^= 0x55
+    path.write_bytes(content)
+    return LogReader(path)
+
+
+@pytest.mark.parametrize("place", [4, 8, 16, 20, 39])
+def test_a_damaged_record_is_a_hole_in_the_log(tmp_path: Path, place: int) -> None:
+    """Its checksum, seq, count or frame: what follows it is as good as ever."""
+    reader = damaged_log(tmp_path / "log", place)
+    assert list(reader.new_frames()) == [FRAMES[0], *FRAMES[2:]]
+    assert reader.held.ranges() == [(1, 3), (5, 12)]
+    assert reader.read_range(4, 4, ALL_BYTES) == []
+    assert reader.read_range(4, 6, ALL_BYTES) == [FRAMES[2].frame]
+    assert reader.read_range(1, 99, 1) == [FRAMES[0].frame]
+
+
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+def test_a_record_whose_length_is_damaged_ends_the_log_before_it(
+    tmp_path: Path, place: int
+) -> None:
+    assert list(damaged_log(tmp_path / "log", place).new_frames()) == FRAMES[:1]
+
+
+def test_a_log_goes_on_behind_a_damaged_record(tmp_path: Path) -> None:
+    reader = damaged_log(tmp_path / "log", 20)
+    assert reader.refresh() == 12
+    later = StoredFrame(13, 1, b"later")
+    with (tmp_path / "log").open("ab") as file:
+        write(tmp_path / "other", [frame(1, 12), later]).close()
+        file.write((tmp_path / "other").read_bytes()[-25:])
+    assert reader.refresh() == 13
+    assert list(reader.new_frames()) == [FRAMES[0], *FRAMES[2:], later]
+    assert list(reader.new_frames()) == []
+
+
+def test_zeros_that_a_power_cut_left_at_the_end_hold_nothing(tmp_path: Path) -> None:
     write(tmp_path / "log", FRAMES).close()
-    content = bytearray((tmp_path / "log").read_bytes())
-    second_record = len(FORMAT) + 20 + len(FRAMES[0].frame)
-    content[second_record + place] ^= 0x55
-    (tmp_path / "log").write_bytes(content)
-    assert list(LogReader(tmp_path / "log").new_frames()) == FRAMES[:1]
+    with (tmp_path / "log").open("ab") as file:
+        file.write(bytes(4096))
+    reader = LogReader(tmp_path / "log")
+    assert list(reader.new_frames()) == FRAMES
+    assert reader.read_range(12, 99, ALL_BYTES) == [FRAMES[3].frame]
+
+
+def test_a_record_placed_nowhere_is_passed_over(tmp_path: Path) -> None:
+    """Whole by its checksum, but before the first entry, or of none."""
+    path = tmp_path / "log"
+    strange = [pack_record(struct.pack(">QI", *place), b"x") for place in [(0, 1), (7, 0)]]
+    path.write_bytes(FORMAT + b"".join(strange))
+    whole = pack_record(struct.pack(">QI", 1, 3), b"whole")
+    with path.open("ab") as file:
+        file.write(whole)
+    reader = LogReader(path)
+    assert reader.refresh() == 3
+    assert reader.read_range(1, 99, ALL_BYTES) == [b"whole"]
+
+
+def test_whether_entries_are_held_is_looked_up_again_only_when_they_were_not(
+    tmp_path: Path,
+) -> None:
+    log = write(tmp_path / "log", FRAMES[:2])
+    reader = LogReader(tmp_path / "log")
+    assert reader.holds(1, 4)
+    assert not reader.holds(4, 5)
+    log.append(FRAMES[2].frame, 5, 6)
+    assert reader.holds(4, 5)
+    assert not reader.holds(10, 11)
+    (tmp_path / "log").unlink()
+    assert reader.holds(2, 10)
 
 
 @pytest.mark.parametrize("content", [b"something else entirely", b"TMLOG\x00\x00\x02", b"x"])
@@ -123,9 +189,20 @@ def test_a_file_that_is_no_log_of_this_format_is_refused(tmp_path: Path, content
         LogReader(tmp_path / "log").read_range(1, 1, ALL_BYTES)
 
 
-def test_a_log_that_is_gone_is_an_os_error(tmp_path: Path) -> None:
+def test_a_log_that_is_gone_is_an_os_error_until_it_is_there(tmp_path: Path) -> None:
+    reader = LogReader(tmp_path / "log")
     with pytest.raises(FileNotFoundError):
-        LogReader(tmp_path / "log").refresh()
+        reader.refresh()
+    write(tmp_path / "log", FRAMES)
+    assert reader.refresh() == 12
+
+
+def test_a_directory_in_a_log_s_place_is_an_os_error(tmp_path: Path) -> None:
+    (tmp_path / "log").mkdir()
+    reader = LogReader(tmp_path / "log")
+    for look in (reader.refresh, lambda: reader.read_range(1, 1, 1), lambda: reader.holds(1, 1)):
+        with pytest.raises(IsADirectoryError):
+            look()
 
 
 @pytest.mark.parametrize(
@@ -197,13 +274,24 @@ def test_a_full_disk_refuses_the_frame_whole_and_the_log_goes_on_when_there_is_r
     for room_bytes in (0, 5, 25):
         with (
             no_file_larger_than(size + room_bytes),
-            pytest.raises(OSError, match=r"File too large|no space left"),
+            pytest.raises(OSError, match=r"File too large|No space left"),
         ):
             log.append(FRAMES[2].frame, 5, 6)
         assert (tmp_path / "log").stat().st_size == size
         assert log.last_seq == 4
     log.append(FRAMES[2].frame, 5, 6)
     assert list(LogReader(tmp_path / "log").new_frames()) == FRAMES[:3]
+
+
+def test_a_log_for_whose_head_there_is_no_room_is_not_left_behind(tmp_path: Path) -> None:
+    for room_bytes in (0, 5):
+        with (
+            no_file_larger_than(room_bytes),
+            pytest.raises(OSError, match=r"File too large|No space left"),
+        ):
+            NodeLog.create(tmp_path / "log")
+        assert not (tmp_path / "log").exists()
+    write(tmp_path / "log", FRAMES)
 
 
 KILLED_WRITER = """
@@ -233,7 +321,8 @@ def test_only_its_owner_may_read_a_log(tmp_path: Path) -> None:
 def test_the_logs_of_a_directory_are_found_by_their_epochs(tmp_path: Path) -> None:
     for epoch in (5, 12):
         write(log_path(tmp_path, epoch), FRAMES[: epoch % 4]).close()
-    (tmp_path / "epoch-x.log").write_bytes(b"")
+    for name in ("x", "²", "", str(2**63)):
+        (tmp_path / f"epoch-{name}.log").write_bytes(b"")
     (tmp_path / "node.json").write_bytes(b"{}")
     logs = stored_logs(tmp_path)
     assert sorted(logs) == [5, 12]
