@@ -20,7 +20,6 @@ from mesh.core.seqset import SeqSet
 from mesh.nodes.channel import Channel, ChildFailed, pack
 from mesh.nodes.collector import NODES_DIRECTORY, Collector
 from mesh.nodes.identity import (
-    SPOOL_FILE,
     members_from_json,
     node_keys,
     open_transport,
@@ -28,13 +27,12 @@ from mesh.nodes.identity import (
 )
 from mesh.nodes.intake import Intake
 from mesh.nodes.mesh_node import MeshNode
-from mesh.nodes.shelf import CollectorShelf
+from mesh.nodes.shelf import CollectorShelf, KeptFrames
 from mesh.nodes.verdicts import VerdictDesk
 from mesh.storage.database import RunDatabase, UnusableDatabase
 from mesh.storage.node_directory import DamagedIdentity, NodeDirectory
 from mesh.storage.output_file import OutputFile, UnwritableOutput
 from mesh.storage.run_directory import DATABASE_FILE
-from mesh.storage.spool import Spool
 from mesh.transport.zmq_transport import AddressInUse
 
 
@@ -74,8 +72,8 @@ async def _run_opened(
     epoch = directory.open_epoch(time.time_ns() // 1_000_000)
     keys = node_keys(directory, settings.mesh)
     with contextlib.ExitStack() as closing:
-        spool = Spool.open(directory.path / SPOOL_FILE)
-        closing.callback(spool.close)
+        kept = KeptFrames.open(directory.path)
+        closing.callback(kept.close)
         try:
             transport = open_transport(directory, settings.mesh, keys)
         except AddressInUse as error:
@@ -96,7 +94,7 @@ async def _run_opened(
             ),
             run_id=settings.run_id,
             owner=collector,
-            shelf=CollectorShelf(directory.origin, committed, nodes_directory, spool),
+            shelf=CollectorShelf(directory.origin, committed, nodes_directory, kept=kept),
             random=random.Random(f"{settings.seed}/collector/{epoch}"),
             clock=asyncio.get_running_loop(),
             signing=keys.signing if keys else None,

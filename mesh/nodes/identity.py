@@ -20,8 +20,6 @@ from mesh.transport.zmq_transport import ZmqTransport
 from mesh.wire.messages import MemberRecord, record_claim
 from mesh.wire.signing import SigningKey
 
-SPOOL_FILE = "others.spool"
-"""Beside a node's own logs: frames of others' logs."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _CURVE_PUBLIC, _CURVE_SECRET, _SIGNING_SEED = "curve_public", "curve_secret", "signing_seed"
 

@@ -25,7 +25,6 @@ from mesh.nodes.identity import Overtaken, members_as_json, members_from_json
 from mesh.nodes.mesh_node import MeshNode
 from mesh.storage.node_directory import NodeDirectory
 from mesh.storage.node_log import NodeLog, UnreadableLog
-from mesh.storage.spool import Spool
 from mesh.wire.tickets import JoinTicket
 
 logger = logging.getLogger(__name__)
@@ -51,7 +50,6 @@ class Producer:
         settings: ProducerSettings,
         directory: NodeDirectory,
         own_log: NodeLog,
-        spool: Spool,
         channel: Channel,
     ) -> None:
         self.settings = settings
@@ -61,7 +59,6 @@ class Producer:
         self.node: MeshNode
         self._directory = directory
         self._log = own_log
-        self._spool = spool
         self._channel = channel
         self._unsaid: list[LogEntry] = []
         self._unwritable = False
@@ -201,7 +198,7 @@ class Producer:
                     await asyncio.sleep(0)
             except UnreadableLog:
                 continue  # Said when the node was opened.
-        for _, stored in self._spool.frames():
+        for _, stored in self.node.shelf.kept_logs():
             self.node.load([stored.frame])
             await asyncio.sleep(0)
 

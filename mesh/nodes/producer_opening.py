@@ -16,13 +16,12 @@ from contextlib import contextmanager
 from mesh.config import ProducerSettings
 from mesh.core.membership import Role
 from mesh.nodes.channel import Channel, ChildFailed, pack
-from mesh.nodes.identity import SPOOL_FILE, NodeKeys, node_keys, open_transport, own_member
+from mesh.nodes.identity import NodeKeys, node_keys, open_transport, own_member
 from mesh.nodes.mesh_node import MeshNode
 from mesh.nodes.producer import Producer
-from mesh.nodes.shelf import ProducerShelf
+from mesh.nodes.shelf import KeptFrames, ProducerShelf
 from mesh.storage.node_directory import DamagedIdentity, NodeDirectory
 from mesh.storage.node_log import NodeLog, UnreadableLog
-from mesh.storage.spool import Spool
 from mesh.transport.zmq_transport import AddressInUse, ZmqTransport
 
 
@@ -53,15 +52,15 @@ def open_producer(settings: ProducerSettings, channel: Channel) -> Iterator[Prod
         closing.callback(directory.close)
         own_log = directory.create_log()
         closing.callback(own_log.close)
-        spool = Spool.open(directory.path / SPOOL_FILE)
-        closing.callback(spool.close)
+        kept = KeptFrames.open(directory.path)
+        closing.callback(kept.close)
         try:
             transport = open_transport(directory, settings.mesh, keys)
         except AddressInUse as error:
             raise ChildFailed(str(error)) from error
         closing.callback(transport.close, 1.0)
-        producer = Producer(settings, directory, own_log, spool, channel)
-        producer.node = _open_node(producer, directory, own_log, spool, transport, keys, epoch)
+        producer = Producer(settings, directory, own_log, channel)
+        producer.node = _open_node(producer, directory, own_log, kept, transport, keys, epoch)
         producer.take_ticket(settings.ticket)
         yield producer
 
@@ -70,7 +69,7 @@ def _open_node(
     producer: Producer,
     directory: NodeDirectory,
     own_log: NodeLog,
-    spool: Spool,
+    kept: KeptFrames,
     transport: ZmqTransport,
     keys: NodeKeys | None,
     epoch: int,
@@ -96,7 +95,13 @@ def _open_node(
         own=own,
         run_id=settings.run_id,
         owner=producer,
-        shelf=ProducerShelf(own.log, own_log, directory.earlier, spool),
+        shelf=ProducerShelf(
+            own.log,
+            own_log,
+            directory.earlier,
+            kept=kept,
+            nodes_directory=directory.path.parent,
+        ),
         random=random.Random(f"{settings.seed}/{settings.label}/{epoch}"),
         clock=asyncio.get_running_loop(),
         signing=keys.signing if keys else None,

@@ -18,13 +18,12 @@ from mesh.core.items import LogId, NodeId
 from mesh.core.known import KnownItems, digest_bytes
 from mesh.core.membership import Endpoint, Role
 from mesh.core.normalize import item_key
-from mesh.nodes.identity import SPOOL_FILE, node_keys, open_transport, own_member
+from mesh.nodes.identity import node_keys, open_transport, own_member
 from mesh.nodes.mesh_node import MeshNode
-from mesh.nodes.shelf import CollectorShelf, LogShelf, ProducerShelf
+from mesh.nodes.shelf import CollectorShelf, KeptFrames, LogShelf, ProducerShelf
 from mesh.storage.database import RunDatabase
 from mesh.storage.node_directory import NodeDirectory
 from mesh.storage.node_log import NodeLog
-from mesh.storage.spool import Spool
 from mesh.transport.interface import Reply
 from mesh.transport.zmq_transport import ZmqTransport
 from mesh.wire.tickets import JoinTicket
@@ -195,11 +194,11 @@ class Mesh:
         closing = contextlib.ExitStack()
         closing.callback(directory.close)
         closing.callback(log.close)
-        spool = Spool.open(directory.path / SPOOL_FILE)
-        closing.callback(spool.close)
-        shelf: LogShelf = ProducerShelf(own.log, log, directory.earlier, spool)
+        kept = KeptFrames.open(directory.path)
+        closing.callback(kept.close)
+        shelf: LogShelf = ProducerShelf(own.log, log, directory.earlier, kept=kept)
         if role is Role.COLLECTOR:
-            shelf = self._collector_shelf(directory.origin, spool, closing)
+            shelf = self._collector_shelf(directory.origin, kept, closing)
         closing.callback(transport.close, 0.0)
         owner = Listener()
         node = MeshNode(
@@ -224,13 +223,13 @@ class Mesh:
         return peer
 
     def _collector_shelf(
-        self, origin: NodeId, spool: Spool, closing: contextlib.ExitStack
+        self, origin: NodeId, kept: KeptFrames, closing: contextlib.ExitStack
     ) -> LogShelf:
         path = self._directory / "run.sqlite"
         RunDatabase.open(path).close()
         committed = RunDatabase.open_read_only(path)
         closing.callback(committed.close)
-        return CollectorShelf(origin, committed, self._directory / "nodes", spool)
+        return CollectorShelf(origin, committed, self._directory / "nodes", kept=kept)
 
     async def stop(self) -> None:
         for peer in self._running:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -261,7 +262,7 @@ async def test_a_member_that_one_node_missed_is_learned_by_the_heartbeat_s_diges
         service_address=f"tcp://{HOST}:1",
         host=first.node.own.host,
     )
-    first.node.listen_to_members([silent])
+    first.node.dial_members([silent])
     await eventually(lambda: second.node.membership.get(silent.origin) == silent)
 
 
@@ -286,7 +287,10 @@ async def test_a_node_that_took_a_dead_one_s_port_stays_heard_when_that_one_is_b
 async def test_being_connected_ends_the_wait_before_the_first_call(mesh: Mesh) -> None:
     first = await mesh.start("producer-1")
     second = await mesh.start("producer-2", first)
-    await asyncio.gather(first.node.ready(), second.node.ready())
+    ready: list[str] = []
+    for peer in (first, second):
+        peer.node.when_ready(lambda label=peer.node.own.label: ready.append(label))
+    await eventually(lambda: len(ready) == 2)
     first.say("Louvre")
     await eventually(lambda: second.texts == {"Louvre"})
     assert fetches(second) == []
@@ -385,10 +389,10 @@ async def test_a_request_for_what_nobody_ever_said_is_answered_with_nothing(mesh
         (server.node.own.log, 9, 1),
         (server.node.own.log, 0, 2**63 - 1),
     ):
-        body = messages.Fetch(3, log.origin, log.epoch, first, last)
+        body = messages.Fetch(log.origin, log.epoch, first, last)
         (reply,) = await ask(asker, server, asker.node.frame(FrameKind.FETCH, body))
         fetched = messages.decode_body(reply, codec.decode_header(reply, RUN), messages.Fetched)
-        assert fetched == messages.Fetched(3, 0)
+        assert fetched == messages.Fetched(0)
 
 
 async def test_a_member_with_addresses_that_are_none_is_admitted_and_harmless(mesh: Mesh) -> None:
@@ -397,22 +401,32 @@ async def test_a_member_with_addresses_that_are_none_is_admitted_and_harmless(me
     record = messages.MemberRecord(
         b"z" * 16, "odd", Role.PRODUCER, 1, "nonsense", "tcp://127.0.0.1:99999", own.host, []
     )
-    await ask(asker, server, asker.node.frame(FrameKind.JOIN, messages.Join(0, record)))
+    await ask(asker, server, asker.node.frame(FrameKind.JOIN, messages.Join(record)))
     await still_works(server, asker)
     await still_works(asker, server)
 
 
 async def test_joining_again_changes_nothing(mesh: Mesh) -> None:
     asker, server = await producers(mesh, 2)
-    join = messages.Join(5, messages.MemberRecord.of(asker.node.own))
-    replies = [await ask(asker, server, asker.node.frame(FrameKind.JOIN, join)) for _ in range(3)]
-    welcomes = [
-        messages.decode_body(reply[0], codec.decode_header(reply[0], RUN), messages.Welcome)
-        for reply in replies
-    ]
-    assert [welcome.request for welcome in welcomes] == [5, 5, 5]
-    assert {member.origin for member in welcomes[-1].members} == {asker.origin, server.origin}
+    join = messages.Join(messages.MemberRecord.of(asker.node.own))
+    for _ in range(3):
+        welcome, swapped = (await ask(asker, server, asker.node.frame(FrameKind.JOIN, join)))[:2]
+        read = server.node.read(welcome, FrameKind.WELCOME, messages.Welcome)
+        assert read.member == messages.MemberRecord.of(server.node.own)
+        members = server.node.read(swapped, FrameKind.SWAPPED, messages.Swapped).members
+        assert {member.origin for member in members} == {asker.origin, server.origin}
     assert len(server.node.membership.others()) == 1
+
+
+async def test_a_join_of_an_earlier_start_is_refused_as_old(mesh: Mesh) -> None:
+    asker, server = await producers(mesh, 2)
+    old = dataclasses.replace(asker.node.own, epoch=asker.node.own.epoch - 1)
+    join = messages.Join(messages.MemberRecord.of(old))
+    (reply,) = await ask(asker, server, asker.node.frame(FrameKind.JOIN, join))
+    refused = server.node.read(reply, FrameKind.REFUSED, messages.Refused)
+    assert refused.reason.startswith("stale: ")
+    assert server.node.dropped["stale"]
+    assert server.node.membership.get(asker.origin) == asker.node.own
 
 
 async def test_a_node_of_another_run_is_neither_taken_in_nor_believed(mesh: Mesh) -> None:
@@ -422,7 +436,7 @@ async def test_a_node_of_another_run_is_neither_taken_in_nor_believed(mesh: Mesh
     assert first.node.membership.get(stranger.origin) is None
     assert stranger.node.membership.others() == []
     # A feed on a port that a node of this run had before.
-    first.transport.listen_to(stranger.node.own.feed_address)
+    first.transport.listen_to(stranger.node.own.feed)
     before = first.node.dropped["run"]
     stranger.say("not ours")
     await eventually(lambda: first.node.dropped["run"] > before)
@@ -458,6 +472,6 @@ async def test_a_fetched_frame_is_byte_for_byte_the_one_first_published(mesh: Me
 
     first.transport.loses = note
     first.say("Louvre")
-    body = messages.Fetch(1, first.origin, first.node.own.epoch, 1, 1)
+    body = messages.Fetch(first.origin, first.node.own.epoch, 1, 1)
     _, fetched = await ask(second, first, second.node.frame(FrameKind.FETCH, body))
     assert fetched == published[0]
