@@ -7,10 +7,12 @@ intake.py's, what the page shows run_view.py's. Producers need none of it to go 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mesh.config import CollectorSettings
 from mesh.core import entries as log
@@ -83,6 +85,7 @@ class Collector:
         # A collector that is restarted within a start counts no second of it twice.
         self._earlier_s = float(meta.get("earlier_s" if goes_on else "elapsed_s", "0"))
         self._ended_by: Exception | None = None
+        self.lost = [_lost_from_json(each) for each in json.loads(meta.get("lost", "[]"))]
         self.node: MeshNode
         self.desk: VerdictDesk
         self.intake: Intake
@@ -268,6 +271,10 @@ class Collector:
                         await asyncio.sleep(0)
             except (OSError, UnreadableLog) as error:
                 self.course.notices[str(reader.path)] = f"cannot read {reader.path}: {error}"
+        for log_id, stored in shelf.kept_logs():
+            if stored.last_seq > self.node.replica.watermark(log_id):
+                self.node.load([stored.frame])
+                await asyncio.sleep(0)
 
     async def _watch(self) -> None:
         """End the run when a rule says so."""
@@ -282,12 +289,26 @@ class Collector:
             self._declare_lost()
             await asyncio.sleep(WATCH_S)
 
+    def revoke_member(self, label: object) -> str | None:
+        """Remove a producer from the run for good; None when done, else why not."""
+        members = self.node.membership.others()
+        member = next((each for each in members if each.label == label), None)
+        if member is None:
+            return f"no such producer: {label}"
+        self.node.revoke(member.origin)
+        self.intake.say(log.MemberRevoked(member.origin))
+        revoked = [origin.hex() for origin in sorted(self.node.membership.revoked)]
+        self.intake.remember(revoked=json.dumps(revoked))
+        return None
+
     def _declare_lost(self) -> None:
         """Have everyone pass what nobody holds any more."""
         for log_id, first_seq, last_seq in self.node.lost_for_good():
             entry = log.Lost(log_id.origin, log_id.epoch, first_seq, last_seq)
             self.node.replica.declare_lost(log_id, first_seq, last_seq, self.node.clock.time())
+            self.lost.append(entry)
             self.intake.say(entry)
+            self.intake.remember(lost=json.dumps([_lost_as_json(each) for each in self.lost]))
 
     def _check_course(self) -> None:
         self.course.check(
@@ -361,3 +382,12 @@ class Collector:
             self._channel.send({"event": "kept", "metrics": view.metrics(with_history=False)})
             self._leave.clear()
             await self._leave.wait()
+
+
+def _lost_as_json(lost: log.Lost) -> list[str | int]:
+    return [lost.origin.hex(), lost.epoch, lost.first_seq, lost.last_seq]
+
+
+def _lost_from_json(stored: list[Any]) -> log.Lost:
+    origin, epoch, first_seq, last_seq = stored
+    return log.Lost(bytes.fromhex(origin), epoch, first_seq, last_seq)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 
 from mesh.config import CollectorSettings
-from mesh.core.items import LogId
+from mesh.core.items import LogId, NodeId
 from mesh.core.membership import Role
 from mesh.core.metrics import WINDOW_S, RunMetrics
 from mesh.core.seqset import SeqSet
@@ -105,6 +105,8 @@ async def _run_opened(
         collector.node.attach(transport)
         transport.start(collector.node)
         collector.node.dial_members(members_from_json(directory.members))
+        for origin in json.loads(database.meta().get("revoked", "[]")):
+            collector.node.revoke(NodeId(bytes.fromhex(origin)))
         return await collector.run()
 
 
@@ -119,6 +121,9 @@ def _restore(collector: Collector, own_epochs: Sequence[tuple[int, int]]) -> Non
     for log_id, seqs in taken_in.items():
         node.replica.restore(log_id, SeqSet.of_ranges(seqs.ranges()))
     now_s = asyncio.get_running_loop().time()
+    for lost in collector.lost:
+        lost_log = LogId(NodeId(lost.origin), lost.epoch)
+        node.replica.declare_lost(lost_log, lost.first_seq, lost.last_seq, now_s)
     for epoch, last_seq in own_epochs:
         node.replica.offer(LogId(node.own.origin, epoch), 1, last_seq, now_s)
     collector.desk = VerdictDesk(

@@ -198,6 +198,11 @@ class LiveRunView:
             if node is None:
                 return f"no such producer: {arguments.get('node')}"
             return collector.course.assign_model(node, str(arguments.get("model")))
+        if action == "renew_ticket":
+            collector.tickets.renew()
+            return None
+        if action == "revoke_member":
+            return collector.revoke_member(arguments.get("node"))
         return f"unknown action: {action}"
 
     def _producer(self, label: object) -> NodeId | None:
