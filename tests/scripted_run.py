@@ -31,6 +31,10 @@ class ScriptedRun:
         self.wishes: list[tuple[str, JsonObject]] = []
         """What `control` was asked for."""
         self.node_state = "alive"
+        self.dropped: dict[str, int] = {}
+        """Frames that producer-1 has dropped, by reason."""
+        self.mesh_changes: JsonObject = {}
+        """Fields of `mesh` to show otherwise."""
         self.changes: JsonObject = {}
         """Fields of `/api/metrics` to show otherwise."""
         self._fixed: JsonObject = {
@@ -97,6 +101,9 @@ class ScriptedRun:
                 "peers_alive": 2,
                 "propagation_ms_p50": 0.4,
                 "propagation_ms_p99": 2.0,
+                "lost_entries": 0,
+                "refused": {},
+                **self.mesh_changes,
             },
             **self.changes,
         }
@@ -127,7 +134,7 @@ class ScriptedRun:
                     "durable_seq": count,
                     "behind": 0,
                     "restarts": 0,
-                    "dropped": {},
+                    "dropped": self.dropped if model else {},
                 }
                 for node, model in (("collector", None), ("producer-1", self._models[0]))
             ]

@@ -1,4 +1,8 @@
-"""`view RUN_DIR`: the page of a run that is over, until Ctrl-C."""
+"""`view RUN_DIR`: the page of a run that is over, until Ctrl-C.
+
+It leaves the run's directory as it is: the token of a page that other machines can reach is new
+each time, and kept nowhere.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,9 @@ from mesh.nodes.run_view import DatabaseReader, FinishedRunView
 from mesh.nodes.terminal import program_name
 from mesh.storage.database import RunDatabase, UnusableDatabase
 from mesh.storage.run_directory import DATABASE_FILE
+from mesh.web.access import is_loopback
 from mesh.web.server import PageServer, PageUnavailable
+from mesh.web.token import new_token
 
 
 def view(run_dir: Path, host: str, port: int, public_url: str | None = None) -> int:
@@ -28,7 +34,8 @@ async def _serve(run_dir: Path, host: str, port: int, public_url: str | None) ->
     database = RunDatabase.open_read_only(path)
     reader = DatabaseReader(path)
     run = FinishedRunView(run_dir, program_name(sys.argv[0]), database, reader)
-    page = await PageServer.start(run, host=host, port=port, public_url=public_url)
+    token = None if is_loopback(host) else new_token()
+    page = await PageServer.start(run, host=host, port=port, public_url=public_url, token=token)
     sys.stdout.write(f"{page.url}  (Ctrl-C ends)\n")
     sys.stdout.flush()
     ended = asyncio.Event()

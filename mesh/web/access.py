@@ -1,20 +1,22 @@
-"""Who may steer a run: only the run's own page, and programs that are no browsers.
+"""Under which names a page may be asked for, and who may steer a run.
 
 Any web site that a user visits can send requests to a server on his machine. Browsers say where
-a request comes from (Origin, Sec-Fetch-Site) and no page can forge that, so a request from another
+a request comes from (Origin, Sec-Fetch-Site) and no page can forge that, so steering from another
 site is refused. One trick remains: a site whose name suddenly means 127.0.0.1 (DNS rebinding) asks
-in its own name; therefore a page bound to loopback is steered only under loopback names, addresses
-and the host of `--public-url`. A page bound to other addresses is open to whoever reaches them,
-under any name.
+in its own name, and may read what it gets. Therefore a page bound to loopback answers only under
+loopback names, addresses, and the host of `--public-url`.
 
-Reading needs no such check: without CORS headers no other site can read an answer.
+A page bound to any other address is known to its visitors by names that nobody can list here. It
+demands a token (gate.py), which no browser shows to another name. With a public URL on a loopback
+bind none is demanded: whoever can reach the port is this machine, and whom the proxy lets in is the
+proxy's to decide.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
@@ -28,6 +30,31 @@ class PageAccess:
     page_host: str
     """The address it is bound to."""
     public_url: str | None = None
+    token: str | None = field(default=None, repr=False)
+    """What every request must carry; None where none is demanded."""
+
+    def __post_init__(self) -> None:
+        assert self.token is not None or is_loopback(self.page_host)
+
+    @property
+    def is_public_https(self) -> bool:
+        return self.public_url is not None and self.public_url.lower().startswith("https://")
+
+    def foreign_name(self, headers: Mapping[str, str]) -> str | None:
+        """Return why a page bound to loopback does not answer under the request's Host, else None.
+
+        A request without Host comes from no browser.
+        """
+        host = headers.get("Host")
+        if not host or not is_loopback(self.page_host):
+            return None
+        parts = _split(f"http://{host}")
+        if parts is not None and self._is_own_name(parts):
+            return None
+        return (
+            f"refused: this page is not known as {_shown(host)}; start the run with "
+            f"--public-url and the page's address there, so that this is known to be right"
+        )
 
     def refusal(self, headers: Mapping[str, str]) -> str | None:
         """Return why a request with `headers` may not steer the run, None when it may."""
@@ -58,7 +85,7 @@ class PageAccess:
         try:
             ipaddress.ip_address(name)
         except ValueError:
-            return name == self.page_host.lower()
+            return name == _host_name(self.public_url)
         return True
 
 
@@ -79,6 +106,11 @@ def _split(url: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts if parts.scheme in _DEFAULT_PORTS and parts.hostname else None
+
+
+def _host_name(url: str | None) -> str | None:
+    parts = _split(url) if url is not None else None
+    return None if parts is None else parts.hostname
 
 
 def _authority(netloc: str, scheme: str) -> str:

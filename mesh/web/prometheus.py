@@ -1,6 +1,7 @@
 """`/api/metrics` in the format that Prometheus reads; values only, no counting of its own.
 
-Base units as Prometheus has them (seconds, dollars); one label, `model`, which has few values.
+Base units as Prometheus has them (seconds, dollars). Labels have few values: `model`, `node`, and
+the `reason` of a refusal.
 """
 
 from __future__ import annotations
@@ -35,16 +36,20 @@ _MODEL_GAUGES = (
 )
 
 
-def prometheus_text(metrics: JsonObject) -> bytes:
-    """Return the exposition of one `/api/metrics`; what is unknown there is left out."""
+def prometheus_text(metrics: JsonObject, peers: Iterable[JsonObject]) -> bytes:
+    """Return the exposition of one `/api/metrics` and the nodes of one `/api/peers`.
+
+    What is unknown there is left out.
+    """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Snapshot(metrics))
+    registry.register(_Snapshot(metrics, list(peers)))
     return generate_latest(registry)
 
 
 class _Snapshot(Collector):
-    def __init__(self, metrics: JsonObject) -> None:
+    def __init__(self, metrics: JsonObject, peers: list[JsonObject]) -> None:
         self._metrics = metrics
+        self._peers = peers
 
     def collect(self) -> Iterator[Metric]:
         models: list[JsonObject] = self._metrics.get("models", [])
@@ -60,6 +65,7 @@ class _Snapshot(Collector):
             yield gauge
         yield from self._run()
         yield from self._mesh()
+        yield from self._refusals()
 
     def _run(self) -> Iterator[Metric]:
         metrics = self._metrics
@@ -76,6 +82,10 @@ class _Snapshot(Collector):
         yield from _gauge(
             "topicmesh_missing_entries", "Lag of the slowest node", mesh.get("missing_entries")
         )
+        # No counter: what was lost may turn up again.
+        yield from _gauge(
+            "topicmesh_lost_entries", "Entries nobody holds", mesh.get("lost_entries")
+        )
         yield from _gauge("topicmesh_converged", "1 when all nodes agree", mesh.get("converged"))
         delay = GaugeMetricFamily(
             "topicmesh_propagation_seconds", "Entry published to known", labels=["quantile"]
@@ -84,6 +94,25 @@ class _Snapshot(Collector):
             if (value := mesh.get(key)) is not None:
                 delay.add_metric([quantile], float(value) / 1000)
         yield delay
+
+    def _refusals(self) -> Iterator[Metric]:
+        mesh: JsonObject = self._metrics.get("mesh") or {}
+        page: JsonObject = self._metrics.get("page") or {}
+        for name, help_text, counts in (
+            ("topicmesh_refused_connections", "Turned away by the mesh", mesh.get("refused")),
+            ("topicmesh_page_refused_requests", "Turned away by the page", page.get("refused")),
+        ):
+            counter = CounterMetricFamily(name, help_text, labels=["reason"])
+            for reason, count in (counts or {}).items():
+                counter.add_metric([reason], float(count))
+            yield counter
+        dropped = CounterMetricFamily(
+            "topicmesh_dropped_frames", "Dropped by a node", labels=["node", "reason"]
+        )
+        for peer in self._peers:
+            for reason, count in (peer.get("dropped") or {}).items():
+                dropped.add_metric([str(peer["node"]), reason], float(count))
+        yield dropped
 
 
 def _known_values(models: Iterable[JsonObject], key: str) -> Iterator[tuple[str, float]]:

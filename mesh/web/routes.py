@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from mesh.web.access import PageAccess
+from mesh.web.gate import Gate, Refusal
 from mesh.web.interface import JsonObject, RunView
 from mesh.web.live_updates import LiveUpdates
 from mesh.web.prometheus import CONTENT_TYPE, prometheus_text
@@ -34,14 +35,23 @@ SECURITY_HEADERS = {
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    # Copying a command is all that the page asks of the browser beyond showing things.
+    "Permissions-Policy": (
+        "accelerometer=(), autoplay=(), camera=(), clipboard-read=(), clipboard-write=(self), "
+        "display-capture=(), fullscreen=(), geolocation=(), gyroscope=(), hid=(), "
+        "magnetometer=(), microphone=(), midi=(), payment=(), publickey-credentials-get=(), "
+        "screen-wake-lock=(), serial=(), usb=(), xr-spatial-tracking=()"
+    ),
 }
 
 
 class Routes:
     """Handlers of one run's page."""
 
-    def __init__(self, view: RunView, live: LiveUpdates, access: PageAccess) -> None:
+    def __init__(self, view: RunView, live: LiveUpdates, access: PageAccess, gate: Gate) -> None:
         self.metrics_asked = asyncio.Event()
         """Set whenever someone read /api/metrics."""
         self.metrics_asked_s = float("-inf")
@@ -49,11 +59,14 @@ class Routes:
         self._view = view
         self._live = live
         self._access = access
+        self._gate = gate
         self._charts = ChartLibrary()
         self._html = page_html(ui_directory())
 
     def application(self) -> web.Application:
-        app = web.Application(client_max_size=CONTROL_BYTES_MAX)
+        app = web.Application(
+            client_max_size=CONTROL_BYTES_MAX, middlewares=[self._gate.middleware]
+        )
         app.add_routes(
             [
                 web.get("/", self._page),
@@ -95,13 +108,15 @@ class Routes:
 
     async def _websocket(self, request: web.Request) -> web.StreamResponse:
         if reason := self._access.refusal(request.headers):
+            self._gate.count(Refusal.OTHER_SITE, request)
             raise web.HTTPForbidden(text=reason)
         if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
             raise web.HTTPUpgradeRequired(text="this address speaks WebSocket")
         return await self._live.serve(request)
 
     async def _prometheus(self, request: web.Request) -> web.Response:
-        body = prometheus_text(self._view.metrics(with_history=False))
+        metrics = self._view.metrics(with_history=False)
+        body = prometheus_text(metrics, self._view.peers()["peers"])
         return web.Response(body=body, headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
 
     async def _output(self, request: web.Request) -> web.Response:
@@ -115,6 +130,7 @@ class Routes:
 
     async def _control(self, request: web.Request) -> web.Response:
         if reason := self._access.refusal(request.headers):
+            self._gate.count(Refusal.OTHER_SITE, request)
             return _control_answer(403, reason)
         if request.content_type != "application/json":
             return _control_answer(400, "the content type must be application/json")

@@ -15,6 +15,8 @@ from typing import Self
 from aiohttp import web
 
 from mesh.web.access import PageAccess
+from mesh.web.gate import TOKEN_PARAMETER, Gate
+from mesh.web.guarded_view import GuardedView, with_page_counts
 from mesh.web.interface import JsonObject, RunView
 from mesh.web.live_updates import UPDATE_S, LiveUpdates
 from mesh.web.routes import Routes
@@ -36,15 +38,22 @@ class PageServer:
     """A run's page on one port."""
 
     def __init__(
-        self, runner: web.AppRunner, routes: Routes, live: LiveUpdates, port: int, url: str
+        self,
+        runner: web.AppRunner,
+        routes: Routes,
+        live: LiveUpdates,
+        gate: Gate,
+        port: int,
+        url: str,
     ) -> None:
         self.port = port
         """The one it is bound to."""
         self.url = url
-        """Where a person opens it."""
+        """Where a person opens it; carries the token where there is one."""
         self._runner = runner
         self._routes = routes
         self._live = live
+        self._gate = gate
         self._updating = asyncio.create_task(live.run(), name="page updates")
         self._updating.add_done_callback(self._updates_ended)
 
@@ -56,19 +65,25 @@ class PageServer:
         host: str,
         port: int,
         public_url: str | None = None,
+        token: str | None = None,
         update_s: float = UPDATE_S,
     ) -> Self:
         """Serve `view` on `host`:`port`; port 0 takes any free one.
 
         Args:
             public_url: the page's address where that is another one, behind a proxy.
+            token: what every request must carry. Required where `host` is not loopback; on
+                loopback usually None, also behind a proxy: the proxy is who lets people in.
             update_s: time between two live updates; shorter costs the run more.
 
         Raises:
             PageUnavailable: the port is taken, or cannot be opened.
         """
-        live = LiveUpdates(view, update_s=update_s)
-        routes = Routes(view, live, PageAccess(host, public_url))
+        access = PageAccess(host, public_url, token)
+        gate = Gate(access)
+        guarded = GuardedView(view, gate)
+        live = LiveUpdates(guarded, update_s=update_s)
+        routes = Routes(guarded, live, access, gate)
         runner = web.AppRunner(routes.application(), access_log=None, shutdown_timeout=CLOSE_S)
         await runner.setup()
         try:
@@ -77,7 +92,8 @@ class PageServer:
             await runner.cleanup()
             raise PageUnavailable(_explained(error, host, port)) from error
         bound_port: int = runner.addresses[0][1]
-        return cls(runner, routes, live, bound_port, public_url or _url(host, bound_port))
+        url = _with_token(public_url or _url(host, bound_port), token)
+        return cls(runner, routes, live, gate, bound_port, url)
 
     @property
     def client_count(self) -> int:
@@ -96,7 +112,7 @@ class PageServer:
         await asyncio.wait([self._updating])
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._live.finish(final_metrics))
+                tasks.create_task(self._live.finish(with_page_counts(final_metrics, self._gate)))
                 tasks.create_task(self._last_poll())
         finally:
             await self._runner.cleanup()
@@ -135,3 +151,7 @@ def _url(host: str, port: int) -> str:
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 names only
     shown = everywhere.get(host, host)
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+def _with_token(url: str, token: str | None) -> str:
+    return url if token is None else f"{url.rstrip('/')}/?{TOKEN_PARAMETER}={token}"

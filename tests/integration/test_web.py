@@ -31,6 +31,7 @@ UI = Path(__file__).resolve().parents[2] / "ui"
 UPDATE_S = 0.02
 JSON_TYPE = {"Content-Type": "application/json"}
 PAUSE = json.dumps({"action": "pause"})
+NOBODY_REFUSED: JsonObject = {"page": {"refused": {}}}
 
 
 @asynccontextmanager
@@ -132,9 +133,9 @@ async def test_the_chart_library_is_compressed_for_those_who_take_it_and_kept_fo
 async def test_metrics_carry_the_history_unless_it_is_declined(run: ScriptedRun) -> None:
     async with served(run) as (_, client):
         whole = await (await client.get("/api/metrics")).json()
-        assert whole == run.metrics(with_history=True)
+        assert whole == {**run.metrics(with_history=True), **NOBODY_REFUSED}
         short = await (await client.get("/api/metrics?history=0")).json()
-        assert short == run.metrics(with_history=False)
+        assert short == {**run.metrics(with_history=False), **NOBODY_REFUSED}
 
 
 async def test_items_come_by_ordinal_in_pages_and_by_what_they_contain(run: ScriptedRun) -> None:
@@ -312,7 +313,11 @@ async def test_no_other_site_may_steer_the_run_or_listen_to_it(
 async def test_a_new_client_is_told_numbers_and_state_at_once(run: ScriptedRun) -> None:
     async with served(run) as (_, client), client.ws_connect("/ws") as socket:
         metrics = await socket.receive_json()
-        assert metrics == {"type": "metrics", **run.metrics(with_history=False)}
+        assert metrics == {
+            "type": "metrics",
+            **run.metrics(with_history=False),
+            **NOBODY_REFUSED,
+        }
         state = await socket.receive_json()
         assert (state["type"], state["state"]) == ("state", "running")
 
@@ -463,7 +468,7 @@ async def test_a_port_in_use_is_told_with_what_to_do(run: ScriptedRun) -> None:
 
 async def test_a_host_that_is_not_ours_is_told(run: ScriptedRun) -> None:
     with pytest.raises(PageUnavailable, match=r"192\.0\.2\.1 is no address of this machine"):
-        await PageServer.start(run, host="192.0.2.1", port=0)
+        await PageServer.start(run, host="192.0.2.1", port=0, token="t")
 
 
 async def test_the_same_port_can_be_opened_again_at_once(run: ScriptedRun) -> None:
