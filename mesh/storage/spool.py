@@ -34,7 +34,9 @@ SCAN_BYTES = 1 << 20
 READ_AHEAD_BYTES = 1 << 16
 """Neighbours in a log lie apart when many nodes speak at once: read a piece, then pick from it."""
 
-_PLACE = struct.Struct(">16sQQI")
+_LOG = struct.Struct(">16sQ")
+_SEQS = struct.Struct(">QI")
+_PLACE_BYTES = _LOG.size + _SEQS.size
 
 
 @dataclass(slots=True)
@@ -48,14 +50,14 @@ class _Places:
     def holds(self, first_seq: int, last_seq: int) -> bool:
         return first_seq in self.held and last_seq in self.held
 
-    def add(self, stored: StoredFrame, offset: int) -> None:
-        self.held.add_range(stored.first_seq, stored.last_seq)
-        if not self.first_seqs or stored.first_seq > self.first_seqs[-1]:
-            self.first_seqs.append(stored.first_seq)
+    def add(self, first_seq: int, count: int, offset: int) -> None:
+        self.held.add_range(first_seq, first_seq + count - 1)
+        if not self.first_seqs or first_seq > self.first_seqs[-1]:
+            self.first_seqs.append(first_seq)
             self.offsets.append(offset)
             return
-        index = bisect_right(self.first_seqs, stored.first_seq)
-        self.first_seqs.insert(index, stored.first_seq)
+        index = bisect_right(self.first_seqs, first_seq)
+        self.first_seqs.insert(index, first_seq)
         self.offsets.insert(index, offset)
 
     def offsets_of(self, first_seq: int, last_seq: int) -> array[int]:
@@ -100,15 +102,15 @@ class Spool:
             OSError: no room, or the disk is gone. The frame is not held, and the next one takes
                 its place in the file.
         """
-        stored = StoredFrame(first_seq, count, frame)
         places = self._logs.get(log) or _Places()
-        if places.holds(first_seq, stored.last_seq):
+        if places.holds(first_seq, first_seq + count - 1):
             return
-        record = pack_record(_PLACE.pack(log.origin, log.epoch, first_seq, count), frame)
+        place = _LOG.pack(log.origin, log.epoch) + _SEQS.pack(first_seq, count)
+        record = pack_record(place, frame)
         if self._end + len(record) > self.bytes_max:
             raise OSError(errno.EFBIG, f"holds all of its {self.bytes_max} bytes", str(self.path))
         write_whole(self._descriptor, record, self._end)
-        places.add(stored, self._end)
+        places.add(first_seq, count, self._end)
         self._logs[log] = places
         self._end += len(record)
 
@@ -126,8 +128,8 @@ class Spool:
         size = 0
         with self._reading(READ_AHEAD_BYTES) as file:
             for offset in places.offsets_of(first_seq, last_seq):
-                record = record_at(file, offset, _PLACE.size)
-                if record is None or _stored(record)[1].last_seq < first_seq:
+                record = record_at(file, offset, _PLACE_BYTES)
+                if record is None or _last_seq(record) < first_seq:
                     continue
                 size += len(record.frame)
                 if frames and size > bytes_max:
@@ -147,7 +149,7 @@ class Spool:
         """
         end = self._end
         with self._reading(SCAN_BYTES) as file:
-            for record in whole_records(file, len(FORMAT), _PLACE.size):
+            for record in whole_records(file, len(FORMAT), _PLACE_BYTES):
                 if record.end > end:
                     return
                 log, stored = _stored(record)
@@ -161,12 +163,18 @@ class Spool:
             self._descriptor = -1
 
     def _index_all(self) -> None:
+        # Millions of records: no object is made of them that is not needed.
+        by_name: dict[bytes, _Places] = {}
         with self._reading(SCAN_BYTES) as file:
-            for record in whole_records(file, len(FORMAT), _PLACE.size):
-                log, stored = _stored(record)
-                if stored.is_somewhere:
-                    self._logs.setdefault(log, _Places()).add(stored, record.start)
-                self._end = record.end
+            for start, end, place, _ in whole_records(file, len(FORMAT), _PLACE_BYTES):
+                name = place[: _LOG.size]
+                first_seq, count = _SEQS.unpack_from(place, _LOG.size)
+                if first_seq and count:
+                    if name not in by_name:
+                        by_name[name] = _Places()
+                    by_name[name].add(first_seq, count, start)
+                self._end = end
+        self._logs = {_log_id(name): places for name, places in by_name.items()}
         os.ftruncate(self._descriptor, self._end)
 
     def _reading(self, buffer_bytes: int) -> BinaryIO:
@@ -175,5 +183,15 @@ class Spool:
 
 
 def _stored(record: Record) -> tuple[LogId, StoredFrame]:
-    origin, epoch, first_seq, count = _PLACE.unpack(record.place)
-    return LogId(NodeId(origin), epoch), StoredFrame(first_seq, count, record.frame)
+    first_seq, count = _SEQS.unpack_from(record.place, _LOG.size)
+    return _log_id(record.place), StoredFrame(first_seq, count, record.frame)
+
+
+def _last_seq(record: Record) -> int:
+    first_seq, count = _SEQS.unpack_from(record.place, _LOG.size)
+    return int(first_seq + count - 1)
+
+
+def _log_id(place: bytes) -> LogId:
+    origin, epoch = _LOG.unpack_from(place)
+    return LogId(NodeId(origin), epoch)
