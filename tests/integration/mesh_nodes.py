@@ -159,7 +159,7 @@ class Mesh:
     """Starts nodes below one directory, by name; a name started again is the same node."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
         self._running: list[Peer] = []
 
     async def start(
@@ -174,7 +174,7 @@ class Mesh:
         ticket: JoinTicket | None = None,
     ) -> Peer:
         """Start `name`, to join through `seeds` and whoever serves at `addresses`."""
-        directory = NodeDirectory.open(self._directory / "nodes" / name)
+        directory = NodeDirectory.open(self.directory / "nodes" / name)
         settings = MeshSettings(host=HOST, encrypted=encrypted)
         directory.ports = ports or directory.ports
         epoch = directory.open_epoch(time.time_ns() // 1_000_000)
@@ -225,11 +225,11 @@ class Mesh:
     def _collector_shelf(
         self, origin: NodeId, kept: KeptFrames, closing: contextlib.ExitStack
     ) -> LogShelf:
-        path = self._directory / "run.sqlite"
+        path = self.directory / "run.sqlite"
         RunDatabase.open(path).close()
         committed = RunDatabase.open_read_only(path)
         closing.callback(committed.close)
-        return CollectorShelf(origin, committed, self._directory / "nodes", kept=kept)
+        return CollectorShelf(origin, committed, self.directory / "nodes", kept=kept)
 
     async def stop(self) -> None:
         for peer in self._running:

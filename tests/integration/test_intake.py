@@ -16,12 +16,13 @@ from mesh.core.entries import Accepted, CallFinished, CallStarted, Duplicate, Fo
 from mesh.core.items import LogId, NodeId
 from mesh.core.known import digest_bytes
 from mesh.core.ledger import Ledger
-from mesh.core.membership import Member, Role
+from mesh.core.membership import Endpoint, Member, Role
 from mesh.core.metrics import RunMetrics
 from mesh.core.seqset import SeqSet
 from mesh.nodes.intake import Intake
 from mesh.nodes.mesh_node import MeshNode
 from mesh.nodes.shelf import CollectorShelf
+from mesh.nodes.verdicts import VerdictDesk
 from mesh.storage.database import Batch, ItemRow, RunDatabase
 from mesh.storage.output_file import OutputFile
 from mesh.transport.interface import Reply
@@ -47,12 +48,16 @@ class NoNetwork:
     def publish(self, frame: bytes) -> None:
         self.published.append(frame)
 
-    def listen_to(self, feed_address: str) -> None: ...
+    def admit_key(self, curve_key: bytes) -> None: ...
 
-    def stop_listening_to(self, feed_address: str) -> None: ...
+    def revoke_key(self, curve_key: bytes) -> None: ...
+
+    def listen_to(self, feed: Endpoint) -> None: ...
+
+    def stop_listening_to(self, feed: Endpoint) -> None: ...
 
     def request(
-        self, service_address: str, frame: bytes, *, timeout_s: float, reply: Reply
+        self, service: Endpoint, frame: bytes, *, timeout_s: float, reply: Reply
     ) -> None: ...
 
     def close(self, linger_s: float) -> None: ...
@@ -70,22 +75,25 @@ class Taking:
         self.troubles: list[str | None] = []
         own = Member(COLLECTOR, "collector", Role.COLLECTOR, epoch, "", "", "here")
         shelf = CollectorShelf(COLLECTOR, self._committed, directory / "nodes")
-        self.node = MeshNode(own, RUN, "birds", self, shelf, random.Random(1))
+        self.node = MeshNode(own, RUN, self, shelf, random.Random(1), asyncio.get_running_loop())
         self.node.attach(self.transport)
         self.ledger = Ledger()
         self.ledger.restore(self.database.accepted_keys(), self.database.excluded_keys())
         taken_in = self.database.taken_in()
         for log_id, seqs in taken_in.items():
             self.node.replica.restore(log_id, SeqSet.of_ranges(seqs.ranges()))
-        self.intake = Intake(
+        self.desk = VerdictDesk(
             node=self.node,
             ledger=self.ledger,
             metrics=RunMetrics(self.database.model_totals(), self.database.history()),
-            database=self.database,
-            output=self.output,
             taken_in=taken_in,
             run_time_s=lambda: 1.0,
             call_finished=lambda *_: None,
+        )
+        self.intake = Intake(
+            desk=self.desk,
+            database=self.database,
+            output=self.output,
             storage_trouble=self.troubles.append,
         )
 
@@ -103,6 +111,10 @@ class Taking:
 
     def activity_and_model(self) -> tuple[str, str]:
         return "running", ""
+
+    def join_refused(self, reason: str) -> None: ...
+
+    def overtaken(self, epoch: int) -> None: ...
 
     def accepted(self) -> list[str]:
         return list(self._committed.accepted_texts())
@@ -182,9 +194,9 @@ async def test_frames_that_come_twice_or_overlap_count_once(tmp_path: Path) -> N
         for first, last in ((1, 2), (1, 4), (2, 4), (1, 4), (3, 3)):
             collector.node.receive(frame_of(first, *entries[first - 1 : last]), live=True)
         await collector.intake.drained()
-        counts = collector.intake.metrics.of(MODEL)
+        counts = collector.desk.metrics.of(MODEL)
         assert (counts.unique, counts.duplicates, counts.calls) == (2, 0, 1)
-        assert counts.cost_usd == collector.intake.heard_cost_usd == 0.25
+        assert counts.cost_usd == collector.desk.heard_cost_usd == 0.25
     async with taking(tmp_path, epoch=2) as successor:
         successor.node.receive(frame_of(1, *entries), live=False)
         await successor.intake.drained()
@@ -219,11 +231,11 @@ async def test_on_a_full_disk_nothing_is_told_and_it_goes_on_when_there_is_room(
             assert collector.accepted() == output_lines(tmp_path) == ["otter"]
             assert len(collector.verdicts()) == told
             assert collector.durable_mark() == 1
-            assert collector.intake.stored_count == 1
+            assert collector.desk.stored_count == 1
         await collector.intake.drained()
         assert collector.troubles[-1] is None
         assert collector.accepted() == output_lines(tmp_path) == ["otter", "heron", "stork"]
-        assert collector.durable_mark() == collector.intake.stored_count == 3
+        assert collector.durable_mark() == collector.desk.stored_count == 3
 
 
 async def test_a_batch_that_was_committed_but_not_appended_is_appended_later(
@@ -257,7 +269,7 @@ async def test_a_crash_between_commit_and_append_is_mended_at_the_next_start(
     async with taking(tmp_path, epoch=2) as successor:
         assert output_lines(tmp_path) == ["otter", "heron"]
         assert successor.node.shelf.read(LogId(COLLECTOR, 1), 1, 2, 1 << 20) == frames
-        assert successor.intake.durable == {LOG: 2}
+        assert successor.desk.durable == {LOG: 2}
         successor.node.receive(frame_of(1, *found("otter", "heron", "stork")), live=False)
         await successor.intake.drained()
         assert output_lines(tmp_path) == ["otter", "heron", "stork"]
@@ -284,14 +296,14 @@ async def test_what_waits_for_room_is_counted_against_the_budget(tmp_path: Path)
             collector.node.receive(frame_of(1, *found("otter")), live=True)
             await eventually(lambda: any(collector.troubles))
             collector.node.receive(frame_of(2, *call(0.25)), live=True)
-            assert collector.intake.metrics.cost_usd == 0
-            assert collector.intake.heard_cost_usd == 0.25
-            assert collector.intake.waiting_count == 4
+            assert collector.desk.metrics.cost_usd == 0
+            assert collector.desk.heard_cost_usd == 0.25
+            assert collector.desk.waiting_count == 4
             other.execute("COMMIT")
         other.close()
         await collector.intake.drained()
-        assert collector.intake.metrics.cost_usd == 0.25
-        assert collector.intake.waiting_count == 0
+        assert collector.desk.metrics.cost_usd == 0.25
+        assert collector.desk.waiting_count == 0
 
 
 async def test_a_database_that_contradicts_the_ledger_ends_the_intake(tmp_path: Path) -> None:

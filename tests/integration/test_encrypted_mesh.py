@@ -1,0 +1,316 @@
+"""Who gets into an encrypted mesh, and what its members can and cannot say."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from mesh.core.entries import Found, Imported, StateChanged, TicketIssued, TicketRevoked
+from mesh.core.items import LogId, NodeId
+from mesh.core.membership import Role
+from mesh.wire import codec, messages
+from mesh.wire.codec import FrameKind
+from mesh.wire.signing import SigningKey
+from mesh.wire.tickets import JoinTicket
+from tests.integration.eventually import eventually
+from tests.integration.mesh_nodes import RUN, Mesh, Peer, running_mesh
+
+FAR_FUTURE_MS = 4_000_000_000_000
+
+
+@pytest.fixture
+async def mesh(tmp_path: Path) -> AsyncIterator[Mesh]:
+    async with running_mesh(tmp_path) as mesh:
+        yield mesh
+
+
+@dataclasses.dataclass
+class Run:
+    """A collector that has issued a ticket."""
+
+    mesh: Mesh
+    collector: Peer
+    ticket: JoinTicket
+
+    @classmethod
+    async def open(cls, mesh: Mesh, expires_ms: int = FAR_FUTURE_MS) -> Run:
+        collector = await mesh.start("collector", role=Role.COLLECTOR, encrypted=True)
+        key = SigningKey.new()
+        ticket = JoinTicket(RUN, b"ticket-1", key, expires_ms, (collector.seed,))
+        run = cls(mesh, collector, ticket)
+        run.control(TicketIssued(b"ticket-1", key.public_key, expires_ms))
+        return run
+
+    def control(self, entry: TicketIssued | TicketRevoked | StateChanged) -> None:
+        """Have the collector say `entry`."""
+        node = self.collector.node
+        node.tickets.apply(entry)
+        frames = node.place([entry])
+        for said in frames:
+            self.collector.log.append(said.frame, said.first_seq, said.count)
+        node.tell(frames)
+
+    async def join(self, name: str, ticket: JoinTicket | None = None) -> Peer:
+        return await self.mesh.start(name, encrypted=True, ticket=ticket or self.ticket)
+
+
+async def connected(*peers: Peer) -> None:
+    await eventually(
+        lambda: all(each is other or each.hears(other) for each in peers for other in peers)
+    )
+
+
+async def ask(asker: Peer, server: Peer, frame: bytes) -> list[bytes]:
+    replies: list[list[bytes] | None] = []
+    asker.transport.inner.request(server.seed, frame, timeout_s=10.0, reply=replies.append)
+    await eventually(lambda: replies)
+    (reply,) = replies
+    assert reply is not None
+    return reply
+
+
+async def test_holders_of_a_ticket_get_in_and_tell_each_other_everything(mesh: Mesh) -> None:
+    run = await Run.open(mesh)
+    first, second = await run.join("producer-1"), await run.join("producer-2")
+    await connected(run.collector, first, second)
+    first.say("Louvre")
+    second.say("Orsay")
+    await eventually(lambda: first.texts == second.texts == {"Louvre", "Orsay"})
+    header = codec.decode_header(first.node.place([Found("x", 1, "m")])[0].frame, RUN)
+    assert header.signature_bytes == codec.SIGNATURE_BYTES
+
+
+async def test_a_newcomer_that_dials_a_node_before_its_key_is_known_there_gets_in(
+    mesh: Mesh,
+) -> None:
+    """The second learns of the third by the first's announcement alone, which may come after the
+    third has tried."""
+    run = await Run.open(mesh)
+    first = await run.join("producer-1")
+    await connected(run.collector, first)
+    run.collector.transport.loses = lambda frame: (
+        codec.decode_header(frame, RUN).kind is FrameKind.MEMBERS
+    )
+    late = await run.join("producer-2")
+    await connected(run.collector, first, late)
+    late.say("Louvre")
+    await eventually(lambda: first.texts == {"Louvre"})
+
+
+@pytest.mark.parametrize(
+    "reason", ["no_ticket", "unknown_ticket", "expired_ticket", "ticket_proof"]
+)
+async def test_without_a_ticket_that_holds_nobody_gets_in(mesh: Mesh, reason: str) -> None:
+    run = await Run.open(mesh, expires_ms=1 if reason == "expired_ticket" else FAR_FUTURE_MS)
+    ticket = run.ticket
+    if reason == "unknown_ticket":
+        ticket = dataclasses.replace(ticket, ticket_id=b"ticket-9")
+    elif reason == "ticket_proof":
+        ticket = dataclasses.replace(ticket, key=SigningKey.new())
+    stranger = await mesh.start(
+        "stranger",
+        run.collector,
+        encrypted=True,
+        ticket=None if reason == "no_ticket" else ticket,
+    )
+    await eventually(lambda: run.collector.node.dropped[reason])
+    await eventually(lambda: stranger.owner.refused)
+    assert stranger.owner.refused[0].startswith(f"{reason}: ")
+    assert run.collector.node.membership.others() == []
+    assert stranger.node.membership.others() == []
+
+
+async def test_a_revoked_ticket_lets_nobody_in_and_who_came_by_it_stays(mesh: Mesh) -> None:
+    run = await Run.open(mesh)
+    first = await run.join("producer-1")
+    await connected(run.collector, first)
+    run.control(TicketRevoked(run.ticket.ticket_id))
+    stranger = await run.join("stranger")
+    await eventually(lambda: stranger.owner.refused)
+    assert run.collector.node.dropped["revoked_ticket"]
+    await first.stop()
+    again = await mesh.start("producer-1", run.collector, encrypted=True)
+    await connected(run.collector, again)
+
+
+async def test_a_ticket_works_through_any_member_that_lives(mesh: Mesh) -> None:
+    run = await Run.open(mesh)
+    first = await run.join("producer-1")
+    await connected(run.collector, first)
+    await eventually(lambda: first.node.tickets.holding(0))
+    services = (run.collector.seed, first.seed)
+    await run.collector.stop()
+    late = await run.join("producer-2", dataclasses.replace(run.ticket, services=services))
+    await connected(first, late)
+
+
+async def test_a_plaintext_node_hears_nothing_and_is_counted(mesh: Mesh) -> None:
+    run = await Run.open(mesh)
+    first = await run.join("producer-1")
+    await connected(run.collector, first)
+    plain = await mesh.start("plain", addresses=[run.collector.seed.address])
+    await eventually(lambda: run.collector.node.dropped["handshake"])
+    assert plain.node.membership.others() == []
+
+
+async def test_only_members_are_answered_and_only_in_their_own_name(mesh: Mesh) -> None:
+    run = await Run.open(mesh)
+    first, second = await run.join("producer-1"), await run.join("producer-2")
+    await connected(run.collector, first, second)
+    stranger = await mesh.start("stranger", encrypted=True)
+    server = run.collector
+    fetch = messages.Fetch(first.origin, first.node.own.epoch, 1, 9)
+    (reply,) = await ask(stranger, server, stranger.node.frame(FrameKind.FETCH, fetch))
+    assert server.node.read(reply, FrameKind.REFUSED, messages.Refused).reason.startswith(
+        "unknown_key"
+    )
+    (reply,) = await ask(second, server, first.node.frame(FrameKind.FETCH, fetch))
+    assert server.node.read(reply, FrameKind.REFUSED, messages.Refused).reason.startswith("origin")
+    assert server.node.dropped["unknown_key"]
+    assert server.node.dropped["origin"]
+
+
+async def test_a_join_that_was_overheard_lets_nobody_else_in(mesh: Mesh) -> None:
+    run = await Run.open(mesh)
+    first = await run.join("producer-1")
+    await connected(run.collector, first)
+    record = messages.MemberRecord.of(first.node.own)
+    proof = run.ticket.key.sign(messages.join_claim(record, RUN))
+    join = messages.Join(record, run.ticket.ticket_id, proof)
+    stranger = await mesh.start("stranger", encrypted=True)
+    await ask(stranger, run.collector, first.node.frame(FrameKind.JOIN, join))
+    assert run.collector.node.dropped["join_key"]
+    assert run.collector.node.membership.get(first.origin) == first.node.own
+
+
+async def test_a_member_cannot_take_another_s_origin(mesh: Mesh) -> None:
+    run = await Run.open(mesh)
+    first, rogue = await run.join("producer-1"), await run.join("rogue")
+    await connected(run.collector, first, rogue)
+    signing = rogue.node.signing
+    assert signing is not None
+    stolen = dataclasses.replace(
+        rogue.node.own, origin=first.origin, epoch=first.node.own.epoch + 1, signature=b""
+    )
+    claim = messages.record_claim(messages.MemberRecord.of(stolen), RUN)
+    stolen = dataclasses.replace(stolen, signature=signing.sign(claim))
+    rogue.node.publish(FrameKind.MEMBERS, messages.Members([messages.MemberRecord.of(stolen)]))
+    await eventually(lambda: run.collector.node.dropped["another_key"])
+    assert run.collector.node.membership.get(first.origin) == first.node.own
+
+
+async def test_a_record_passed_on_with_a_changed_address_is_not_believed(mesh: Mesh) -> None:
+    run = await Run.open(mesh)
+    first, rogue = await run.join("producer-1"), await run.join("rogue")
+    await connected(run.collector, first, rogue)
+    moved = dataclasses.replace(
+        first.node.own, epoch=first.node.own.epoch + 1, feed_address="tcp://10.9.9.9:1"
+    )
+    rogue.node.publish(FrameKind.MEMBERS, messages.Members([messages.MemberRecord.of(moved)]))
+    await eventually(lambda: run.collector.node.dropped["record_signature"])
+    assert run.collector.node.membership.get(first.origin) == first.node.own
+
+
+async def test_frames_that_are_forged_altered_or_replayed_change_nothing(mesh: Mesh) -> None:
+    run = await Run.open(mesh)
+    first, rogue = await run.join("producer-1"), await run.join("rogue")
+    victim = run.collector
+    await connected(victim, first, rogue)
+    sent: list[bytes] = []
+
+    def note(frame: bytes) -> bool:
+        sent.append(frame)
+        return False
+
+    first.transport.loses = note
+    first.say("Louvre")
+    first.node.beat()
+    await eventually(lambda: victim.texts == {"Louvre"})
+    kinds = {codec.decode_header(frame, RUN).kind: frame for frame in sent}
+    entries, heartbeat = kinds[FrameKind.ENTRIES], kinds[FrameKind.HEARTBEAT]
+    signing = rogue.node.signing
+    assert signing is not None
+    forged = codec.encode_entries(
+        [Found("forged", 1, "m")],
+        run_id=RUN,
+        log=first.node.own.log,
+        first_seq=2,
+        time_us=1,
+        sign=signing.sign,
+    )
+    unsigned = codec.encode_entries(
+        [Found("unsigned", 1, "m")], run_id=RUN, log=first.node.own.log, first_seq=2, time_us=1
+    )
+    altered = entries.replace(b"Louvre", b"Levure")
+    stranger = codec.encode_entries(
+        [Found("stranger", 1, "m")],
+        run_id=RUN,
+        log=LogId(NodeId(b"s" * 16), 1),
+        first_seq=1,
+        time_us=1,
+        sign=signing.sign,
+    )
+    for frame in (forged, unsigned, altered, stranger, entries, heartbeat):
+        rogue.transport.publish(frame)
+    dropped = victim.node.dropped
+    await eventually(lambda: dropped["signature"] == 3 and dropped["origin"] == 1)
+    await eventually(lambda: dropped["repeated"] == 1 and dropped["replayed"] == 1)
+    assert victim.texts == {"Louvre"}
+    assert set(victim.owner.times_applied.values()) == {1}
+
+
+async def test_a_producer_cannot_speak_for_the_collector(mesh: Mesh) -> None:
+    run = await Run.open(mesh)
+    first, rogue = await run.join("producer-1"), await run.join("rogue")
+    await connected(run.collector, first, rogue)
+    for entry in (StateChanged("stopped", None), Imported("x")):
+        rogue.node.tell(rogue.node.place([entry]))
+    await eventually(lambda: first.node.dropped["role"])
+    assert LogId(rogue.origin, rogue.node.own.epoch) not in first.owner.order
+
+
+async def test_a_second_collector_is_refused_by_all(mesh: Mesh) -> None:
+    run = await Run.open(mesh)
+    first = await run.join("producer-1")
+    await connected(run.collector, first)
+    second = await mesh.start(
+        "second-collector", run.collector, role=Role.COLLECTOR, encrypted=True, ticket=run.ticket
+    )
+    await eventually(lambda: second.owner.refused)
+    assert second.owner.refused[0].startswith("another_collector: ")
+    collector = first.node.membership.collector()
+    assert collector is not None
+    assert collector.origin == run.collector.origin
+
+
+async def test_a_removed_member_is_heard_no_more_and_what_it_said_stays(mesh: Mesh) -> None:
+    run = await Run.open(mesh)
+    first, rogue = await run.join("producer-1"), await run.join("rogue")
+    await connected(run.collector, first, rogue)
+    rogue.say("before")
+    await eventually(lambda: first.texts == run.collector.texts == {"before"})
+    for node in (run.collector.node, first.node):
+        node.revoke(rogue.origin)
+    rogue.say("after")
+    first.say("news")
+    await eventually(lambda: run.collector.texts == {"before", "news"})
+    again = await mesh.start("rogue-again", run.collector, encrypted=True, ticket=run.ticket)
+    await connected(run.collector, first, again)  # A ticket that still holds lets it in anew.
+    assert first.texts == {"before", "news"}
+
+
+async def test_anyone_serves_a_dead_node_s_log_and_it_is_believed_by_its_signature(
+    mesh: Mesh,
+) -> None:
+    run = await Run.open(mesh)
+    first, second = await run.join("producer-1"), await run.join("producer-2")
+    await connected(run.collector, first, second)
+    first.say("Louvre", "Orsay")
+    await eventually(lambda: second.texts == {"Louvre", "Orsay"})
+    await first.stop()
+    (mesh.directory / "nodes" / "producer-1" / f"epoch-{first.node.own.epoch}.log").unlink()
+    late = await run.join("producer-3")
+    await eventually(lambda: late.texts == {"Louvre", "Orsay"})
