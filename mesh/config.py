@@ -118,6 +118,8 @@ class ExploreSettings:
     """Stop this long after this start."""
     exclude: Path | None = None
     mesh: MeshSettings = MeshSettings()
+    open_to_others: bool = False
+    """Print the join ticket: producers of other machines are wanted."""
     new_ticket: bool = False
     """Revoke all join tickets of earlier starts."""
     ticket_expires_s: float = TICKET_EXPIRES_S

@@ -25,6 +25,7 @@ from mesh.config import DEFAULT_TOPIC, ApiKey, ExploreSettings, MeshSettings, Mo
 from mesh.llm.money import BudgetCap, BudgetRefusal, budget_cap
 from mesh.llm.pricing import is_priced, price_line
 from mesh.llm.selection import Selection
+from mesh.nodes.run_lines import RUN_LINES
 from mesh.nodes.terminal import TerminalView, program_name
 from mesh.storage.run_directory import (
     DATABASE_FILE,
@@ -162,7 +163,7 @@ def _explore(
         notices=selection.notices,
     )
     _log_to_file(run.directory / LOG_FILE, settings.verbosity)
-    with TerminalView() as terminal:
+    with TerminalView(RUN_LINES) as terminal:
         for line in announcement(settings, start, price_line):
             terminal.say(line)
         # Imported here: what can be refused is refused before it.

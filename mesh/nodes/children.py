@@ -1,4 +1,4 @@
-"""How the supervisor starts child processes and knows whether they live.
+"""How a supervisor starts child processes and knows whether they live.
 
 A child lives as long as its channel is open; no process table is asked and no exit status
 believed. Producers are forked from a server that has imported their SDK (fork_server.py), the
@@ -14,7 +14,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,29 +57,6 @@ class Child:
         self.channel.close()
         if self.process is not None:
             _end(self.process)
-
-
-Starter = Callable[[], Awaitable[Child]]
-
-
-@dataclass(slots=True)
-class KeptChild:
-    """What the supervisor knows of one child that it keeps running, over its starts."""
-
-    label: str
-    start: Starter
-    child: Child | None = None
-    left: bool = False
-    """It said that it was done; not restarted."""
-    ready: bool = False
-    """Its latest start has got as far as its work."""
-    failed_starts: int = 0
-    """In a row, before it was ready."""
-    last_words: str = ""
-    no_room: bool = False
-    """Its latest start died of a full disk."""
-    not_handed_over: int = 0
-    lost: int = 0
 
 
 async def start_fresh(label: str, kind: str, settings: Any) -> Child:

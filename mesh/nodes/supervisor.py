@@ -2,137 +2,99 @@
 
 It holds no data: a run loses nothing when it is killed. Whether a run is over is the collector's
 decision or the user's; this module carries the end out, in order: producers leave first, the
-collector last.
+collector last. With no producers of its own it runs a collector for those of other machines.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import functools
-import logging
-import signal
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 
-from mesh.config import (
-    Api,
-    ApiKey,
-    CollectorSettings,
-    ExploreSettings,
-    ModelSpec,
-    ProducerSettings,
-    RunTerms,
-)
-from mesh.core.routing import model_in_turn
+from mesh.config import ApiKey, CollectorSettings, ExploreSettings, RunTerms
 from mesh.nodes.channel import Message, pack
-from mesh.nodes.children import Child, ForkServer, ForkServerGone, KeptChild, Starter, start_fresh
-from mesh.nodes.terminal import TerminalView, program_name, shown, summary_lines
+from mesh.nodes.children import Child, start_fresh
+from mesh.nodes.crew import Crew, CrewSettings
+from mesh.nodes.keeping import Keeper, KeptChild
+from mesh.nodes.run_lines import summary_lines
+from mesh.nodes.terminal import TerminalView, program_name, shown
+from mesh.nodes.ticket_file import TICKET_FILE, invitation, write_ticket
 
-logger = logging.getLogger(__name__)
-
-RESTART_DELAY_FIRST_S = 0.25
-RESTART_DELAY_MAX_S = 8.0
-STEADY_S = 30.0
-"""A child that lived this long starts again without the delay of its earlier deaths."""
-PRODUCERS_LEAVE_S = 12.0
 COLLECTOR_LEAVES_S = 10.0
-STATUS_INTERRUPTED_TWICE = 130
-FAILED_STARTS_MAX = 6
-"""A child that dies so often in a row before it is ready, 8 s in all, will not mend by itself."""
 
 
-@dataclass(slots=True)
 class Supervisor:
     """One run on this machine."""
 
-    settings: ExploreSettings
-    run_id: bytes
-    keys: Mapping[str, ApiKey]
-    terminal: TerminalView
-    started_ms: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
-    _fork_servers: dict[Api, ForkServer] = field(default_factory=dict)
-    _collector: KeptChild | None = None
-    _simulator: KeptChild | None = None
-    _producers: list[KeptChild] = field(default_factory=list)
-    _collector_place: Message = field(default_factory=dict)
-    _simulator_url: str | None = None
-    _simulator_ready: asyncio.Event = field(default_factory=asyncio.Event)
-    _ending: asyncio.Event = field(default_factory=asyncio.Event)
-    _collector_ready: asyncio.Event = field(default_factory=asyncio.Event)
-    _stop_reason: str | None = None
-    _status: int = 0
-    _failure: str | None = None
-    _last_metrics: Message = field(default_factory=dict)
-    _interrupts: int = 0
-    _killed: bool = False
-    _producers_left: bool = False
-    _page_kept: asyncio.Event = field(default_factory=asyncio.Event)
-    _page_may_close: asyncio.Event = field(default_factory=asyncio.Event)
+    def __init__(
+        self,
+        settings: ExploreSettings,
+        run_id: bytes,
+        keys: Mapping[str, ApiKey],
+        terminal: TerminalView,
+    ) -> None:
+        self._settings = settings
+        self._run_id = run_id
+        self._terminal = terminal
+        self._started_ms = time.time_ns() // 1_000_000
+        self._keeper = Keeper(terminal, self._heard)
+        self._crew = Crew(self._crew_settings(keys), self._keeper)
+        self._collector = KeptChild(
+            "collector", self._start_collector, greet=self._greet, needed_at_end=True
+        )
+        self._collector_was_ready = False
+        self._producers_left = False
+        self._last_metrics: Message = {}
+        self._page_kept = asyncio.Event()
+        self._page_may_close = asyncio.Event()
 
     async def run(self) -> int:
         """Explore until the run ends or the user ends it; return the exit status."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self._interrupted, number)
-        # The SDKs' imports are the longest part of a start: they begin first.
-        for api in dict.fromkeys(model.api for model in self.settings.models):
-            self._fork_servers[api] = ForkServer(api)
-            self._fork_servers[api].start()
-        keeping = self._start_all()
+        keeper = self._keeper
+        keeper.watch_signals(self._interrupted)
+        self._crew.start_importing()
+        keeper.keep(self._collector)
+        self._crew.start()
         try:
-            await self._ending.wait()
-            await self._end(keeping)
+            await keeper.ending.wait()
+            await self._end()
         finally:
-            for task in keeping.values():
-                task.cancel()
-            await asyncio.gather(*keeping.values(), return_exceptions=True)
-            for server in self._fork_servers.values():
-                server.kill() if self._killed else server.stop()
+            await keeper.close()
+            self._crew.end_fork_servers()
         return self._finish()
 
-    # Starting and keeping
+    def _crew_settings(self, keys: Mapping[str, ApiKey]) -> CrewSettings:
+        settings = self._settings
+        return CrewSettings(
+            run_dir=settings.run_dir,
+            terms=self._terms(),
+            models=settings.models,
+            keys=keys,
+            mesh=settings.mesh,
+            simulator=settings.simulator,
+            count=settings.peers,
+            verbosity=settings.verbosity,
+        )
 
-    def _start_all(self) -> dict[str, asyncio.Task[None]]:
-        kept = []
-        if self.settings.simulator is not None:
-            self._simulator = KeptChild("simulator", self._start_simulator)
-            kept.append(self._simulator)
-        self._collector = KeptChild("collector", self._start_collector)
-        kept.append(self._collector)
-        for number in range(1, self.settings.peers + 1):
-            producer = KeptChild(f"producer-{number}", self._producer_starter(number))
-            self._producers.append(producer)
-            kept.append(producer)
-        keeping = {each.label: asyncio.create_task(self._keep(each)) for each in kept}
-        for label, task in keeping.items():
-            task.add_done_callback(functools.partial(self._kept_no_more, label))
-        return keeping
-
-    def _kept_no_more(self, label: str, task: asyncio.Task[None]) -> None:
-        """Nobody starts a child again whose keeping has failed: that ends the run."""
-        if not task.cancelled() and (error := task.exception()):
-            logger.error("event=keeping_failed label=%s", label, exc_info=error)
-            self._fail(f"cannot keep {label} running: {type(error).__name__}: {error}", 1)
-
-    async def _start_simulator(self) -> Child:
-        simulator = self.settings.simulator
-        assert simulator is not None
-        if self._simulator_url:
-            # Producers know its address: it must come back there.
-            simulator = replace(simulator, port=int(self._simulator_url.rsplit(":", 1)[1]))
-        directory = self.settings.run_dir / "simulator"
-        packed = {"simulator": pack(simulator), "directory": str(directory)}
-        return await start_fresh("simulator", "simulator", packed)
+    def _terms(self) -> RunTerms:
+        settings = self._settings
+        return RunTerms(
+            run_id=self._run_id,
+            topic=settings.topic,
+            model_specs=tuple(model.spec for model in settings.models),
+            simulator=settings.simulator,
+            alone_limit_s=settings.mesh.alone_limit_s,
+            seed=settings.seed,
+            started_ms=self._started_ms,
+        )
 
     async def _start_collector(self) -> Child:
-        settings = self.settings
+        settings = self._settings
         collector = CollectorSettings(
             directory=settings.run_dir / "nodes" / "collector",
             run_dir=settings.run_dir,
-            run_id=self.run_id,
+            run_id=self._run_id,
             topic=settings.topic,
             models=settings.models,
             output=settings.output,
@@ -140,10 +102,11 @@ class Supervisor:
             target=settings.target,
             budget_usd=settings.budget_usd,
             time_limit_s=settings.time_limit_s,
-            started_ms=self.started_ms,
+            started_ms=self._started_ms,
             mesh=settings.mesh,
             terms=self._terms(),
-            new_ticket=settings.new_ticket and not self._collector_ready.is_set(),
+            # One that starts again keeps the ticket that has been shown.
+            new_ticket=settings.new_ticket and not self._collector_was_ready,
             ticket_expires_s=settings.ticket_expires_s,
             page_host=settings.page_host,
             port=settings.port,
@@ -156,251 +119,101 @@ class Supervisor:
         )
         return await start_fresh("collector", "collector", pack(collector))
 
-    def _producer_starter(self, number: int) -> Starter:
-        async def start() -> Child:
-            if self.settings.simulator is not None:
-                await self._simulator_ready.wait()
-            models = tuple(self._with_address(model) for model in self.settings.models)
-            first = model_in_turn([model.spec for model in models], number)
-            producer = ProducerSettings(
-                label=f"producer-{number}",
-                directory=self.settings.run_dir / "nodes" / f"producer-{number}",
-                run_id=self.run_id,
-                topic=self.settings.topic,
-                models=models,
-                model=first,
-                started_ms=self.started_ms,
-                keys=dict(self.keys),
-                mesh=self.settings.mesh,
-                terms=self._terms(),
-                seed=self.settings.seed + number,
-                verbosity=self.settings.verbosity,
-            )
-            api = next(model.api for model in models if model.spec == first)
-            child = await self._fork_servers[api].fork(producer.label, "producer", pack(producer))
-            if self._collector_place:
-                child.channel.send({"command": "collector", **self._collector_place})
-            return child
-
-        return start
-
-    def _terms(self) -> RunTerms:
-        settings = self.settings
-        return RunTerms(
-            run_id=self.run_id,
-            topic=settings.topic,
-            model_specs=tuple(model.spec for model in settings.models),
-            simulator=settings.simulator,
-            alone_limit_s=settings.mesh.alone_limit_s,
-            seed=settings.seed,
-            started_ms=self.started_ms,
-        )
-
-    def _with_address(self, model: ModelSpec) -> ModelSpec:
-        if not model.simulated or self._simulator_url is None:
-            return model
-        suffix = "/v1" if model.api == "openai" else ""
-        return replace(model, base_url=self._simulator_url + suffix)
-
-    async def _keep(self, kept: KeptChild) -> None:
-        """Run one child, again after each death, until it leaves or the run ends."""
-        delay_s = RESTART_DELAY_FIRST_S
-        while not kept.left and not self._killed:
-            started_s = time.monotonic()
-            kept.ready = kept.no_room = False
-            with contextlib.suppress(ForkServerGone):
-                kept.child = await kept.start()
-                await self._attend(kept, kept.child)
-            if kept.left or self._killed or self._is_not_needed(kept):
-                return
-            if time.monotonic() - started_s > STEADY_S:
-                delay_s = RESTART_DELAY_FIRST_S
-            # A full disk is waited for: there may be room again.
-            kept.failed_starts = 0 if kept.ready or kept.no_room else kept.failed_starts + 1
-            if kept.failed_starts >= FAILED_STARTS_MAX:
-                why = kept.last_words or "it ends without a word"
-                self._fail(f"{kept.label} does not start: {why}", 1)
-                return
-            self.terminal.say(f"{kept.label} died; starting it again")
-            await asyncio.sleep(delay_s)
-            delay_s = min(RESTART_DELAY_MAX_S, delay_s * 2)
-
-    def _is_not_needed(self, kept: KeptChild) -> bool:
-        # While the run ends, only the collector is worth another start: it takes the rest in.
-        return self._ending.is_set() and (kept is not self._collector or bool(self._failure))
-
-    async def _attend(self, kept: KeptChild, child: Child) -> None:
-        """Listen to a child until it is gone."""
-        try:
-            if self._ending.is_set():
-                self._tell_to_stop(kept)
-            if self._producers_left and kept is self._collector:
-                child.channel.send({"command": "leave"})
-            while (message := await child.channel.receive()) is not None:
-                self._heard(kept, message)
-        except asyncio.CancelledError:
-            child.kill()
-            raise
-        finally:
-            child.reap()
-            kept.child = None
+    def _greet(self, collector: Child) -> None:
+        if self._producers_left:
+            collector.channel.send({"command": "leave"})
 
     # What children say
 
     def _heard(self, kept: KeptChild, message: Message) -> None:
+        if kept is not self._collector:
+            self._crew.heard(kept, message)
+            return
         event = message["event"]
-        if event == "metrics":
+        if "metrics" in message:
             self._last_metrics = message["metrics"]
-            self.terminal.update(self._last_metrics)
-        elif event == "ready":
-            self._ready(kept, message)
-        elif event == "notice":
-            self.terminal.say(message["text"])
+            self._terminal.update(self._last_metrics)
+        if event == "ready":
+            self._collector_ready(message)
+        elif event == "ticket":
+            self._keep_ticket(message["ticket"])
         elif event == "draining":
-            self._status = max(self._status, message["status"])
-            self._begin_end(message["reason"])
-        elif event == "left":
-            kept.left = True
-            kept.not_handed_over = message.get("not_handed_over", 0)
-            kept.lost = message.get("lost", 0)
-            if "metrics" in message:
-                self._last_metrics = message["metrics"]
-                self.terminal.update(self._last_metrics)
+            self._keeper.status = max(self._keeper.status, message["status"])
+            self._keeper.begin_end(message["reason"])
         elif event == "kept":
-            self._last_metrics = message["metrics"]
             self._page_kept.set()
-        elif event == "failed":
-            self._fail(message["message"], message["status"])
-        elif event == "crashed":
-            kept.last_words, kept.no_room = message["message"], message["no_room"]
-            self.terminal.say(f"{kept.label}: {kept.last_words}")
 
-    def _ready(self, kept: KeptChild, message: Message) -> None:
-        kept.ready = True
-        if kept is self._simulator:
-            self._simulator_url = message["url"]
-            self._simulator_ready.set()
-        elif kept is self._collector:
-            self._collector_place = {
-                name: message[name] for name in ("address", "curve_key", "ticket")
-            }
-            if message["moved_aside"]:
-                self.terminal.say(
-                    f"{self.settings.output} was not this run's: moved to {message['moved_aside']}"
-                )
-            if message["page_url"] and not self._collector_ready.is_set():
-                self.terminal.show_page(message["page_url"])
-            self._collector_ready.set()
-            for producer in self._producers:
-                if producer.child:
-                    producer.child.channel.send({"command": "collector", **self._collector_place})
+    def _collector_ready(self, message: Message) -> None:
+        if message["moved_aside"]:
+            self._terminal.say(
+                f"{self._settings.output} was not this run's: moved to {message['moved_aside']}"
+            )
+        self._keep_ticket(message["ticket"])
+        if not self._collector_was_ready:
+            self._collector_was_ready = True
+            if message["page_url"]:
+                self._terminal.show_page(message["page_url"])
+            if self._settings.open_to_others:
+                path = self._settings.run_dir / TICKET_FILE
+                for line in invitation(message["ticket"], path, program_name(sys.argv[0])):
+                    self._terminal.say(line)
+        place = {name: message[name] for name in ("address", "curve_key", "ticket")}
+        self._crew.collector_is_at(place)
 
-    def _fail(self, message: str, status: int) -> None:
-        if self._failure is None:
-            self._failure = message
-            self._status = status
-            self._begin_end(message)
+    def _keep_ticket(self, ticket: str) -> None:
+        try:
+            write_ticket(self._settings.run_dir / TICKET_FILE, ticket)
+        except OSError as error:
+            self._terminal.say(f"cannot keep the join ticket in a file: {error}")
 
     # Ending
 
     def _interrupted(self, number: int) -> None:
-        self._interrupts += 1
         if self._page_kept.is_set():
             self._page_may_close.set()
-        elif self._interrupts == 1:
-            name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
-            self._begin_end(f"stopped by {name}")
-        elif number == signal.SIGINT:
-            # Only a person hurries: `timeout` sends SIGTERM twice at once, to the process and to
-            # its group, and a terminal that closes sends SIGHUP from the shell and the kernel.
-            self._kill_all()
-
-    def _begin_end(self, reason: str) -> None:
-        if self._ending.is_set():
             return
-        self._stop_reason = reason
-        self._ending.set()
-        for kept in [self._collector, *self._producers]:
-            if kept is not None:
-                self._tell_to_stop(kept)
+        self._keeper.interrupted(number)
+        if self._keeper.killed:
+            self._page_may_close.set()
 
-    def _tell_to_stop(self, kept: KeptChild) -> None:
-        if kept.child is not None and kept is not self._simulator:
-            kept.child.channel.send(
-                {"command": "stop", "reason": self._stop_reason, "status": self._status}
-            )
-
-    async def _end(self, keeping: Mapping[str, asyncio.Task[None]]) -> None:
+    async def _end(self) -> None:
         """Producers leave, then the collector, then the simulator."""
-        for producer in self._producers:
-            if producer.child is None:
-                keeping[producer.label].cancel()
-        await self._gone([keeping[each.label] for each in self._producers], PRODUCERS_LEAVE_S)
-        collector = keeping["collector"]
+        keeper = self._keeper
+        await self._crew.leave()
         self._producers_left = True
-        if self._collector is not None:
-            if self._collector.child:
-                self._collector.child.channel.send({"command": "leave"})
-            if self.settings.keep_page and not self.settings.headless:
-                await self._show_kept_page(collector)
-            await self._gone([collector], COLLECTOR_LEAVES_S)
-            if not (self._collector.left or self._killed or self._failure):
-                self._fail("the collector could not finish; the same command continues the run", 1)
-        if self._simulator is not None and self._simulator.child:
-            self._simulator.child.channel.send({"command": "stop"})
-            await self._gone([keeping["simulator"]], 1.0)
+        self._collector.tell({"command": "leave"})
+        if self._settings.keep_page and not self._settings.headless:
+            await self._show_kept_page()
+        await keeper.gone([self._collector], COLLECTOR_LEAVES_S)
+        if not (self._collector.left or keeper.killed or keeper.failure):
+            keeper.fail("the collector could not finish; the same command continues the run", 1)
+        await self._crew.close()
 
-    async def _gone(self, tasks: list[asyncio.Task[None]], wait_s: float) -> None:
-        pending = [task for task in tasks if not task.done()]
-        if pending:
-            await asyncio.wait(pending, timeout=wait_s)
-
-    async def _show_kept_page(self, collector: asyncio.Task[None]) -> None:
+    async def _show_kept_page(self) -> None:
         """Let the collector serve its page until the user has seen enough."""
-        if self._failure or self._killed:
+        if self._keeper.failure or self._keeper.killed:
             return
-        shown = asyncio.create_task(self._page_kept.wait())
-        await asyncio.wait({shown, collector}, return_when=asyncio.FIRST_COMPLETED)
-        shown.cancel()
-        self.terminal.finish(self._summary())
-        self.terminal.say("the page stays open; Ctrl-C closes it")
-        closing = asyncio.create_task(self._page_may_close.wait())
-        await asyncio.wait({closing, collector}, return_when=asyncio.FIRST_COMPLETED)
-        closing.cancel()
-        if self._collector is not None and self._collector.child:
-            self._collector.child.channel.send({"command": "leave"})
-
-    def _kill_all(self) -> None:
-        self._killed = True
-        self._status = STATUS_INTERRUPTED_TWICE
-        for kept in [self._collector, self._simulator, *self._producers]:
-            if kept is not None and kept.child:
-                kept.child.kill()
-        self._collector_ready.set()
-        self._page_may_close.set()
+        await self._keeper.gone_or(self._collector, self._page_kept)
+        self._terminal.finish(self._summary())
+        self._terminal.say("the page stays open; Ctrl-C closes it")
+        await self._keeper.gone_or(self._collector, self._page_may_close)
+        self._collector.tell({"command": "leave"})
 
     def _finish(self) -> int:
+        keeper = self._keeper
         if not self._page_kept.is_set():
-            self.terminal.finish([] if self._failure else self._summary())
-        if self._failure:
-            sys.stderr.write(f"error: {shown(self._failure)}\n")
-        elif self._killed:
-            self.terminal.say("ended at once; the same command continues the run")
-        for kept in self._producers:
-            if kept.not_handed_over:
-                self.terminal.say(
-                    f"{kept.label} could not hand over {kept.not_handed_over} log entries: they "
-                    f"are in {self.settings.run_dir / 'nodes' / kept.label}; the same command "
-                    "takes them in"
-                )
-            if kept.lost:
-                self.terminal.say(f"{kept.label} could not write {kept.lost} log entries: lost")
-        return self._status or int(
-            any(kept.not_handed_over or kept.lost for kept in self._producers)
-        )
+            self._terminal.finish([] if keeper.failure else self._summary())
+        if keeper.failure:
+            sys.stderr.write(f"error: {shown(keeper.failure)}\n")
+        elif keeper.killed:
+            self._terminal.say("ended at once; the same command continues the run")
+        losses = self._crew.losses("the same command takes them in")
+        for line in losses:
+            self._terminal.say(line)
+        return keeper.status or int(bool(losses))
 
     def _summary(self) -> list[str]:
-        return summary_lines(self._last_metrics, output=self.settings.output)
+        return summary_lines(self._last_metrics, output=self._settings.output)
 
 
 def explore(

@@ -10,15 +10,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from mesh.nodes.run_lines import RUN_LINES, live_block, plain_line, summary_lines
 from mesh.nodes.terminal import (
     LINE_CHARACTERS_MAX,
     PLAIN_EVERY_S,
     TerminalView,
-    live_block,
-    plain_line,
     program_name,
     shown,
-    summary_lines,
 )
 
 ESCAPE = "\x1b"
@@ -261,7 +259,7 @@ def test_many_models_do_not_push_the_rest_off_the_screen() -> None:
 
 def test_without_a_terminal_lines_come_at_a_gentle_rhythm() -> None:
     stream, clock = io.StringIO(), Clock()
-    view = TerminalView(stream, clock=clock)
+    view = TerminalView(RUN_LINES, stream, clock=clock)
     for _ in range(20):
         view.update(metrics())
         clock.now_s += PLAIN_EVERY_S / 10
@@ -270,7 +268,7 @@ def test_without_a_terminal_lines_come_at_a_gentle_rhythm() -> None:
 
 def test_without_a_terminal_a_change_of_state_is_said_at_once() -> None:
     stream = io.StringIO()
-    view = TerminalView(stream, clock=Clock())
+    view = TerminalView(RUN_LINES, stream, clock=Clock())
     view.update(metrics(state="starting"))
     view.update(metrics())
     view.update(metrics())
@@ -281,7 +279,7 @@ def test_without_a_terminal_a_change_of_state_is_said_at_once() -> None:
 
 def test_without_a_terminal_a_notice_is_said_once_each_time_it_appears() -> None:
     stream = io.StringIO()
-    view = TerminalView(stream, clock=Clock())
+    view = TerminalView(RUN_LINES, stream, clock=Clock())
     for notices in ([], ["network down"], ["network down"], [], ["network down"]):
         view.update(metrics(notices=notices))
     assert stream.getvalue().count("note: network down\n") == 2
@@ -289,7 +287,7 @@ def test_without_a_terminal_a_notice_is_said_once_each_time_it_appears() -> None
 
 def test_without_a_terminal_nothing_but_text_is_written() -> None:
     stream = io.StringIO()
-    with TerminalView(stream, clock=Clock()) as view:
+    with TerminalView(RUN_LINES, stream, clock=Clock()) as view:
         view.update(metrics())
         view.say("hello")
         view.finish(["done"])
@@ -300,7 +298,7 @@ def test_without_a_terminal_nothing_but_text_is_written() -> None:
 def test_on_a_terminal_the_live_lines_are_gone_and_the_cursor_is_back_at_the_end(
     terminal_stream: TerminalStream,
 ) -> None:
-    view = TerminalView(terminal_stream)
+    view = TerminalView(RUN_LINES, terminal_stream)
     view.update(metrics())
     view.update(metrics(unique_total=813))
     assert "813 found" in terminal_stream.getvalue()
@@ -314,7 +312,7 @@ def test_on_a_terminal_the_cursor_comes_back_also_after_an_error(
     terminal_stream: TerminalStream,
 ) -> None:
     def show_and_fail() -> None:
-        with TerminalView(terminal_stream) as view:
+        with TerminalView(RUN_LINES, terminal_stream) as view:
             view.update(metrics())
             raise ValueError("a bug")
 
@@ -327,7 +325,7 @@ def test_on_a_terminal_the_cursor_comes_back_also_after_an_error(
 def test_on_a_terminal_messages_appear_among_the_live_lines_as_text(
     terminal_stream: TerminalStream,
 ) -> None:
-    with TerminalView(terminal_stream) as view:
+    with TerminalView(RUN_LINES, terminal_stream) as view:
         view.update(metrics())
         view.say(f"[b]producer-1 died[/b]{ESCAPE}[2J")
         view.show_page("http://127.0.0.1:8080/")
@@ -341,13 +339,13 @@ def test_on_a_terminal_messages_appear_among_the_live_lines_as_text(
 def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     stream = TerminalStream()
-    TerminalView(stream).update(metrics())
+    TerminalView(RUN_LINES, stream).update(metrics())
     assert stream.getvalue() == plain_line(metrics()) + "\n"
 
 
 def test_after_the_end_nothing_moves_any_more() -> None:
     stream = io.StringIO()
-    view = TerminalView(stream, clock=Clock())
+    view = TerminalView(RUN_LINES, stream, clock=Clock())
     view.finish(["done"])
     view.update(metrics())
     view.say("the page stays open")
@@ -361,7 +359,7 @@ def test_a_reader_that_has_gone_does_not_end_the_run(
     monkeypatch.setenv("TERM", "xterm")
     stream = BrokenStream()
     stream.is_terminal = is_terminal
-    view = TerminalView(stream, clock=Clock())
+    view = TerminalView(RUN_LINES, stream, clock=Clock())
     view.update(metrics())
     view.say("hello")
     view.finish(["done"])
