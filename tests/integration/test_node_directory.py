@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import traceback
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,14 @@ import pytest
 
 from mesh.core.items import LogId
 from mesh.storage.node_directory import (
+    HEARD_EPOCH_MAX,
     IDENTITY_FILE,
     DamagedIdentity,
     LogsOnDisk,
     NodeDirectory,
     read_identity,
 )
+from mesh.storage.node_log import NodeLog, log_path
 from mesh.storage.run_directory import AlreadyLocked
 
 
@@ -40,6 +44,35 @@ def test_a_node_keeps_its_identity_ports_and_members(tmp_path: Path) -> None:
     assert len(again.origin) == 16
 
 
+def test_a_node_keeps_its_secrets_and_shows_them_nowhere(tmp_path: Path) -> None:
+    node = NodeDirectory.open(tmp_path)
+    assert node.secrets == {}
+    node.secrets["signing_seed"] = "5ec2e7"
+    node.open_epoch(1000)
+    node.close()
+    again = NodeDirectory.open(tmp_path)
+    again.ports = (4000, 4001)
+    again.save()
+    stored = read_identity(tmp_path)
+    assert stored is not None
+    assert again.secrets == stored.secrets == {"signing_seed": "5ec2e7"}
+    assert "5ec2e7" not in repr(again)
+    assert "5ec2e7" not in repr(stored)
+
+
+def test_an_identity_written_before_there_were_secrets_has_none(tmp_path: Path) -> None:
+    (tmp_path / IDENTITY_FILE).write_text(json.dumps(VALID))
+    assert NodeDirectory.open(tmp_path).secrets == {}
+
+
+def test_a_damaged_identity_shows_no_secret(tmp_path: Path) -> None:
+    content = {**VALID, "ports": 5, "secrets": {"signing_seed": "5ec2e7"}}
+    (tmp_path / IDENTITY_FILE).write_text(json.dumps(content))
+    with pytest.raises(DamagedIdentity) as raised:
+        NodeDirectory.open(tmp_path)
+    assert "5ec2e7" not in "".join(traceback.format_exception(raised.value))
+
+
 def test_two_nodes_are_never_the_same(tmp_path: Path) -> None:
     assert opened_once(tmp_path / "a").origin != opened_once(tmp_path / "b").origin
 
@@ -54,8 +87,11 @@ def test_a_node_runs_once(tmp_path: Path) -> None:
 
 SECOND_START = """
 import sys
+import traceback
+from contextlib import closing
 from pathlib import Path
 from mesh.storage.node_directory import NodeDirectory
+from mesh.storage.node_log import NodeLog, log_path
 from mesh.storage.run_directory import AlreadyLocked
 try:
     NodeDirectory.open(Path(sys.argv[1]))
@@ -80,6 +116,21 @@ def test_every_start_opens_a_higher_epoch_whatever_the_clock_says(
     node = NodeDirectory.open(tmp_path)
     assert node.open_epoch(now_ms) == max(1001, now_ms)
     assert read_identity(tmp_path).last_epoch == max(1001, now_ms)  # type: ignore[union-attr]
+
+
+def test_a_node_starts_above_what_others_have_heard_of_it(tmp_path: Path) -> None:
+    """Its directory was restored from an old copy, and its clock goes slow."""
+    node = opened_once(tmp_path, now_ms=1000)
+    assert node.heard_epoch(5000)
+    assert node.heard_epoch(4000)
+    assert NodeDirectory.open(tmp_path).open_epoch(2000) == 5001
+
+
+def test_an_epoch_that_leaves_no_room_above_it_is_not_believed(tmp_path: Path) -> None:
+    node = opened_once(tmp_path, now_ms=1000)
+    assert not node.heard_epoch(2**63 - 1)
+    assert not node.heard_epoch(HEARD_EPOCH_MAX + 1)
+    assert NodeDirectory.open(tmp_path).open_epoch(2000) == 2000
 
 
 def test_an_epoch_whose_log_outlived_its_identity_is_not_opened_again(tmp_path: Path) -> None:
@@ -128,6 +179,14 @@ def test_the_identity_that_damage_is_tried_on_is_sound(tmp_path: Path) -> None:
         json.dumps({**VALID, "ports": ["a", "b"]}),
         json.dumps({**VALID, "last_epoch": "soon"}),
         json.dumps({**VALID, "members": 3}),
+        json.dumps({**VALID, "ports": [0, 70000]}),
+        json.dumps({**VALID, "last_epoch": -1}),
+        json.dumps({**VALID, "last_epoch": 2**63}),
+        json.dumps({**VALID, "last_epoch": float("inf")}),
+        json.dumps({**VALID, "origin": "ab" * 16 + "\n"}),
+        json.dumps({**VALID, "secrets": ["curve"]}),
+        json.dumps({**VALID, "secrets": {"curve": 1}}),
+        "[" * 100_000,
     ],
 )
 def test_a_damaged_identity_is_said_and_kept(tmp_path: Path, content: str) -> None:
@@ -138,6 +197,45 @@ def test_a_damaged_identity_is_said_and_kept(tmp_path: Path, content: str) -> No
             NodeDirectory.open(tmp_path)
     kept = (tmp_path / IDENTITY_FILE).read_bytes()
     assert kept == content.encode(errors="surrogateescape")
+
+
+def test_a_directory_in_the_identity_s_place_is_damage(tmp_path: Path) -> None:
+    (tmp_path / IDENTITY_FILE).mkdir()
+    with pytest.raises(DamagedIdentity):
+        NodeDirectory.open(tmp_path)
+
+
+def test_logs_whose_identity_is_gone_are_not_taken_for_a_new_node_s(tmp_path: Path) -> None:
+    node = NodeDirectory.open(tmp_path)
+    node.open_epoch(1000)
+    node.create_log().close()
+    node.close()
+    (tmp_path / IDENTITY_FILE).unlink()
+    for _ in range(2):
+        with pytest.raises(DamagedIdentity, match=r"node\.json is gone from beside its logs"):
+            NodeDirectory.open(tmp_path)
+
+
+def test_a_log_that_is_missing_or_unreadable_hinders_no_start(tmp_path: Path) -> None:
+    node = opened_once(tmp_path, now_ms=3000)
+    with closing(NodeLog.create(log_path(tmp_path, 1000))) as log:
+        log.append(b"frame", 1, 3)
+        log.append(b"frame", 4, 1)
+    (tmp_path / "epoch-1000.log").write_bytes((tmp_path / "epoch-1000.log").read_bytes()[:-1])
+    (tmp_path / "epoch-1500.log").write_bytes(b"something else")
+    (tmp_path / "epoch-2000.log").mkdir()
+    (tmp_path / "epoch-2500.log").symlink_to("nowhere")
+    again = NodeDirectory.open(tmp_path)
+    positions, problems = again.earlier_logs()
+    assert positions == [(1000, 3)]
+    assert [problem.partition(str(tmp_path))[2] for problem in problems] == [
+        "/epoch-1500.log is no log of format 1",
+        "/epoch-2000.log: Is a directory",
+        "/epoch-2500.log: No such file or directory",
+    ]
+    assert again.open_epoch(1000) == 3001
+    again.create_log().close()
+    assert again.origin == node.origin
 
 
 def test_a_directory_that_was_never_a_node_s_has_no_identity(tmp_path: Path) -> None:
@@ -173,6 +271,23 @@ def test_all_nodes_logs_are_found_beside_whatever_else_lies_there(tmp_path: Path
     nowhere = LogsOnDisk(tmp_path / "missing")
     nowhere.look()
     assert nowhere.readers == {}
+
+
+def test_a_log_begun_later_is_found_when_it_is_asked_for(tmp_path: Path) -> None:
+    logs = LogsOnDisk(tmp_path)
+    node = NodeDirectory.open(tmp_path / "a")
+    first = LogId(node.origin, node.open_epoch(1000))
+    assert logs.find(first) is None
+    node.create_log().close()
+    assert logs.find(first) is None, "looked for once"
+    second = LogId(node.origin, node.open_epoch(1000))
+    node.create_log().close()
+    found = logs.find(second)
+    assert found is not None
+    assert found.refresh() == 0
+    assert set(logs.readers) == {first, second}
+    logs.look()
+    assert logs.find(second) is found, "with what it has read"
 
 
 def test_only_its_owner_may_read_a_node_s_directory(tmp_path: Path) -> None:
