@@ -185,8 +185,6 @@ def read_identity(path: Path) -> StoredIdentity | None:
         stored = msgspec.json.decode(content, type=_IdentityFile)
     except FileNotFoundError:
         return None
-    except IsADirectoryError as error:
-        raise DamagedIdentity(_damaged(path)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DamagedIdentity(_damaged(path)) from error
     return StoredIdentity(

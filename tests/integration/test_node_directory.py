@@ -199,10 +199,12 @@ def test_a_damaged_identity_is_said_and_kept(tmp_path: Path, content: str) -> No
     assert kept == content.encode(errors="surrogateescape")
 
 
-def test_a_directory_in_the_identity_s_place_is_damage(tmp_path: Path) -> None:
+def test_an_identity_that_cannot_be_read_is_an_os_error_and_leaves_no_lock(tmp_path: Path) -> None:
     (tmp_path / IDENTITY_FILE).mkdir()
-    with pytest.raises(DamagedIdentity):
+    with pytest.raises(IsADirectoryError):
         NodeDirectory.open(tmp_path)
+    (tmp_path / IDENTITY_FILE).rmdir()
+    NodeDirectory.open(tmp_path).close()
 
 
 def test_logs_whose_identity_is_gone_are_not_taken_for_a_new_node_s(tmp_path: Path) -> None:
