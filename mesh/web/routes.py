@@ -37,7 +37,6 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
     # Copying a command is all that the page asks of the browser beyond showing things.
     "Permissions-Policy": (
         "accelerometer=(), autoplay=(), camera=(), clipboard-read=(), clipboard-write=(self), "

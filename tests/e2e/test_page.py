@@ -17,6 +17,7 @@ from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
 from playwright.async_api import Browser, ConsoleMessage, Dialog, Page, async_playwright, expect
 
 from mesh.web.server import PageServer
+from mesh.web.token import new_token
 from tests.scripted_run import MODELS, ScriptedRun
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -86,10 +87,10 @@ def run() -> ScriptedRun:
 
 @asynccontextmanager
 async def serving(
-    run: ScriptedRun, *, port: int = 0, public_url: str | None = None
+    run: ScriptedRun, *, port: int = 0, public_url: str | None = None, token: str | None = None
 ) -> AsyncIterator[PageServer]:
     server = await PageServer.start(
-        run, host="127.0.0.1", port=port, public_url=public_url, update_s=0.1
+        run, host="127.0.0.1", port=port, public_url=public_url, token=token, update_s=0.1
     )
     try:
         yield server
@@ -132,8 +133,10 @@ class StrippingProxy:
     async def _pass_on_websocket(self, request: web.Request, url: str) -> web.StreamResponse:
         if not self._passes_websockets:
             return web.Response(status=403)
-        origin = request.headers["Origin"]
-        async with self._client.ws_connect(url, headers={"Origin": origin}) as upstream:
+        kept = {
+            name: request.headers[name] for name in ("Origin", "Cookie") if name in request.headers
+        }
+        async with self._client.ws_connect(url, headers=kept) as upstream:
             downstream = web.WebSocketResponse()
             await downstream.prepare(request)
             async with asyncio.TaskGroup() as tasks:
@@ -153,17 +156,21 @@ async def _pass_down(upstream: ClientWebSocketResponse, downstream: web.WebSocke
 
 @asynccontextmanager
 async def reachable(
-    run: ScriptedRun, *, through_proxy: bool, passes_websockets: bool = True
+    run: ScriptedRun,
+    *,
+    through_proxy: bool,
+    passes_websockets: bool = True,
+    token: str | None = None,
 ) -> AsyncIterator[str]:
     """Serve `run`; the URL at which a browser finds it."""
     if not through_proxy:
-        async with serving(run) as server:
+        async with serving(run, token=token) as server:
             yield server.url
         return
     proxy = StrippingProxy(passes_websockets=passes_websockets)
     async with proxy.listening() as proxy_port:
         url = f"http://mesh.example:{proxy_port}{PREFIX}/"
-        async with serving(run, public_url=url) as server:
+        async with serving(run, public_url=url, token=token) as server:
             proxy.upstream_port = server.port
             yield server.url
 
@@ -399,3 +406,59 @@ async def test_a_node_that_has_left_is_neither_ill_nor_behind(
         await expect(row.locator(".peer-state")).to_have_text("left")
         await expect(row.locator("td").last).to_have_text("–")
         await expect(row.locator(".dot")).to_have_attribute("data-health", "over")
+
+
+async def test_trouble_in_the_mesh_is_told_once_there_is_any(
+    browser: Browser, run: ScriptedRun
+) -> None:
+    run.dropped = {"repeated": 12}
+    async with reachable(run, through_proxy=False) as url:
+        seen = await opened(browser, url)
+        health = seen.page.locator("#mesh-health")
+        await expect(seen.page.locator("#peers tr")).to_have_count(2)
+        await expect(health).to_be_hidden()
+        run.mesh_changes = {"refused": {"unknown_key": 3, "handshake": 1}, "lost_entries": 2}
+        run.dropped = {"repeated": 12, HOSTILE: 5}
+        await expect(health.locator("li")).to_have_text(
+            [
+                "Lost: 2 entries nobody holds",
+                "Refused connections: 3 unknown key, 1 failed handshake",
+                f"Dropped by producer-1: 5 {HOSTILE}",
+            ]
+        )
+        assert (seen.dialogs, seen.complaints) == ([], [])
+
+
+@both_ways
+async def test_a_page_with_a_token_opens_by_its_address_and_stays_open(
+    browser: Browser, run: ScriptedRun, through_proxy: bool
+) -> None:
+    async with reachable(run, through_proxy=through_proxy, token=new_token()) as url:
+        seen = await opened(browser, url)
+        page = seen.page
+        await expect(page.locator("#connection")).to_have_text("Live")
+        assert page.url == url.partition("?")[0]
+        await page.get_by_role("button", name="Pause").click()
+        await expect(page.locator("#state")).to_have_text("Paused")
+        await page.reload()
+        await expect(page.locator("#unique-total")).to_have_text("3")
+        await expect(page.locator("#chart-total .scatterlayer path.js-line")).to_have_count(1)
+        assert await page.evaluate("() => document.cookie") == ""
+        assert seen.complaints == []
+        stranger = await (await browser.new_context()).new_page()
+        answer = await stranger.goto(page.url)
+        assert answer is not None
+        assert answer.status == 401
+        await expect(stranger.locator("h1")).to_have_text("Not open to everyone")
+
+
+async def test_a_link_on_another_site_opens_a_page_with_a_token(
+    browser: Browser, run: ScriptedRun
+) -> None:
+    """The browser keeps a strict cookie back from what another site has it open."""
+    async with reachable(run, through_proxy=False, token=new_token()) as url:
+        page = await browser.new_page()
+        await page.set_content(f'<base href="http://elsewhere.example"><a href="{url}">Look</a>')
+        await page.get_by_text("Look").click()
+        await expect(page.locator("#unique-total")).to_have_text("3")
+        assert page.url == url.partition("?")[0]

@@ -2,6 +2,7 @@
 
 import { byId, make, setText, show, toast } from "./dom.js";
 import { count, milliseconds } from "./format.js";
+import { droppedText, showDropped, showHealth } from "./health.js";
 import { control, getJson } from "./requests.js";
 import { modelLabel } from "./numbers.js";
 
@@ -17,6 +18,7 @@ export function showMesh(metrics) {
   models = metrics.available_models ?? [];
   steerable = !["draining", "stopped"].includes(metrics.state) && models.length > 1;
   setText(byId("mesh-line"), meshText(metrics));
+  showHealth(metrics);
 }
 
 function meshText({ mesh, state }) {
@@ -33,7 +35,9 @@ const aliveText = ({ peers_alive: n }) => `${count(n)} ${n === 1 ? "peer" : "pee
 /** Ask for the nodes. */
 export async function refreshPeers() {
   try {
-    showPeers((await getJson("api/peers")).peers);
+    const { peers } = await getJson("api/peers");
+    showPeers(peers);
+    showDropped(peers);
   } catch {
     // The connection's own state says so already.
   }
@@ -81,8 +85,7 @@ function updateRow(row, peer) {
   setText(row.knows, count(peer.known_count));
   // A node that has left reads no more: what was said after it is nothing that it lacks.
   setText(row.behind, OVER.has(peer.state) ? "–" : count(peer.behind));
-  const dropped = Object.entries(peer.dropped ?? {}).map(([reason, n]) => `${reason} ${count(n)}`);
-  row.behind.title = dropped.length ? `dropped frames: ${dropped.join(", ")}` : "";
+  row.behind.title = droppedText(peer);
   showModel(row, peer);
 }
 
