@@ -1,9 +1,8 @@
 """Which logs a node can serve, and where it finds them.
 
 A node serves its own logs, every log of a node directory beside its own, and, from its spool,
-what it heard of others: so a log whose origin is gone still finds who serves it. What is not held
-is told apart from nothing else: a file that cannot be read is not held either, and the asker goes
-to another node. Who may ask is serving.py's business.
+what it heard of others: a log whose origin is gone still finds who serves it. A file that cannot
+be read holds nothing; the asker goes to another node. Who may ask is serving.py's business.
 """
 
 from __future__ import annotations

@@ -47,11 +47,6 @@ class StoredFrame:
     def last_seq(self) -> int:
         return self.first_seq + self.count - 1
 
-    @property
-    def is_somewhere(self) -> bool:
-        """Whether it has a place in a log; a file may say anything."""
-        return self.first_seq >= 1 and self.count >= 1
-
 
 @dataclass(slots=True)
 class LogReader:
@@ -92,7 +87,8 @@ class LogReader:
         """
         for record in self._records_from(self._yielded):
             self._yielded = record.end
-            yield _stored(record)
+            first_seq, count = _PLACE.unpack(record.place)
+            yield StoredFrame(first_seq, count, record.frame)
 
     def holds(self, first_seq: int, last_seq: int) -> bool:
         """Whether all of first_seq..last_seq is on disk; looks again only if it was not.
@@ -111,15 +107,15 @@ class LogReader:
         size = 0
         with self.path.open("rb") as file:
             for record in whole_records(file, self._offset_before(first_seq), _PLACE.size):
-                stored = _stored(record)
-                if stored.first_seq > last_seq:
+                first, count = _PLACE.unpack(record.place)
+                if first > last_seq:
                     break
-                if stored.last_seq < first_seq or not stored.is_somewhere:
+                if not first or not count or first + count <= first_seq:
                     continue
-                size += len(stored.frame)
+                size += len(record.frame)
                 if frames and size > bytes_max:
                     break
-                frames.append(stored.frame)
+                frames.append(record.frame)
         return frames
 
     def _offset_before(self, seq: int) -> int:
@@ -136,23 +132,18 @@ class LogReader:
                     return  # Killed, or not yet there, between creating the file and its head.
                 raise UnreadableLog(f"{self.path} is no log of format {FORMAT[-1]}")
             for record in whole_records(file, offset, _PLACE.size):
-                if _stored(record).is_somewhere:
+                first_seq, count = _PLACE.unpack(record.place)
+                if first_seq and count:
                     if record.end > self._end:
-                        self._note(record)
+                        self._note(record, first_seq, count)
                     yield record
 
-    def _note(self, record: Record) -> None:
-        stored = _stored(record)
+    def _note(self, record: Record, first_seq: int, count: int) -> None:
         if self._records % INDEX_EVERY_RECORDS == 0:
-            self._index.append((stored.first_seq, record.start))
+            self._index.append((first_seq, record.start))
         self._records += 1
         self._end = record.end
-        self.held.add_range(stored.first_seq, stored.last_seq)
-
-
-def _stored(record: Record) -> StoredFrame:
-    first_seq, count = _PLACE.unpack(record.place)
-    return StoredFrame(first_seq, count, record.frame)
+        self.held.add_range(first_seq, first_seq + count - 1)
 
 
 @dataclass(slots=True)

@@ -161,12 +161,16 @@ def default_run_dir(topic: str, *, simulated: bool) -> Path:
 
     Example: `runs/paris-attractions-0c5a1e`, or `runs/simulated/paris-attractions-0c5a1e`.
     """
-    decomposed = unicodedata.normalize("NFKD", topic).encode("ascii", "ignore").decode()
-    words = re.findall(r"[a-z0-9]+", decomposed.lower())
-    slug = "-".join(words)[:SLUG_CHARACTERS_MAX].strip("-") or "topic"
     digits = hashlib.sha256(_comparable(topic).encode()).hexdigest()[:TOPIC_HASH_DIGITS]
     parent = RUNS_DIRECTORY / "simulated" if simulated else RUNS_DIRECTORY
-    return parent / f"{slug}-{digits}"
+    return parent / f"{topic_slug(topic)}-{digits}"
+
+
+def topic_slug(topic: str) -> str:
+    """`topic` as part of a file's name. Example: `paris-attractions`."""
+    decomposed = unicodedata.normalize("NFKD", topic).encode("ascii", "ignore").decode()
+    words = re.findall(r"[a-z0-9]+", decomposed.lower())
+    return "-".join(words)[:SLUG_CHARACTERS_MAX].strip("-") or "topic"
 
 
 def open_run(directory: Path, *, topic: str, simulated: bool, new: bool, now_ms: int) -> OpenedRun:

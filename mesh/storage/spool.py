@@ -152,9 +152,9 @@ class Spool:
             for record in whole_records(file, len(FORMAT), _PLACE_BYTES):
                 if record.end > end:
                     return
-                log, stored = _stored(record)
-                if stored.is_somewhere:
-                    yield log, stored
+                first_seq, count = _SEQS.unpack_from(record.place, _LOG.size)
+                if first_seq and count:
+                    yield _log_id(record.place), StoredFrame(first_seq, count, record.frame)
 
     def close(self) -> None:
         """May be repeated."""
@@ -180,11 +180,6 @@ class Spool:
     def _reading(self, buffer_bytes: int) -> BinaryIO:
         # Opened by path: a second reader then has a position of its own.
         return self.path.open("rb", buffering=buffer_bytes)
-
-
-def _stored(record: Record) -> tuple[LogId, StoredFrame]:
-    first_seq, count = _SEQS.unpack_from(record.place, _LOG.size)
-    return _log_id(record.place), StoredFrame(first_seq, count, record.frame)
 
 
 def _last_seq(record: Record) -> int:
