@@ -200,7 +200,7 @@ async def test_frames_that_come_twice_or_overlap_count_once(tmp_path: Path) -> N
     async with taking(tmp_path, epoch=2) as successor:
         successor.node.receive(frame_of(1, *entries), live=False)
         await successor.intake.drained()
-        assert successor.intake.metrics.of(MODEL) == counts
+        assert successor.desk.metrics.of(MODEL) == counts
         assert output_lines(tmp_path) == ["otter", "heron"]
 
 
