@@ -78,6 +78,9 @@ class Hearer:
         # Decoded before it counts as applied: a frame that is refused leaves its gap open.
         entries = codec.decode_entries(frame, header)
         self._check_role(header, entries)
+        if not stored and self._is_own_future(header):
+            self._node.owner.overtaken(header.epoch)
+            return
         first_seq, count = header.first_seq, header.count
         new = self._node.replica.offer(header.log, first_seq, count, self._node.clock.time())
         if not new:
@@ -91,6 +94,14 @@ class Hearer:
             part = entries[first - first_seq : last - first_seq + 1]
             self._obey(header.origin, part)
             self._node.owner.apply(header.log, first, part)
+
+    def _is_own_future(self, header: FrameHeader) -> bool:
+        """Whether this node has said this in another life, beyond what it knows of now."""
+        own = self._node.own
+        if not self._node.protections.epochs or header.origin != own.origin:
+            return False
+        unsaid = header.epoch == own.epoch and header.last_seq > self._node.last_seq
+        return header.epoch > own.epoch or unsaid
 
     def _check_role(self, header: FrameHeader, entries: Sequence[LogEntry]) -> None:
         """Verdicts and control are the collector's alone."""
@@ -119,20 +130,25 @@ class Hearer:
         """Repeated state: the latest wins."""
         if header.kind >= FrameKind.JOIN:
             raise BadFrame("kind", header.kind.name)
+        if self._node.membership.get(header.origin) is None:
+            raise BadFrame("origin", "not a member")
         said = header.epoch, header.time_us
         if said <= self._latest.get((header.origin, header.kind), (0, -1)):
             raise BadFrame("replayed", header.kind.name)
-        if self._node.membership.get(header.origin) is not None:
-            self._latest[header.origin, header.kind] = said
+        self._take_up(frame, header)
+        # Only what could be read counts: a later, sound frame must not pass for a replay.
+        self._latest[header.origin, header.kind] = said
+
+    def _take_up(self, frame: bytes, header: FrameHeader) -> None:
         if header.kind is FrameKind.HEARTBEAT:
             self._heard(header, messages.decode_body(frame, header, messages.Heartbeat))
         elif header.kind is FrameKind.MEMBERS:
             for record in messages.decode_body(frame, header, messages.Members).members:
                 self._node.admit_record(record)
         elif header.kind is FrameKind.DURABLE:
+            body = messages.decode_body(frame, header, messages.Durable)
             collector = self._node.membership.collector()
             if collector and collector.origin == header.origin:
-                body = messages.decode_body(frame, header, messages.Durable)
                 for origin, epoch, seq in body.watermarks:
                     self._node.owner.durable(LogId(NodeId(origin), epoch), seq)
         else:
