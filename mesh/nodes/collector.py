@@ -113,8 +113,9 @@ class Collector:
         self._end_by(ChildFailed(f"the producers refuse this collector: {reason}"))
 
     def overtaken(self, epoch: int) -> None:
-        self._directory.heard_epoch(epoch)
-        self._end_by(Overtaken(f"the collector was heard in epoch {epoch}: it opens a later one"))
+        if self._directory.heard_epoch(epoch):
+            error = f"the collector was heard in epoch {epoch}: it opens a later one"
+            self._end_by(Overtaken(error))
 
     def _end_by(self, error: Exception) -> None:
         self._ended_by = self._ended_by or error

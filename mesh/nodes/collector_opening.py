@@ -70,7 +70,10 @@ async def _run_opened(
     own_epochs = database.own_epochs()
     directory.last_epoch = max([directory.last_epoch, *(epoch for epoch, _ in own_epochs)])
     epoch = directory.open_epoch(time.time_ns() // 1_000_000)
-    keys = node_keys(directory, settings.mesh)
+    try:
+        keys = node_keys(directory, settings.mesh)
+    except DamagedIdentity as error:
+        raise ChildFailed(str(error)) from error
     with contextlib.ExitStack() as closing:
         kept = KeptFrames.open(directory.path)
         closing.callback(kept.close)

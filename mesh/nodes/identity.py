@@ -14,7 +14,7 @@ import msgspec
 
 from mesh.config import MeshSettings
 from mesh.core.membership import Member, Role
-from mesh.storage.node_directory import NodeDirectory
+from mesh.storage.node_directory import DamagedIdentity, NodeDirectory
 from mesh.transport.curve import CurveKeys
 from mesh.transport.zmq_transport import ZmqTransport
 from mesh.wire.messages import MemberRecord, record_claim
@@ -38,7 +38,11 @@ class NodeKeys:
 
 def node_keys(directory: NodeDirectory, settings: MeshSettings) -> NodeKeys | None:
     """The keys kept in a node's directory, made at its first encrypted start; None in plaintext
-    runs."""
+    runs.
+
+    Raises:
+        DamagedIdentity: what is kept there is no key.
+    """
     if not settings.encrypted:
         return None
     secrets = directory.secrets
@@ -47,8 +51,13 @@ def node_keys(directory: NodeDirectory, settings: MeshSettings) -> NodeKeys | No
         secrets[_CURVE_PUBLIC] = curve.public.decode("ascii")
         secrets[_CURVE_SECRET] = curve.secret.decode("ascii")
         secrets[_SIGNING_SEED] = signing.seed.hex()
-    curve = CurveKeys(secrets[_CURVE_PUBLIC].encode(), secrets[_CURVE_SECRET].encode())
-    return NodeKeys(curve, SigningKey(bytes.fromhex(secrets[_SIGNING_SEED])))
+    try:
+        curve = CurveKeys(secrets[_CURVE_PUBLIC].encode(), secrets[_CURVE_SECRET].encode())
+        return NodeKeys(curve, SigningKey(bytes.fromhex(secrets[_SIGNING_SEED])))
+    except (LookupError, ValueError) as error:
+        raise DamagedIdentity(
+            f"the keys in {directory.path} are damaged: move it away, or start with --new"
+        ) from error
 
 
 def open_transport(

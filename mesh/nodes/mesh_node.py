@@ -322,14 +322,7 @@ class MeshNode:
 
     def announce(self, log: LogId, last_seq: int) -> None:
         """Learn that a member's log has entries up to `last_seq`."""
-        if log.origin == self.own.origin:
-            unheard_of = log.epoch > self.own.epoch or (
-                log.epoch == self.own.epoch and last_seq > self.last_seq
-            )
-            if unheard_of and self.protections.epochs:
-                self.owner.overtaken(log.epoch)
-                return
-        elif self.membership.get(log.origin) is None:
+        if self.membership.get(log.origin) is None:
             return
         self.replica.announce(log, last_seq, self.clock.time())
         self._gaps.look()

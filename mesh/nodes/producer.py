@@ -108,8 +108,8 @@ class Producer:
         self._end_by(ChildFailed(f"cannot join the run: {reason}"))
 
     def overtaken(self, epoch: int) -> None:
-        self._directory.heard_epoch(epoch)
-        self._end_by(Overtaken(f"this node was heard in epoch {epoch}: it opens a later one"))
+        if self._directory.heard_epoch(epoch):
+            self._end_by(Overtaken(f"this node was heard in epoch {epoch}: it opens a later one"))
 
     def _end_by(self, error: Exception) -> None:
         self._ended_by = self._ended_by or error
@@ -196,7 +196,7 @@ class Producer:
                 for stored in reader.new_frames():
                     self.node.load([stored.frame])
                     await asyncio.sleep(0)
-            except UnreadableLog:
+            except (OSError, UnreadableLog):
                 continue  # Said when the node was opened.
         for _, stored in self.node.shelf.kept_logs():
             self.node.load([stored.frame])

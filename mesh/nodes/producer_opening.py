@@ -21,7 +21,7 @@ from mesh.nodes.mesh_node import MeshNode
 from mesh.nodes.producer import Producer
 from mesh.nodes.shelf import KeptFrames, ProducerShelf
 from mesh.storage.node_directory import DamagedIdentity, NodeDirectory
-from mesh.storage.node_log import NodeLog, UnreadableLog
+from mesh.storage.node_log import NodeLog
 from mesh.transport.zmq_transport import AddressInUse, ZmqTransport
 
 
@@ -44,10 +44,10 @@ def open_producer(settings: ProducerSettings, channel: Channel) -> Iterator[Prod
     """
     try:
         directory = NodeDirectory.open(settings.directory)
+        keys = node_keys(directory, settings.mesh)
     except (DamagedIdentity, PermissionError) as error:
         raise ChildFailed(str(error)) from error
     epoch = directory.open_epoch(time.time_ns() // 1_000_000)
-    keys = node_keys(directory, settings.mesh)
     with contextlib.ExitStack() as closing:
         closing.callback(directory.close)
         own_log = directory.create_log()
@@ -75,12 +75,9 @@ def _open_node(
     epoch: int,
 ) -> MeshNode:
     settings = producer.settings
-    earlier_logs = []
-    for earlier_epoch, reader in directory.earlier.items():
-        try:
-            earlier_logs.append((earlier_epoch, reader.refresh()))
-        except UnreadableLog as error:
-            producer.notice(str(error))
+    earlier_logs, problems = directory.earlier_logs()
+    for problem in problems:
+        producer.notice(problem)
     own = own_member(
         directory,
         transport,
