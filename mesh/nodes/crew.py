@@ -48,7 +48,7 @@ class CrewSettings:
     label_prefix: str = ""
     """Before "producer-1": tells machines apart."""
     turn: int = 0
-    """Of this machine among others: its producers begin with the model after so many."""
+    """Differs between machines, and with it the models that producers begin with, and chance."""
     ticket: str | None = field(default=None, repr=False)
     verbosity: int = 0
 
@@ -139,6 +139,15 @@ class Crew:
                 lines.append(f"{kept.label} could not write {kept.lost} log entries: lost")
         return lines
 
+    def unfinished(self, remedy: str) -> list[str]:
+        """Lines about producers that ended without saying what is left behind."""
+        return [
+            f"{kept.label} ended before it had handed over: its log entries are in "
+            f"{self._settings.run_dir / 'nodes' / kept.label}; {remedy}"
+            for kept in self.producers
+            if kept.was_ready and not kept.left
+        ]
+
     async def _start_simulator(self) -> Child:
         simulator = self._settings.simulator
         assert simulator is not None
@@ -174,7 +183,7 @@ class Crew:
             mesh=settings.mesh,
             ticket=settings.ticket,
             terms=settings.terms,
-            seed=settings.terms.seed + number,
+            seed=settings.terms.seed + settings.turn + number,
             verbosity=settings.verbosity,
         )
 

@@ -53,6 +53,8 @@ class KeptChild:
     """It said that it was done; not restarted."""
     ready: bool = False
     """Its latest start has got as far as its work."""
+    was_ready: bool = False
+    """Any of its starts has."""
     failed_starts: int = 0
     """In a row, before it was ready."""
     last_words: str = ""
@@ -163,7 +165,7 @@ class Keeper:
     def _heard(self, kept: KeptChild, message: Message) -> None:
         event = message["event"]
         if event == "ready":
-            kept.ready = True
+            kept.ready = kept.was_ready = True
         elif event == "notice":
             self.terminal.say(message["text"])
         elif event == "left":

@@ -1,0 +1,52 @@
+"""How many files a process may have open, and how many nodes one machine's mesh is good for.
+
+At the descriptor limit a ZeroMQ socket can hang silently (pyzmq#1642), so the limit is raised
+when a process starts, and too low a one is said before anything is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+
+DESCRIPTORS_A_NODE = 5
+"""Feed, service and dialled connections to one other node, twice while one is replaced."""
+DESCRIPTORS_BESIDE = 100
+PEERS_ADVISED_MAX = 100
+"""Each peer sends its heartbeats to every other, and receives theirs: with more of them on one
+machine, that work takes the processors from the peers."""
+
+
+def raise_descriptor_limit(node_count: int) -> str | None:
+    """Let this process, and those it starts from now on, open as many files as it may.
+
+    Args:
+        node_count: nodes of the run, the collector among them.
+
+    Returns:
+        What is wrong, for a person, where the mesh needs more files than that; None where it
+        does not.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        # macOS allows less than it states.
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    needed = DESCRIPTORS_A_NODE * node_count + DESCRIPTORS_BESIDE
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return None
+    return (
+        f"{node_count} nodes need {needed} open files a process, and {soft} are allowed here: "
+        f"raise the limit (ulimit -Hn {needed}, as root), or start fewer with --peers"
+    )
+
+
+def peers_warning(peer_count: int) -> str | None:
+    """What to say of so many producers on one machine; None where it is fine."""
+    if peer_count <= PEERS_ADVISED_MAX:
+        return None
+    return (
+        f"{peer_count} producers on one machine: above {PEERS_ADVISED_MAX} their heartbeats to "
+        "one another take the processors from their work; put some on other machines"
+    )
