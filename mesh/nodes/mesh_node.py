@@ -243,8 +243,8 @@ class MeshNode:
                 known_digest=digest,
                 member_digest=self.membership.digest(),
                 loop_lag_ms=round(self._lag_s * 1000, 1),
-                state=state[:300],
-                model=model[:300],
+                state=_shown(state),
+                model=_shown(model),
                 propagation_ms=self.propagation_ms(),
                 dropped=dict(self.dropped),
             ),
@@ -420,6 +420,11 @@ class MeshNode:
         self.beat()
         self._beat_due_s = now_s + HEARTBEAT_S
         self._beating = self.clock.call_later(HEARTBEAT_S, self._beat_regularly)
+
+
+def _shown(text: str) -> str:
+    """As others take it for display: an activity may quote a provider's error."""
+    return "".join(each if each.isprintable() else " " for each in text[:300])
 
 
 def _frame_sized(entries: Sequence[LogEntry]) -> Iterable[Sequence[LogEntry]]:

@@ -57,7 +57,9 @@ class BadFrame(Exception):
     """These bytes are no frame for us. `reason` is one of a few words, for counting."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(f"{reason}: {detail}" if detail else reason)
+        # The detail may quote a stranger, and ends in logs and before people.
+        shown = "".join(each if each.isprintable() else "?" for each in detail)
+        super().__init__(f"{reason}: {shown}" if shown else reason)
         self.reason = reason
 
 

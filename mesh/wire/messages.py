@@ -31,6 +31,20 @@ FETCH_REPLY_BYTES_MAX = 1024 * 1024
 
 Origin = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 Short = Annotated[str, msgspec.Meta(max_length=300)]
+Shown = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=300, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$"
+    ),
+]
+"""Text of a stranger that people see: no control characters, nothing that turns the line."""
+Address = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=300, pattern=r"^tcp://(\[[0-9A-Za-z:.%]+\]|[0-9A-Za-z._-]+):[0-9]{1,5}$"
+    ),
+]
+"""A stranger must not have this node open anything but a TCP connection."""
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Milliseconds = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
 """The bounds keep out NaN and infinity, which JSON cannot carry on to the page."""
@@ -46,12 +60,12 @@ class MemberRecord(Message, frozen=True):
     """core.membership.Member on the wire."""
 
     origin: Origin
-    label: Short
+    label: Shown
     role: Role
     epoch: Count
-    feed_address: Short
-    service_address: Short
-    host: Short
+    feed_address: Address
+    service_address: Address
+    host: Shown
     earlier_logs: Annotated[
         list[tuple[Count, Count]], msgspec.Meta(max_length=EARLIER_LOGS_IN_A_RECORD_MAX)
     ]
@@ -100,12 +114,12 @@ class Heartbeat(Message, frozen=True):
     known_digest: Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
     member_digest: Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
     loop_lag_ms: Milliseconds
-    state: Short
+    state: Shown
     """What it is doing, for display: "generating", "waiting for ..."."""
-    model: Short
+    model: Shown
     propagation_ms: Annotated[list[Milliseconds], msgspec.Meta(max_length=2)]
     """p50 and p99 of publish -> applied as it saw them lately on its own host; [] unknown."""
-    dropped: dict[Short, Count]
+    dropped: dict[Shown, Count]
     """Frames dropped so far, by reason."""
 
 
@@ -149,7 +163,7 @@ class Welcome(Message, frozen=True):
 class Refused(Message, frozen=True):
     """Reply to any request that is not granted."""
 
-    reason: Short
+    reason: Shown
     """One or two words for counting, a colon, and what it means for a person."""
 
 

@@ -395,13 +395,24 @@ async def test_a_request_for_what_nobody_ever_said_is_answered_with_nothing(mesh
         assert fetched == messages.Fetched(0)
 
 
-async def test_a_member_with_addresses_that_are_none_is_admitted_and_harmless(mesh: Mesh) -> None:
+@pytest.mark.parametrize(
+    ("address", "refused"),
+    [
+        ("tcp://127.0.0.1:99999", False),
+        ("nonsense", True),
+        ("ipc:///etc/passwd", True),
+        ("tcp://127.0.0.1:1;tcp://127.0.0.1:2", True),
+    ],
+)
+async def test_a_member_with_an_address_that_is_none_is_harmless(
+    mesh: Mesh, address: str, refused: bool
+) -> None:
     asker, server = await producers(mesh, 2)
-    own = asker.node.own
     record = messages.MemberRecord(
-        b"z" * 16, "odd", Role.PRODUCER, 1, "nonsense", "tcp://127.0.0.1:99999", own.host, []
+        b"z" * 16, "odd", Role.PRODUCER, 1, address, address, asker.node.own.host, []
     )
     await ask(asker, server, asker.node.frame(FrameKind.JOIN, messages.Join(record)))
+    assert bool(server.node.dropped["body"]) == refused
     await still_works(server, asker)
     await still_works(asker, server)
 
