@@ -1,7 +1,9 @@
 """A node's way into the mesh: ask one who is in, until one says welcome.
 
-Who may come in is decided by the one who is asked (serving.py). After the welcome nothing is
-joined again: members are dialled for ever, and tables that differ are mended by swaps.
+Who may come in is decided by the one who is asked (serving.py). After the welcome members are
+dialled for ever, and tables that differ are mended by swaps; only a service that is named to this
+node and is no member's is still asked, now and then: two groups that know nothing of each other,
+or a collector that moved while nobody looked, are found again by it alone.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from mesh.nodes.mesh_node import MeshNode
 
 JOIN_TIMEOUT_S = 1.0
+ASK_STRANGERS_S = 2.0
+"""After the welcome, between looks at the services that were named."""
 ASKED_AT_ONCE_MAX = 3
 REFUSED_FOR_S = 3.0
 """Refused for so long by whoever answers, a newcomer believes it: before, the one asked may not
@@ -38,7 +42,7 @@ class Joiner:
         self._refused_since_s: float | None = None
 
     def start(self, seeds: Callable[[], Sequence[Endpoint]]) -> None:
-        """Ask until welcome.
+        """Ask until welcome, and whoever is no member after that.
 
         Args:
             seeds: services to join through, asked anew at each try, the best first.
@@ -51,17 +55,22 @@ class Joiner:
             self._timer.cancel()
 
     def _try(self) -> None:
-        if self.welcomed or self._node.closed:
+        if self._node.closed:
             return
         for service in self._to_ask():
             self._ask(service)
-        self._timer = self._node.clock.call_later(JOIN_TIMEOUT_S, self._try)
+        wait_s = ASK_STRANGERS_S if self.welcomed else JOIN_TIMEOUT_S
+        self._timer = self._node.clock.call_later(wait_s, self._try)
 
     def _to_ask(self) -> list[Endpoint]:
-        """The seeds, and some of the members known from an earlier start."""
+        """The seeds, and some of the members known from an earlier start; once welcome, those
+        seeds that are no member's."""
         seeds = list(self._seeds())[:ASKED_AT_ONCE_MAX]
         if self.ticket is not None:
             seeds += self.ticket.services
+        if self.welcomed:
+            members = {member.service for member in self._node.membership.all()}
+            return [service for service in dict.fromkeys(seeds) if service not in members]
         stored = [member.service for member in self._node.membership.others()]
         stored = self._node.random.sample(stored, min(len(stored), ASKED_AT_ONCE_MAX))
         return list(dict.fromkeys([*seeds, *stored]))
