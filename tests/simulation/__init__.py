@@ -1,0 +1,1 @@
+"""The whole mesh in memory: real nodes, scripted work, seeded faults, a virtual clock."""

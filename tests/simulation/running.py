@@ -1,0 +1,181 @@
+"""Seeds to outcomes: one in this process, or many over several processes."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+
+from mesh.core import entries as log
+from mesh.core.protections import ALL_ON, Protections
+from tests.simulation.judging import judge, why_not_converged
+from tests.simulation.scenarios import draw_scenario
+from tests.simulation.surroundings import Violation
+from tests.simulation.world import LOOK_S, World
+
+CONVERGE_S_MAX = 45.0
+"""Virtual seconds from the last fault, start or word until all nodes know the same."""
+SPEAK_S_MAX = 60.0
+"""Virtual seconds from the healing until every producer has said what it has to say."""
+SEEDS_IN_A_PART = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one seed."""
+
+    seed: int
+    invariant: str | None
+    """The one that was violated; None: none was."""
+    detail: str
+    nodes: int
+    entries: int
+    """Found and repeated, as far as they are on a disk at the end."""
+    faults: int
+    lost_places: int
+    """Log entries that a fault destroyed and that were declared lost."""
+    converge_s: float
+    """Virtual, after the last fault, start or word."""
+    virtual_s: float
+    steps: int
+    fingerprint: str
+    """Of all that happened: equal for equal runs."""
+    trace: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    """The faults that took place."""
+
+    def __str__(self) -> str:
+        verdict = "converged" if self.invariant is None else f"VIOLATED {self.invariant}"
+        return (
+            f"seed {self.seed}: {verdict}; {self.nodes} nodes, {self.entries} entries, "
+            f"{self.faults} faults, {self.converge_s:.2f} s to converge, {self.steps} steps"
+            + (f": {self.detail}" if self.invariant else "")
+        )
+
+
+def run_seed(seed: int, protections: Protections = ALL_ON, *, trace: bool = False) -> Outcome:
+    """Run the scenario of `seed` to its end or to the first violation."""
+    # What nodes warn of is what this is made of: thousands of dropped frames.
+    logging.getLogger("mesh").setLevel(logging.ERROR)
+    world = World(draw_scenario(seed), protections, keeps_trace=trace)
+    invariant, detail, converge_s, entries = None, "", 0.0, 0
+    try:
+        world.run_until(world.scenario.heal_s)
+        world.heal()
+        converge_s = _converge(world)
+        held = judge(world)
+        entries = sum(isinstance(each, (log.Found, log.Repeat)) for each in held.entries.values())
+    except Violation as violation:
+        invariant, detail = violation.invariant, violation.detail
+    except Exception as error:  # noqa: BLE001 whatever breaks a node is a finding of this seed
+        invariant, detail = "no_crash", f"{type(error).__name__}: {error}"
+        if trace:
+            raise
+    return _outcome(world, invariant, detail, converge_s, entries)
+
+
+def _converge(world: World) -> float:
+    """Let time pass until nothing differs any more; return how long it took.
+
+    The time counts from the last disturbance: a fault's end, a start, the last word said.
+    """
+    spoken_by_s = world.clock.time() + SPEAK_S_MAX
+    while True:
+        now_s = world.clock.time()
+        reason = why_not_converged(world)
+        if reason is None:
+            return now_s - world.disturbed_s
+        if any(not producer.is_through for producer in world.producers()):
+            world.disturbed_s = now_s
+            if now_s > spoken_by_s:
+                raise Violation("speaks", f"after {SPEAK_S_MAX:g} s {reason}")
+        if now_s - world.disturbed_s > CONVERGE_S_MAX:
+            raise Violation("converges", f"after {CONVERGE_S_MAX:g} s {reason}")
+        world.run_until(now_s + LOOK_S)
+
+
+def _outcome(
+    world: World, invariant: str | None, detail: str, converge_s: float, entries: int
+) -> Outcome:
+    collector = world.collector
+    counts = world.network.counts
+    told = f"{counts} {world.clock.called_count} {world.database.accepted} {detail}"
+    return Outcome(
+        seed=world.scenario.seed,
+        invariant=invariant,
+        detail=detail,
+        nodes=sum(slot.starts > 0 for slot in world.slots.values()),
+        entries=entries,
+        faults=len(world.injected),
+        lost_places=collector.node.replica.lost_count if collector else 0,
+        converge_s=converge_s,
+        virtual_s=world.clock.time(),
+        steps=world.clock.called_count,
+        fingerprint=hashlib.sha256(told.encode()).hexdigest()[:16],
+        trace=tuple(world.trace.lines),
+        kinds=tuple(fault.kind.value for fault in world.injected),
+    )
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of many seeds."""
+
+    seeds: int = 0
+    violations: list[Outcome] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+    entries: int = 0
+    lost_places: int = 0
+    steps: int = 0
+    least_nodes: int = 1_000_000
+    least_entries: int = 1_000_000
+    least_faults: int = 1_000_000
+    converge_s: list[float] = field(default_factory=list)
+
+    def add(self, outcome: Outcome) -> None:
+        self.seeds += 1
+        self.kinds.update(outcome.kinds)
+        self.steps += outcome.steps
+        self.lost_places += outcome.lost_places
+        if outcome.invariant is not None:
+            self.violations.append(outcome)
+            return
+        self.entries += outcome.entries
+        self.least_nodes = min(self.least_nodes, outcome.nodes)
+        self.least_entries = min(self.least_entries, outcome.entries)
+        self.least_faults = min(self.least_faults, outcome.faults)
+        self.converge_s.append(outcome.converge_s)
+
+
+def run_seeds(
+    seeds: Iterable[int], protections: Protections = ALL_ON, *, processes: int = 2
+) -> Iterator[Outcome]:
+    """Outcomes in order of the seeds, made by `processes` at once."""
+    parts = _parts(list(seeds))
+    if processes == 1:
+        for part in parts:
+            yield from _run_part(part, protections)
+        return
+    # Spawned: a copy of a process that has threads may inherit a lock that nobody lets go of.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        for outcomes in pool.map(_run_part, parts, [protections] * len(parts)):
+            yield from outcomes
+
+
+def _parts(seeds: list[int]) -> list[list[int]]:
+    return [
+        seeds[start : start + SEEDS_IN_A_PART] for start in range(0, len(seeds), SEEDS_IN_A_PART)
+    ]
+
+
+def _run_part(seeds: list[int], protections: Protections) -> list[Outcome]:
+    return [run_seed(seed, protections) for seed in seeds]
+
+
+def seconds_since(start_s: float) -> float:
+    return time.perf_counter() - start_s
