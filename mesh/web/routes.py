@@ -16,7 +16,13 @@ from mesh.web.gate import Gate, Refusal
 from mesh.web.interface import JsonObject, RunView
 from mesh.web.live_updates import LiveUpdates
 from mesh.web.prometheus import CONTENT_TYPE, prometheus_text
-from mesh.web.static_files import ChartLibrary, chart_library_path, page_html, ui_directory
+from mesh.web.static_files import (
+    ChartLibrary,
+    chart_library_path,
+    content_security_policy,
+    page_html,
+    ui_directory,
+)
 
 CONTROL_BYTES_MAX = 4096
 ITEMS_DEFAULT = 200
@@ -28,21 +34,14 @@ SEARCH_CHARACTERS_MAX = 200
 COMPRESS_BYTES_MIN = 4096
 
 SECURITY_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-        "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
-    ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
     "Cross-Origin-Resource-Policy": "same-origin",
     # Copying a command is all that the page asks of the browser beyond showing things.
     "Permissions-Policy": (
-        "accelerometer=(), autoplay=(), camera=(), clipboard-read=(), clipboard-write=(self), "
-        "display-capture=(), fullscreen=(), geolocation=(), gyroscope=(), hid=(), "
-        "magnetometer=(), microphone=(), midi=(), payment=(), publickey-credentials-get=(), "
-        "screen-wake-lock=(), serial=(), usb=(), xr-spatial-tracking=()"
+        "camera=(), clipboard-read=(), clipboard-write=(self), display-capture=(), fullscreen=(), "
+        "geolocation=(), hid=(), microphone=(), midi=(), payment=(), serial=(), usb=()"
     ),
 }
 
@@ -61,6 +60,7 @@ class Routes:
         self._gate = gate
         self._charts = ChartLibrary()
         self._html = page_html(ui_directory())
+        content_security_policy()  # Reads the chart library: better before the first request.
 
     def application(self) -> web.Application:
         app = web.Application(
@@ -149,6 +149,7 @@ class Routes:
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(SECURITY_HEADERS)
+    response.headers["Content-Security-Policy"] = content_security_policy()
     # Files of the page are asked for again each time and answered 304; data is never kept.
     fresh = "no-cache" if request.path.startswith("/ui/") else "no-store"
     response.headers.setdefault(hdrs.CACHE_CONTROL, fresh)

@@ -8,9 +8,14 @@ once, when first asked for, in a thread.
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
+import hashlib
 import importlib.metadata
 import importlib.util
+import re
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from aiohttp import hdrs, web
@@ -19,6 +24,8 @@ CHART_LIBRARY_MARK = "%CHART_LIBRARY%"
 """Stands in index.html where the chart library's URL belongs."""
 _IMMUTABLE = "public, max-age=31536000, immutable"
 _COMPRESSION_LEVEL = 6
+_WRITTEN_TEXT = re.compile(rb"\.textContent=(?:'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\")")
+"""A literal text that the chart library writes into an element; its style sheets are such."""
 
 
 def ui_directory() -> Path:
@@ -38,15 +45,44 @@ def chart_library_path() -> str:
     return f"/charts/plotly-{importlib.metadata.version('plotly')}.min.js"
 
 
+def chart_library_file() -> Path:
+    """Return plotly.min.js, found without importing plotly, which the process does not need."""
+    spec = importlib.util.find_spec("plotly")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "package_data" / "plotly.min.js"
+
+
+@cache
+def content_security_policy() -> str:
+    """Return the strictest policy that page and chart library work under.
+
+    Scripts, styles and data come from this server alone. Besides, style elements may hold what the
+    installed chart library writes into them, by hash, and nothing else; and `trusted-types` has the
+    browser refuse to read any text as markup or code, but the library's own URL (charts.js).
+    Browsers older than 2023 know neither and take `style-src` as it is.
+    """
+    texts = {b""}
+    for match in _WRITTEN_TEXT.finditer(chart_library_file().read_bytes()):
+        texts.add(match[1] or match[2] or b"")
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+        f"style-src-elem 'self' {' '.join(_hashes(texts))}; style-src-attr 'none'; "
+        "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types chart-library"
+    )
+
+
+def _hashes(texts: Iterable[bytes]) -> list[str]:
+    digests = (hashlib.sha256(text).digest() for text in sorted(texts))
+    return [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
+
+
 class ChartLibrary:
     """Serves plotly.min.js, compressed where the client takes that."""
 
     def __init__(self) -> None:
-        # Found without importing plotly, which the process does not need.
-        spec = importlib.util.find_spec("plotly")
-        assert spec is not None
-        assert spec.origin is not None
-        self._file = Path(spec.origin).parent / "package_data" / "plotly.min.js"
+        self._file = chart_library_file()
         self._compressed: bytes | None = None
         self._compressing = asyncio.Lock()
 

@@ -211,6 +211,23 @@ async def test_numbers_move_and_charts_draw_and_nothing_is_complained_about(
         assert seen.complaints == []
 
 
+async def test_the_browser_itself_refuses_to_read_text_as_markup_or_code(
+    browser: Browser, run: ScriptedRun
+) -> None:
+    async with reachable(run, through_proxy=False) as url:
+        page = (await opened(browser, url)).page
+        await expect(page.locator("#chart-total path.js-line")).to_have_count(1)
+        for attempt in (
+            "document.body.insertAdjacentHTML('beforeend', '<b>x</b>')",
+            "document.body.innerHTML = '<b>x</b>'",
+            "document.createElement('script').src = 'output.txt'",
+            "document.createElement('script').text = '1'",
+            "trustedTypes.createPolicy('another', {})",
+        ):
+            refused = f"() => {{ try {{ {attempt}; }} catch {{ return true; }} return false; }}"
+            assert await page.evaluate(refused), attempt
+
+
 @both_ways
 async def test_an_entry_that_looks_like_markup_is_shown_as_text(
     browser: Browser, run: ScriptedRun, through_proxy: bool

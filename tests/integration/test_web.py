@@ -99,6 +99,8 @@ async def test_answers_forbid_foreign_scripts_sniffing_and_referrers(run: Script
             policy = headers["Content-Security-Policy"]
             assert "default-src 'none'" in policy
             assert "script-src 'self';" in policy
+            assert "style-src-attr 'none'" in policy
+            assert "require-trusted-types-for 'script'" in policy
             assert headers["X-Content-Type-Options"] == "nosniff"
             assert headers["Referrer-Policy"] == "no-referrer"
 
@@ -409,7 +411,7 @@ async def test_a_client_that_does_not_read_is_dropped_and_holds_up_no_other(
     async with served(run) as (server, client), client.ws_connect("/ws") as quick:
         port = server.port
         # A small window makes the sender notice soon that nothing is read.
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=4096)
         writer.write(
             b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
