@@ -1,0 +1,1 @@
+"""Hostile input: real frames, changed where it hurts, against everything that reads them."""
