@@ -10,7 +10,14 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 
-from mesh.cli.commands import CheckCommand, Command, ExploreCommand, SimulateCommand, UsageError
+from mesh.cli.commands import (
+    CheckCommand,
+    Command,
+    ExploreCommand,
+    ProducerCommand,
+    SimulateCommand,
+    UsageError,
+)
 from mesh.cli.parsing import parse
 from mesh.nodes.terminal import program_name
 
@@ -44,6 +51,10 @@ def _carry_out(command: Command) -> int:
         from mesh.cli.explore import explore
 
         return explore(command)
+    if isinstance(command, ProducerCommand):
+        from mesh.cli.producer import producer
+
+        return producer(command)
     if isinstance(command, SimulateCommand):
         from mesh.cli.simulate import simulate
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from mesh.config import ExploreSettings, ModelSpec
 from mesh.core.stopping import dollars
 from mesh.llm.endpoints import base_url_of, is_official, is_private_host, server_name
+from mesh.nodes.crew import CrewSettings
 
 MODELS_SHOWN_MAX = 20
 LOCAL_PAGE_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -58,10 +59,23 @@ def announcement(
     return lines
 
 
+def guest_announcement(
+    crew: CrewSettings, notices: Sequence[str], price_of: Callable[[ModelSpec], str]
+) -> list[str]:
+    """The lines to show before producers of this machine join a run."""
+    lines = [f"joining the run on: {crew.terms.topic}", _producers(crew.count)]
+    lines += _rows(crew.models, price_of)
+    lines += notices
+    if any(map(_is_billed, crew.models)):
+        lines.append("this machine's keys pay for its calls, up to the budget of the whole run")
+    lines.append(f"logs: {crew.run_dir}; ends when the run ends; Ctrl-C hands over and leaves")
+    return lines
+
+
 def _models(
     settings: ExploreSettings, start: Start, price_of: Callable[[ModelSpec], str]
 ) -> list[str]:
-    headings = [f"{settings.peers} producer{'s' if settings.peers > 1 else ''}, models in turn:"]
+    headings = [_producers(settings.peers)]
     if settings.simulated:
         why = (
             "no key found: set OPENAI_API_KEY or ANTHROPIC_API_KEY for real ones"
@@ -69,12 +83,20 @@ def _models(
             else "no real LLM is asked"
         )
         headings.insert(0, f"SIMULATED models ({why})")
-    rows = [
-        f"  {model.spec}  {_price(model, price_of)}{_where(model)}" for model in settings.models
-    ]
+    return [*headings, *_rows(settings.models, price_of)]
+
+
+def _producers(count: int) -> str:
+    if not count:
+        return "no producers here: those of other machines ask, with their own keys:"
+    return f"{count} producer{'s' if count > 1 else ''}, models in turn:"
+
+
+def _rows(models: Sequence[ModelSpec], price_of: Callable[[ModelSpec], str]) -> list[str]:
+    rows = [f"  {model.spec}  {_price(model, price_of)}{_where(model)}" for model in models]
     if len(rows) > MODELS_SHOWN_MAX:
         rows = [*rows[:MODELS_SHOWN_MAX], f"  and {len(rows) - MODELS_SHOWN_MAX} more"]
-    return [*headings, *rows]
+    return rows
 
 
 def _price(model: ModelSpec, price_of: Callable[[ModelSpec], str]) -> str:

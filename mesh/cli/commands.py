@@ -6,11 +6,13 @@ module of its name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-COMMAND_NAMES = ("explore", "simulate", "check", "view")
+from mesh.config import TICKET_EXPIRES_S
+
+COMMAND_NAMES = ("explore", "collector", "producer", "simulate", "check", "view")
 
 
 class UsageError(Exception):
@@ -26,14 +28,29 @@ class UsageError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkOptions:
+    """Where nodes of this machine are found by others, and how they speak."""
+
+    host: str | None = None
+    """None: not given."""
+    advertise_host: str | None = None
+    mesh_ports: tuple[int, int] | None = None
+    """First and last."""
+    alone_limit_s: float | None = None
+    """None: not given, so that a run's own may apply."""
+    insecure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ExploreCommand:
-    """`run_mesh.py [TOPIC]`."""
+    """`run_mesh.py [TOPIC]`, and `run_mesh.py collector TOPIC`."""
 
     topic: str | None = None
     """Clean, 1..200 characters; None: ask, or take the default."""
     model_specs: tuple[str, ...] = ()
     """As written; empty: whatever the keys in the environment allow."""
     peers: int = 5
+    """0: a collector for producers of other machines."""
     target: int | None = None
     budget_usd: float | Literal["none"] | None = None
     """None: not given, so that the default cap may apply."""
@@ -42,7 +59,9 @@ class ExploreCommand:
     exclude: Path | None = None
     run_dir: Path | None = None
     new: bool = False
-    host: str = "127.0.0.1"
+    network: NetworkOptions = NetworkOptions()
+    new_ticket: bool = False
+    ticket_expires_h: float = TICKET_EXPIRES_S / 3600
     page_host: str = "127.0.0.1"
     port: int = 8080
     public_url: str | None = None
@@ -52,6 +71,22 @@ class ExploreCommand:
     verbosity: int = 0
     time_scale: float | None = None
     """None: not given, 1."""
+    catalogs: tuple[Path, ...] = ()
+    models_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProducerCommand:
+    """`run_mesh.py producer --join TICKET`."""
+
+    join: str | None = field(default=None, repr=False)
+    """The ticket, @FILE or -; None: it is in the environment."""
+    peers: int = 1
+    model_specs: tuple[str, ...] = ()
+    """As written; empty: all of the run's that this machine can ask."""
+    network: NetworkOptions = NetworkOptions()
+    run_dir: Path | None = None
+    verbosity: int = 0
     catalogs: tuple[Path, ...] = ()
     models_file: Path | None = None
 
@@ -86,4 +121,4 @@ class ViewCommand:
     public_url: str | None = None
 
 
-Command = ExploreCommand | SimulateCommand | CheckCommand | ViewCommand
+Command = ExploreCommand | ProducerCommand | SimulateCommand | CheckCommand | ViewCommand

@@ -20,11 +20,13 @@ from mesh.cli.announcement import Progress, Start, announcement
 from mesh.cli.commands import ExploreCommand, UsageError
 from mesh.cli.environment import load_environment
 from mesh.cli.models import choose_models, keys_of
+from mesh.cli.network import run_network
 from mesh.cli.offline import simulator_settings, usual_topic
 from mesh.config import DEFAULT_TOPIC, ApiKey, ExploreSettings, MeshSettings, ModelSpec
 from mesh.llm.money import BudgetCap, BudgetRefusal, budget_cap
 from mesh.llm.pricing import is_priced, price_line
 from mesh.llm.selection import Selection
+from mesh.nodes.limits import peers_warning, raise_descriptor_limit
 from mesh.nodes.run_lines import RUN_LINES
 from mesh.nodes.terminal import TerminalView, program_name
 from mesh.storage.run_directory import (
@@ -47,11 +49,18 @@ def explore(command: ExploreCommand) -> int:
     environment = load_environment(Path())
     usual = usual_topic(command.catalogs)
     topic = command.topic or asked_topic(sys.stdin, sys.stdout, usual)
-    selection = choose_models(command.model_specs, environment, command.models_file)
+    # A collector asks no model: keys are for who runs producers.
+    selection = choose_models(
+        command.model_specs, environment, command.models_file, keys_needed=command.peers > 0
+    )
     topic = topic or topic_unasked(selection.models, usual)
-    keys = keys_of(selection.models, environment)
+    keys = keys_of(selection.models, environment) if command.peers else {}
     cap = _cap(command, selection.models)
-    settings = settings_from(command, topic, selection.models, cap.cap_usd)
+    mesh, notices = run_network(command.network, command.peers + 1)
+    selection = replace(
+        selection, notices=(*notices, *limit_notices(command.peers), *selection.notices)
+    )
+    settings = settings_from(command, topic, selection.models, cap.cap_usd, mesh)
     _check_exclude(command.exclude)
     run = _opened(settings)
     # A continued run keeps the spelling of its topic, and with it what providers have cached.
@@ -95,9 +104,13 @@ def topic_unasked(models: Sequence[ModelSpec], usual: str) -> str:
 
 
 def settings_from(
-    command: ExploreCommand, topic: str, models: Sequence[ModelSpec], budget_usd: float | None
+    command: ExploreCommand,
+    topic: str,
+    models: Sequence[ModelSpec],
+    budget_usd: float | None,
+    mesh: MeshSettings,
 ) -> ExploreSettings:
-    """The run's settings. `topic`, models and budget have been decided.
+    """The run's settings. `topic`, models, budget and network have been decided.
 
     Raises:
         UsageError: the simulator does not know the topic, or its options have no use.
@@ -113,7 +126,10 @@ def settings_from(
         budget_usd=budget_usd,
         time_limit_s=command.time_limit_s,
         exclude=command.exclude,
-        mesh=MeshSettings(host=command.host),
+        mesh=mesh,
+        open_to_others=command.peers == 0 or command.network.host is not None,
+        new_ticket=command.new_ticket,
+        ticket_expires_s=command.ticket_expires_h * 3600,
         page_host=command.page_host,
         port=command.port,
         public_url=command.public_url,
@@ -162,7 +178,7 @@ def _explore(
         moved_aside=run.moved_aside,
         notices=selection.notices,
     )
-    _log_to_file(run.directory / LOG_FILE, settings.verbosity)
+    log_to_file(run.directory / LOG_FILE, settings.verbosity)
     with TerminalView(RUN_LINES) as terminal:
         for line in announcement(settings, start, price_line):
             terminal.say(line)
@@ -172,13 +188,26 @@ def _explore(
         return supervisor.explore(settings, run.identity.run_id, keys, terminal)
 
 
-def _log_to_file(path: Path, verbosity: int) -> None:
+def log_to_file(path: Path, verbosity: int) -> None:
     """Keep the log of this process off the terminal; the file is made by its first line."""
     logging.basicConfig(
         level={0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG),
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
         handlers=[logging.FileHandler(path, encoding="utf-8", delay=True)],
     )
+
+
+def limit_notices(peers: int) -> list[str]:
+    """What to say of so many producers on this machine.
+
+    Raises:
+        UsageError: they may not open as many files as they need.
+    """
+    trouble = raise_descriptor_limit(peers + 1)
+    if trouble is not None:
+        raise UsageError(trouble, exit_status=1)
+    warning = peers_warning(peers)
+    return [warning] if warning else []
 
 
 def _cap(command: ExploreCommand, models: Sequence[ModelSpec]) -> BudgetCap:

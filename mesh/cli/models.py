@@ -22,23 +22,49 @@ from mesh.llm.selection import (
 
 
 def choose_models(
-    specs: Sequence[str], environment: Mapping[str, str], models_file: Path | None
+    specs: Sequence[str],
+    environment: Mapping[str, str],
+    models_file: Path | None,
+    *,
+    keys_needed: bool = True,
 ) -> Selection:
     """The models that `specs` name; without any, those that the keys allow.
 
     Asks the providers for their lists where keys are there and no model is named.
 
+    Args:
+        keys_needed: whether models that are named will be asked from this machine.
+
     Raises:
         UsageError: a wrong SPEC, a missing or refused key.
     """
+    if specs:
+        return Selection(models_named(specs, environment, models_file, keys_needed=keys_needed))
     simulated = simulated_models(models_file)
     try:
-        if specs:
-            return Selection(models_from_specs(specs, environment, simulated))
         # Imported here: with it comes what speaks to providers.
         from mesh.llm.defaults import default_models
 
         return asyncio.run(default_models(environment, simulated))
+    except ModelSelectionError as error:
+        raise UsageError(str(error), exit_status=error.exit_status) from error
+
+
+def models_named(
+    specs: Sequence[str],
+    environment: Mapping[str, str],
+    models_file: Path | None,
+    *,
+    keys_needed: bool = True,
+) -> tuple[ModelSpec, ...]:
+    """The models that `specs`, at least one, name.
+
+    Raises:
+        UsageError: a wrong SPEC, a missing key.
+    """
+    simulated = simulated_models(models_file)
+    try:
+        return models_from_specs(specs, environment, simulated, keys_needed=keys_needed)
     except ModelSelectionError as error:
         raise UsageError(str(error), exit_status=error.exit_status) from error
 

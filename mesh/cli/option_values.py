@@ -20,6 +20,7 @@ TARGET_MAX = 100_000_000
 PORT_MAX = 65_535
 SEED_MAX = 2**63 - 1
 TIME_SCALE_MAX = 10_000.0
+TICKET_EXPIRES_H_MAX = 24.0 * 366
 TOPIC_CHARACTERS_MAX = 200
 _SHOWN_CHARACTERS_MAX = 80
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
@@ -82,32 +83,68 @@ def path(text: str) -> Path:
 
 
 def mesh_host(text: str) -> str:
-    """An address of this machine that no other can reach: the mesh is not encrypted."""
-    address = "127.0.0.1" if text == "localhost" else text
+    """An address of this machine, or of all its networks."""
+    if text == "localhost":
+        return "127.0.0.1"
     try:
-        is_local = ipaddress.IPv4Address(address).is_loopback
+        return str(ipaddress.ip_address(text.strip("[]")))
     except ValueError:
-        is_local = False
-    if not is_local:
         raise ArgumentTypeError(
-            f"{_shown(text)} is not 127.0.0.1: producers on other machines are not supported, "
-            "and what they say to one another is not encrypted"
-        )
-    return address
+            f"{_shown(text)} is no address of this machine: write its number, such as "
+            "192.168.1.10, or 0.0.0.0 for all; a name goes to --advertise-host"
+        ) from None
+
+
+def advertise_host(text: str) -> str:
+    """An address or a name that other machines know this one by."""
+    host = _address_or_name(text)
+    if host is None:
+        raise ArgumentTypeError(f"{_shown(text)} is neither an address nor a name of a machine")
+    try:
+        is_all = ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        is_all = False
+    if is_all:
+        raise ArgumentTypeError(f"{_shown(text)} leads other machines nowhere: name one address")
+    return host
+
+
+def mesh_ports(text: str) -> tuple[int, int]:
+    """(first, last)."""
+    found = re.fullmatch(r"\s*([0-9]{1,5})\s*-\s*([0-9]{1,5})\s*", text)
+    first, last = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 0 < first < last <= PORT_MAX:
+        raise ArgumentTypeError(f"{_shown(text)} is no range of ports, such as 7000-7011")
+    return first, last
+
+
+def alone_limit_s(text: str) -> float:
+    return _positive_number(text)
+
+
+def ticket_expires_h(text: str) -> float:
+    hours = _positive_number(text)
+    if hours > TICKET_EXPIRES_H_MAX:
+        raise ArgumentTypeError(f"{_shown(text)} is more than {TICKET_EXPIRES_H_MAX:g} hours")
+    return hours
+
+
+def ticket(text: str) -> str:
+    """Where the ticket is, or itself. What is wrong is not repeated: it may be a secret."""
+    if not text.strip() or "\0" in text:
+        raise ArgumentTypeError("it is empty: write @FILE, -, or the ticket")
+    return text.strip()
 
 
 def page_host(text: str) -> str:
     """An address or a name to serve the page at."""
-    try:
-        return str(ipaddress.ip_address(text.strip("[]")))
-    except ValueError:
-        pass
-    if _HOST_NAME.fullmatch(text) is None:
+    host = _address_or_name(text)
+    if host is None:
         raise ArgumentTypeError(
             f"{_shown(text)} is no address: write 127.0.0.1 for this machine alone, "
             "0.0.0.0 for everyone who can reach it"
         )
-    return text
+    return host
 
 
 def public_url(text: str) -> str:
@@ -124,6 +161,13 @@ def public_url(text: str) -> str:
         # Not repeated: it may hold a password.
         raise ArgumentTypeError("write https://host/path, without user, query and fragment")
     return text.rstrip("/")
+
+
+def _address_or_name(text: str) -> str | None:
+    try:
+        return str(ipaddress.ip_address(text.strip("[]")))
+    except ValueError:
+        return text if _HOST_NAME.fullmatch(text) else None
 
 
 def _whole_number(text: str, smallest: int, largest: int) -> int:

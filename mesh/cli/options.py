@@ -7,12 +7,10 @@ config file can come between. Names of results are the fields there.
 from __future__ import annotations
 
 import argparse
-import difflib
-from typing import Any, NoReturn
 
 from mesh.cli import option_values as values
-from mesh.cli.commands import UsageError
-from mesh.cli.config_file import OptionNames
+from mesh.cli.mesh_options import add_network, add_ticket
+from mesh.cli.option_parser import OptionGroup, OptionParser
 
 _EXPLORE_DESCRIPTION = """\
 A crowd of LLMs lists everything there is on a topic. Several producers ask LLMs for entries and
@@ -23,6 +21,8 @@ Ctrl-C stops; the same command goes on where it stopped."""
 
 _EXPLORE_EPILOG = """\
 other commands ({prog} COMMAND --help):
+  collector TOPIC     a run for producers of other machines; prints a join ticket
+  producer --join T   producers that join a run, on any machine
   check               one tiny call to each model: key, name, streaming, price, limits
   view RUN_DIR        show the page of a finished run again
   simulate            only the simulated models, as a server for other programs
@@ -39,54 +39,18 @@ examples:
   {prog} --topic view         explores "view", which is a command otherwise"""
 
 
-class OptionParser(argparse.ArgumentParser):
-    """A parser that raises UsageError instead of printing its usage and exiting."""
+_COLLECTOR_DESCRIPTION = """\
+A run whose producers are on other machines: decides what is new, writes output.txt, shows the
+page. It prints a join ticket; whoever has it joins with: {prog} producer --join TICKET
 
-    def __init__(self, program: str, usage: str, description: str, epilog: str = "") -> None:
-        super().__init__(
-            prog=program,
-            usage=usage,
-            description=description,
-            epilog=epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            argument_default=argparse.SUPPRESS,
-            # An abbreviation would change its meaning with every new option.
-            allow_abbrev=False,
-            add_help=False,
-        )
+With --host all that nodes tell one another is encrypted, and only who has the ticket gets in."""
 
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message.removeprefix("argument "))
+_COLLECTOR_EPILOG = """\
+example, on the machine 192.168.1.10 and on another:
+  {prog} collector "Bird species" --host 192.168.1.10 --mesh-ports 7000-7001
+  {prog} producer --join @join-ticket --peers 3 --mesh-ports 7000-7005
 
-    def given(self, words: list[str]) -> dict[str, Any]:
-        """What `words` say, by field; what they do not say is absent.
-
-        Raises:
-            UsageError: an unknown option, a wrong value, a word too many.
-        """
-        found, rest = self.parse_known_args(words)
-        if rest:
-            raise UsageError(self._not_understood(rest[0]))
-        return vars(found)
-
-    def option_names(self) -> OptionNames:
-        """What a config file may set."""
-        # Options of the same action share its kind: a value is taken or it is not.
-        actions = {
-            name.removeprefix("--"): action
-            for name, action in self._option_string_actions.items()
-            if name.startswith("--") and not name.startswith("--no-")
-        }
-        meta = {"help", "version", "config"}
-        flags = {name for name, action in actions.items() if action.nargs == 0} - meta
-        return OptionNames(with_value=set(actions) - flags - meta, flags=flags)
-
-    def _not_understood(self, word: str) -> str:
-        if not word.startswith("-"):
-            return f"one word too many: '{word}'; put a topic of several words in quotes"
-        name = word.partition("=")[0]
-        near = difflib.get_close_matches(name, self._option_string_actions, 1)
-        return f"unknown option {name}" + (f": did you mean {near[0]}?" if near else "")
+the firewall of each machine has to let TCP connections to its --mesh-ports in, two for each node"""
 
 
 def explore_parser(program: str, version: str) -> OptionParser:
@@ -96,12 +60,32 @@ def explore_parser(program: str, version: str) -> OptionParser:
         _EXPLORE_DESCRIPTION,
         _EXPLORE_EPILOG.format(prog=program),
     )
+    _add_run(parser, version)
+    return parser
+
+
+def collector_parser(program: str, version: str) -> OptionParser:
+    parser = OptionParser(
+        program,
+        "%(prog)s collector [TOPIC] --host H [options]",
+        _COLLECTOR_DESCRIPTION.format(prog=program),
+        _COLLECTOR_EPILOG.format(prog=program),
+    )
+    _add_run(parser, version, with_producers=False)
+    return parser
+
+
+def _add_run(parser: OptionParser, version: str, *, with_producers: bool = True) -> None:
+    """All options of a run, on whichever machines its producers are."""
     _add_topic(parser)
     _add_models(parser)
     _add_ends(parser)
-    _add_producers(parser)
+    _add_producers(parser, with_producers)
     _add_files(parser)
     _add_page(parser)
+    network = parser.add_argument_group("producers of other machines")
+    add_network(network)
+    add_ticket(network)
     simulated = parser.add_argument_group("simulated models (used when there is no key)")
     _add_time_scale(simulated)
     _add_catalog(simulated)
@@ -117,6 +101,50 @@ def explore_parser(program: str, version: str) -> OptionParser:
     )
     other.add_argument("--version", action="version", version=f"topicmesh {version}")
     _add_help(other)
+
+
+def producer_parser(program: str) -> OptionParser:
+    parser = OptionParser(
+        program,
+        "%(prog)s producer --join TICKET [--peers N] [options]",
+        "Join a run with producers of this machine. Topic, models and settings come from the run;\n"
+        "the keys for its models are this machine's own, from its environment or a file .env.",
+        f"examples:\n  {program} producer --join @join-ticket --peers 3\n"
+        f"  ssh other cat join-ticket | {program} producer --join -",
+    )
+    parser.add_argument(
+        "--join",
+        type=values.ticket,
+        metavar="TICKET",
+        help="the join ticket: @FILE, - (standard input), or the ticket itself, which every user "
+        "of this machine can then see in the list of processes. Default: what TOPICMESH_TICKET "
+        "holds",
+    )
+    parser.add_argument(
+        "--peers", type=values.peers, metavar="N", help="how many producers; default 1"
+    )
+    parser.add_argument(
+        "--model",
+        dest="model_specs",
+        action="append",
+        metavar="SPEC",
+        help="which of the run's models to ask; may be repeated. Default: all that this machine "
+        "has keys for",
+    )
+    add_network(parser)
+    parser.add_argument(
+        "--run-dir",
+        type=values.path,
+        metavar="DIR",
+        help="logs of these producers; the same directory hands over what was left in it. "
+        "Default runs/joined/TOPIC-ID",
+    )
+    _add_catalog(parser)
+    _add_models_file(parser)
+    parser.add_argument(
+        "-v", "--verbose", dest="verbosity", action="count", help="log more, in the run directory"
+    )
+    _add_help(parser)
     return parser
 
 
@@ -165,8 +193,6 @@ def view_parser(program: str) -> OptionParser:
     return parser
 
 
-_Group = argparse._ActionsContainer  # noqa: SLF001 what parsers and groups of options share
-
 _CONFIG_HELP = (
     "options from a TOML file, by their names here (target = 300); the command line wins. "
     'Its table [endpoints] names keys: "https://host/v1" = "VARIABLE"'
@@ -194,7 +220,7 @@ def _add_models(parser: OptionParser) -> None:
     _add_model(group)
 
 
-def _add_model(group: _Group) -> None:
+def _add_model(group: OptionGroup) -> None:
     group.add_argument(
         "--model",
         dest="model_specs",
@@ -225,17 +251,15 @@ def _add_ends(parser: OptionParser) -> None:
     )
 
 
-def _add_producers(parser: OptionParser) -> None:
+def _add_producers(parser: OptionParser, with_producers: bool) -> None:
     group = parser.add_argument_group("producers")
-    group.add_argument(
-        "--peers",
-        type=values.peers,
-        metavar="N",
-        help="how many, each a process of 70 to 95 MB, 30 of them its own; default 5",
-    )
-    group.add_argument(
-        "--host", type=values.mesh_host, metavar="H", help="where they bind; default 127.0.0.1"
-    )
+    if with_producers:
+        group.add_argument(
+            "--peers",
+            type=values.peers,
+            metavar="N",
+            help="how many, each a process of 70 to 95 MB, 30 of them its own; default 5",
+        )
     group.add_argument(
         "--seed", type=values.seed, metavar="N", help="for everything drawn at random; default 0"
     )
@@ -273,7 +297,7 @@ def _add_page(parser: OptionParser) -> None:
     )
 
 
-def _add_page_address(group: _Group) -> None:
+def _add_page_address(group: OptionGroup) -> None:
     group.add_argument(
         "--port", type=values.port, metavar="N", help="the page's; default 8080, 0: any free one"
     )
@@ -291,7 +315,7 @@ def _add_page_address(group: _Group) -> None:
     )
 
 
-def _add_time_scale(group: _Group) -> None:
+def _add_time_scale(group: OptionGroup) -> None:
     group.add_argument(
         "--time-scale",
         type=values.time_scale,
@@ -300,7 +324,7 @@ def _add_time_scale(group: _Group) -> None:
     )
 
 
-def _add_catalog(group: _Group) -> None:
+def _add_catalog(group: OptionGroup) -> None:
     group.add_argument(
         "--catalog",
         dest="catalogs",
@@ -311,7 +335,7 @@ def _add_catalog(group: _Group) -> None:
     )
 
 
-def _add_models_file(group: _Group) -> None:
+def _add_models_file(group: OptionGroup) -> None:
     group.add_argument(
         "--models",
         dest="models_file",
@@ -321,5 +345,5 @@ def _add_models_file(group: _Group) -> None:
     )
 
 
-def _add_help(group: _Group) -> None:
+def _add_help(group: OptionGroup) -> None:
     group.add_argument("-h", "--help", action="help", help="show this and exit")

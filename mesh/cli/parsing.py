@@ -7,7 +7,7 @@ models there are and what they cost is found out later, by the command's own mod
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,19 @@ from mesh.cli.commands import (
     CheckCommand,
     Command,
     ExploreCommand,
+    NetworkOptions,
+    ProducerCommand,
     SimulateCommand,
     UsageError,
     ViewCommand,
 )
 from mesh.cli.config_file import config_from, read_config_file, with_endpoint_key
+from mesh.cli.option_parser import OptionParser
 from mesh.cli.options import (
-    OptionParser,
     check_parser,
+    collector_parser,
     explore_parser,
+    producer_parser,
     simulate_parser,
     view_parser,
 )
@@ -54,12 +58,17 @@ def parse(
     if len(words) > WORDS_MAX:
         raise UsageError(f"{len(words)} words are too many: put a topic in quotes")
     name, rest = _command_name(words)
+    if name == "producer":
+        return ProducerCommand(**_with_network(producer_parser(program).given(rest)))
     if name == "simulate":
         return SimulateCommand(**_tuples(simulate_parser(program).given(rest)))
     if name == "check":
         return CheckCommand(**_tuples(check_parser(program).given(rest)))
     if name == "view":
         return ViewCommand(**view_parser(program).given(rest))
+    if name == "collector":
+        parser = collector_parser(program, __version__)
+        return replace(_explore(parser, rest, program, read_config), peers=0)
     return _explore(explore_parser(program, __version__), rest, program, read_config)
 
 
@@ -83,7 +92,7 @@ def _explore(
     if path is not None:
         from_file, endpoints = _config(path, parser, read_config)
         given = from_file | given
-    command = ExploreCommand(**_tuples(given))
+    command = ExploreCommand(**_with_network(given))
     specs = tuple(with_endpoint_key(spec, endpoints) for spec in command.model_specs)
     _check_together(command)
     return replace(command, model_specs=specs)
@@ -129,3 +138,11 @@ def _check_together(command: ExploreCommand) -> None:
 def _tuples(given: dict[str, Any]) -> dict[str, Any]:
     """Repeated options as commands hold them."""
     return {key: tuple(each) if isinstance(each, list) else each for key, each in given.items()}
+
+
+def _with_network(given: dict[str, Any]) -> dict[str, Any]:
+    """The same, with the options about the network in one value."""
+    names = {each.name for each in fields(NetworkOptions)}
+    network = {name: value for name, value in given.items() if name in names}
+    rest = {name: value for name, value in given.items() if name not in names}
+    return _tuples(rest) | {"network": NetworkOptions(**network)}

@@ -61,7 +61,11 @@ class Selection:
 
 
 def models_from_specs(
-    specs: Sequence[str], environment: Mapping[str, str], simulated: SimulatedModels
+    specs: Sequence[str],
+    environment: Mapping[str, str],
+    simulated: SimulatedModels,
+    *,
+    keys_needed: bool = True,
 ) -> tuple[ModelSpec, ...]:
     """The models that `--model SPEC …` names, each once, in the order given.
 
@@ -69,14 +73,16 @@ def models_from_specs(
         specs: at least one, as written by the user.
         environment: variables of the process over those of `.env`.
         simulated: what the simulator offers.
+        keys_needed: whether they will be asked from this machine, with its keys.
 
     Raises:
         ModelSelectionError: a SPEC is wrong, or its key is missing.
     """
     models: dict[str, ModelSpec] = {}
     for spec in specs:
-        for model in _models_of(spec.strip(), environment, simulated):
-            key_of(model, environment)
+        for model in _models_of(spec.strip(), environment, simulated, keys_needed):
+            if keys_needed:
+                key_of(model, environment)
             models.setdefault(model.spec, model)
     return tuple(models.values())
 
@@ -87,11 +93,17 @@ def default_simulated_models(simulated: SimulatedModels) -> tuple[ModelSpec, ...
     return tuple(_simulated_model(name, simulated) for name in usual or simulated)
 
 
-def provider_model(api: Api, name: str, environment: Mapping[str, str]) -> ModelSpec:
-    """The model `name` of OpenAI or Anthropic, or of the server that OPENAI_BASE_URL names."""
+def provider_model(
+    api: Api, name: str, environment: Mapping[str, str], *, key_needed: bool = True
+) -> ModelSpec:
+    """The model `name` of OpenAI or Anthropic, or of the server that OPENAI_BASE_URL names.
+
+    Raises:
+        ModelSelectionError: no key is there for a server that wants one.
+    """
     url = base_url_from(api, environment)
     variable = key_variable_of(api, environment)
-    if variable is None and (url is None or not is_private_host(url)):
+    if key_needed and variable is None and (url is None or not is_private_host(url)):
         wanted = KEY_VARIABLES[api][0]
         raise ModelSelectionError(
             f"{api}:{name} needs a key: set {wanted} in the environment or in .env, "
@@ -150,7 +162,7 @@ def may_receive(variable: str, url: str, environment: Mapping[str, str]) -> bool
 
 
 def _models_of(
-    spec: str, environment: Mapping[str, str], simulated: SimulatedModels
+    spec: str, environment: Mapping[str, str], simulated: SimulatedModels, keys_needed: bool
 ) -> Iterable[ModelSpec]:
     by_address = _BY_ADDRESS.fullmatch(spec)
     if by_address is not None:
@@ -163,7 +175,8 @@ def _models_of(
     if provider not in KEY_VARIABLES or not colon:
         raise ModelSelectionError(_unknown_provider(spec))
     api: Api = "openai" if provider == "openai" else "anthropic"
-    return [provider_model(api, _checked_name(name, spec), environment)]
+    checked = _checked_name(name, spec)
+    return [provider_model(api, checked, environment, key_needed=keys_needed)]
 
 
 def _addressed_model(spec: re.Match[str], environment: Mapping[str, str]) -> ModelSpec:

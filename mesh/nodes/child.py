@@ -21,6 +21,7 @@ from typing import Any
 
 from mesh.config import CollectorSettings, ProducerSettings, SimulatorSettings
 from mesh.nodes.channel import Channel, ChildFailed, unpack
+from mesh.nodes.limits import raise_descriptor_limit
 from mesh.storage.node_directory import make_private
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ def main(descriptor: int) -> int:
     """Run the child whose channel is open file `descriptor`; return its exit status."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    # Too low a limit has been said by the supervisor; how many nodes join is seen by this one.
+    raise_descriptor_limit(1)
     return asyncio.run(_run(socket.socket(fileno=descriptor)))
 
 

@@ -27,17 +27,18 @@ def raise_descriptor_limit(node_count: int) -> str | None:
         What is wrong, for a person, where the mesh needs more files than that; None where it
         does not.
     """
+    needed = DESCRIPTORS_A_NODE * node_count + DESCRIPTORS_BESIDE
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
-        # macOS allows less than it states.
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-            soft = hard
-    needed = DESCRIPTORS_A_NODE * node_count + DESCRIPTORS_BESIDE
-    if soft == resource.RLIM_INFINITY or soft >= needed:
+        # macOS states that it knows no limit, and allows less.
+        for wanted in (max(soft, needed), hard):
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed == resource.RLIM_INFINITY or allowed >= needed:
         return None
     return (
-        f"{node_count} nodes need {needed} open files a process, and {soft} are allowed here: "
+        f"{node_count} nodes need {needed} open files a process, and {allowed} are allowed here: "
         f"raise the limit (ulimit -Hn {needed}, as root), or start fewer with --peers"
     )
 

@@ -10,9 +10,12 @@ import pytest
 
 from mesh.cli.announcement import Progress, Start, announcement
 from mesh.cli.commands import (
+    COMMAND_NAMES,
     CheckCommand,
     Command,
     ExploreCommand,
+    NetworkOptions,
+    ProducerCommand,
     SimulateCommand,
     UsageError,
     ViewCommand,
@@ -67,7 +70,7 @@ def test_a_first_word_equal_to_a_command_is_the_command() -> None:
     assert parse(["view", "runs/birds"]) == ViewCommand(run_dir=Path("runs/birds"))
 
 
-@pytest.mark.parametrize("name", ["check", "simulate", "view", "explore"])
+@pytest.mark.parametrize("name", COMMAND_NAMES)
 def test_topic_explores_what_is_a_command_otherwise(name: str) -> None:
     assert parse(["--topic", name]) == ExploreCommand(topic=name)
     assert parse(["explore", name]) == ExploreCommand(topic=name)
@@ -101,7 +104,8 @@ def test_every_option_of_an_exploration_has_its_place() -> None:
     words = (
         "Birds --peers 7 --model simulated --model openai:gpt-4o-mini --target 300 "
         "--budget-usd 2.5 --time-limit 60 --output found.txt --exclude old.txt --run-dir here "
-        "--new --host 127.0.0.2 --page-host 0.0.0.0 --port 0 --public-url https://a.example/m/ "
+        "--new --host 10.0.0.2 --advertise-host my.host --mesh-ports 7000-7011 --alone-limit 60 "
+        "--insecure --new-ticket --ticket-expires 12 --page-host 0.0.0.0 --port 0 --public-url https://a.example/m/ "
         "--keep-page --seed 4 --time-scale 10 --catalog a.txt --catalog b.txt --models m.toml -vv"
     )
     assert parse(words.split()) == ExploreCommand(
@@ -115,7 +119,15 @@ def test_every_option_of_an_exploration_has_its_place() -> None:
         exclude=Path("old.txt"),
         run_dir=Path("here"),
         new=True,
-        host="127.0.0.2",
+        network=NetworkOptions(
+            host="10.0.0.2",
+            advertise_host="my.host",
+            mesh_ports=(7000, 7011),
+            alone_limit_s=60,
+            insecure=True,
+        ),
+        new_ticket=True,
+        ticket_expires_h=12,
         page_host="0.0.0.0",
         port=0,
         public_url="https://a.example/m",
@@ -148,6 +160,34 @@ def test_check_takes_models_and_view_a_place_for_the_page() -> None:
     )
 
 
+def test_a_collector_is_a_run_without_producers_of_its_own() -> None:
+    words = "collector Birds --host :: --target 300 --port 0"
+    assert parse(words.split()) == ExploreCommand(
+        topic="Birds", peers=0, network=NetworkOptions(host="::"), target=300, port=0
+    )
+
+
+def test_every_option_of_a_joining_machine_has_its_place() -> None:
+    words = (
+        "producer --join @ticket --peers 3 --model simulated:atlas --host 10.0.0.3 "
+        "--mesh-ports 7000-7005 --run-dir here --catalog a --models m.toml -v"
+    )
+    assert parse(words.split()) == ProducerCommand(
+        join="@ticket",
+        peers=3,
+        model_specs=("simulated:atlas",),
+        network=NetworkOptions(host="10.0.0.3", mesh_ports=(7000, 7005)),
+        run_dir=Path("here"),
+        catalogs=(Path("a"),),
+        models_file=Path("m.toml"),
+        verbosity=1,
+    )
+
+
+def test_a_ticket_is_not_shown_with_its_command() -> None:
+    assert "topicmesh1-secret" not in repr(parse(["producer", "--join", "topicmesh1-secret"]))
+
+
 def test_a_budget_may_be_none_or_carry_its_sign() -> None:
     assert parse(["--budget-usd", "none"]) == ExploreCommand(budget_usd="none")
     assert parse(["--budget-usd", "$3"]) == ExploreCommand(budget_usd=3.0)
@@ -158,7 +198,8 @@ def test_a_topic_is_cleaned() -> None:
 
 
 def test_localhost_means_this_machine() -> None:
-    assert parse(["--host", "localhost"]) == ExploreCommand(host="127.0.0.1")
+    network = NetworkOptions(host="127.0.0.1")
+    assert parse(["--host", "localhost"]) == ExploreCommand(network=network)
 
 
 # What is refused
@@ -181,8 +222,19 @@ def test_localhost_means_this_machine() -> None:
         ("--time-limit 0", "--time-limit: '0' is no number above 0"),
         ("--time-limit inf", "--time-limit: 'inf' is no number above 0"),
         ("--time-scale 1e9", "--time-scale: '1e9' is more than 10000"),
-        ("--host 0.0.0.0", "--host: '0.0.0.0' is not 127.0.0.1"),
-        ("--host 192.168.1.5", "not encrypted"),
+        ("--host my.host", "--host: 'my.host' is no address of this machine"),
+        ("--advertise-host no_name!", "'no_name!' is neither an address nor a name"),
+        ("--advertise-host 0.0.0.0", "--advertise-host: '0.0.0.0' leads other machines nowhere"),
+        ("--mesh-ports 7000", "--mesh-ports: '7000' is no range of ports, such as 7000-7011"),
+        ("--mesh-ports 7001-7000", "is no range of ports"),
+        ("--mesh-ports 0-9", "is no range of ports"),
+        ("--mesh-ports 7000-70000", "is no range of ports"),
+        ("--alone-limit 0", "--alone-limit: '0' is no number above 0"),
+        ("--ticket-expires 9000", "--ticket-expires: '9000' is more than 8784 hours"),
+        ("collector --peers 3", "unknown option --peers"),
+        ("producer Birds", "one word too many: 'Birds'"),
+        ("producer --join=", "--join: it is empty: write @FILE, -, or the ticket"),
+        ("producer --target 3", "unknown option --target"),
         ("--page-host no_name!", "--page-host: 'no_name!' is no address"),
         ("--public-url example.org", "--public-url: 'example.org' is no address"),
         ("--public-url ftp://example.org", "is no address: write https://host/path"),
@@ -296,7 +348,7 @@ def test_endpoints_hold_for_models_of_the_command_line_too() -> None:
     [
         ({"peer": 3}, "in run.toml: unknown key 'peer': did you mean peers?"),
         ({"budget": 3}, "did you mean budget-usd?"),
-        ({"zzz": 3}, "unknown key 'zzz': it may hold budget-usd, "),
+        ({"zzz": 3}, "unknown key 'zzz': it may hold advertise-host, "),
         ({"config": "other.toml"}, "unknown key 'config'"),
         ({"help": True}, "unknown key 'help'"),
         ({"no-headless": True}, "did you mean headless?"),
@@ -319,7 +371,9 @@ def test_a_wrong_config_file_is_refused_with_what_is_wrong(
 # Help
 
 
-@pytest.mark.parametrize("command", [[], ["simulate"], ["check"], ["view"]])
+@pytest.mark.parametrize(
+    "command", [[], ["collector"], ["producer"], ["simulate"], ["check"], ["view"]]
+)
 def test_help_shows_how_the_program_is_called_and_an_example(
     command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -431,6 +485,10 @@ def test_a_target_or_budget_that_is_met_already_is_said_with_how_to_raise_it() -
 def test_an_earlier_run_that_was_moved_aside_is_said() -> None:
     text = said(settings(), moved_aside=Path("runs/birds-1-2026-11-21-120000"))
     assert "the earlier run is kept in runs/birds-1-2026-11-21-120000" in text
+
+
+def test_a_run_without_producers_of_its_own_says_so() -> None:
+    assert "no producers here" in said(settings(peers=0))
 
 
 def test_a_page_open_to_others_is_said() -> None:
