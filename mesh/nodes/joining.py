@@ -102,6 +102,8 @@ class Joiner:
         node = self._node
         header = codec.decode_header(parts[0], node.run_id)
         if header.kind is FrameKind.REFUSED:
+            # What follows names a newer start of this very node, if that is the reason.
+            node.swapper.take_in(parts[1:])
             self._refused(messages.decode_body(parts[0], header, messages.Refused).reason)
             return
         if header.kind is not FrameKind.WELCOME:

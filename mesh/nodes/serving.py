@@ -75,12 +75,26 @@ class Server:
         if node.is_encrypted:
             self._check_newcomer(join, asker_key)
         verdict = node.admit_record(join.member)
+        if verdict is Admission.STALE:
+            return self._answer_stale(NodeId(join.member.origin))
         if verdict not in (Admission.NEW, Admission.KNOWN):
             raise BadFrame(verdict.value, _REFUSALS.get(verdict, "not admitted"))
         if verdict is Admission.NEW:
             node.publish(FrameKind.MEMBERS, messages.Members([join.member]))
         welcome = messages.Welcome(messages.MemberRecord.of(node.own), self._collector_origin())
         return [node.frame(FrameKind.WELCOME, welcome), *node.swapper.parts()]
+
+    def _answer_stale(self, origin: NodeId) -> list[bytes]:
+        """Refuse, and show the newer start: who was restored from an old copy learns of it."""
+        node = self._node
+        reason = BadFrame(Admission.STALE.value, _REFUSALS[Admission.STALE])
+        node.drop(reason, "service")
+        known = node.membership.get(origin)
+        records = [messages.MemberRecord.of(known)] if known else []
+        return [
+            node.frame(FrameKind.REFUSED, messages.Refused(f"{reason}")),
+            node.frame(FrameKind.SWAPPED, messages.Swapped([], records)),
+        ]
 
     def _check_newcomer(self, join: messages.Join, asker_key: bytes) -> None:
         """A member may come back as itself; a stranger needs a ticket."""
