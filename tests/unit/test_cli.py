@@ -105,8 +105,9 @@ def test_every_option_of_an_exploration_has_its_place() -> None:
         "Birds --peers 7 --model simulated --model openai:gpt-4o-mini --target 300 "
         "--budget-usd 2.5 --time-limit 60 --output found.txt --exclude old.txt --run-dir here "
         "--new --host 10.0.0.2 --advertise-host my.host --mesh-ports 7000-7011 --alone-limit 60 "
-        "--insecure --new-ticket --ticket-expires 12 --page-host 0.0.0.0 --port 0 --public-url https://a.example/m/ "
-        "--keep-page --seed 4 --time-scale 10 --catalog a.txt --catalog b.txt --models m.toml -vv"
+        "--insecure --new-ticket --ticket-expires 12 --page-host 0.0.0.0 --port 0 "
+        "--public-url https://a.example/m/ --keep-page --seed 4 --time-scale 10 "
+        "--catalog a.txt --catalog b.txt --models m.toml -vv"
     )
     assert parse(words.split()) == ExploreCommand(
         topic="Birds",
