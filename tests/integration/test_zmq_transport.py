@@ -7,81 +7,22 @@ import contextlib
 import functools
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 
 import pytest
 import zmq
 
 from mesh.core.items import NodeId
+from mesh.core.membership import Endpoint
 from mesh.transport.zmq_transport import AddressInUse, ZmqTransport
-from mesh.wire.codec import FRAME_BYTES_MAX, MAGIC
+from mesh.wire.codec import FRAME_BYTES_MAX
 from tests.integration.eventually import eventually
-
-HOST = "127.0.0.1"
-
-
-@dataclass
-class Heard:
-    """Notes what a transport reports; answers a request with its echo."""
-
-    frames: list[bytes] = field(default_factory=list)
-    listeners: list[tuple[NodeId, bool]] = field(default_factory=list)
-    requests: list[bytes] = field(default_factory=list)
-    answers: bool = True
-
-    def feed_received(self, frame: bytes) -> None:
-        self.frames.append(frame)
-
-    def feed_subscribed(self, node: NodeId, listening: bool) -> None:
-        self.listeners.append((node, listening))
-
-    def request_received(self, frame: bytes) -> list[bytes]:
-        self.requests.append(frame)
-        return [b"echo", frame] if self.answers else []
-
-
-@dataclass
-class Node:
-    id: NodeId
-    transport: ZmqTransport
-    heard: Heard
-
-    def listens(self, other: Node) -> None:
-        self.transport.listen_to(other.transport.feed_address)
-
-    def is_heard_by(self, *others: Node) -> bool:
-        return all((other.id, True) in self.heard.listeners for other in others)
-
-    def ask(self, address: str, frame: bytes, timeout_s: float = 10.0) -> list[list[bytes] | None]:
-        """Ask; the list returned gets the reply."""
-        replies: list[list[bytes] | None] = []
-        self.transport.request(address, frame, timeout_s=timeout_s, reply=replies.append)
-        return replies
-
-
-class Nodes:
-    """Starts nodes and closes them at the end."""
-
-    def __init__(self, closing: contextlib.ExitStack) -> None:
-        self._closing = closing
-
-    def start(self, name: str, ports: tuple[int, int] | None = None) -> Node:
-        own_id = NodeId(name.encode() * 16)
-        transport = ZmqTransport(own_id, host=HOST, ports=ports)
-        self._closing.callback(transport.close, 0.0)
-        node = Node(own_id, transport, Heard())
-        transport.start(node.heard)
-        return node
+from tests.integration.transport_nodes import HOST, Nodes, frame
 
 
 @pytest.fixture
 async def nodes() -> AsyncIterator[Nodes]:
     with contextlib.ExitStack() as closing:
         yield Nodes(closing)
-
-
-def frame(number: int, size: int = 0) -> bytes:
-    return MAGIC + b"%d" % number + b"." * size
 
 
 async def test_a_feed_reaches_everyone_who_listens_and_not_its_own_node(nodes: Nodes) -> None:
@@ -111,7 +52,7 @@ async def test_a_feed_learns_who_begins_and_who_ceases_to_listen(nodes: Nodes) -
     await eventually(lambda: speaker.heard.listeners == [(first.id, True)])
     second.listens(speaker)
     await eventually(lambda: speaker.is_heard_by(second))
-    first.transport.stop_listening_to(speaker.transport.feed_address)
+    first.transport.stop_listening_to(speaker.feed)
     await eventually(lambda: (first.id, False) in speaker.heard.listeners)
     second.transport.close(linger_s=0.0)
     await eventually(lambda: (second.id, False) in speaker.heard.listeners)
@@ -122,7 +63,7 @@ async def test_after_it_stopped_listening_a_node_hears_nothing_more(nodes: Nodes
     for listener in (left, stays):
         listener.listens(speaker)
     await eventually(lambda: speaker.is_heard_by(left, stays))
-    left.transport.stop_listening_to(speaker.transport.feed_address)
+    left.transport.stop_listening_to(speaker.feed)
     await eventually(lambda: (left.id, False) in speaker.heard.listeners)
     speaker.transport.publish(frame(1))
     await eventually(lambda: stays.heard.frames == [frame(1)])
@@ -200,7 +141,7 @@ async def test_other_tasks_run_while_a_burst_is_read(nodes: Nodes) -> None:
 
 async def test_a_request_gets_its_reply(nodes: Nodes) -> None:
     asker, server = nodes.start("A"), nodes.start("B")
-    replies = asker.ask(server.transport.service_address, b"question")
+    replies = asker.ask(server.service, b"question")
     await eventually(lambda: replies == [[b"echo", b"question"]])
     assert server.heard.requests == [b"question"]
 
@@ -208,7 +149,7 @@ async def test_a_request_gets_its_reply(nodes: Nodes) -> None:
 async def test_many_requests_at_once_each_get_their_own_reply(nodes: Nodes) -> None:
     askers, server = [nodes.start(name) for name in "ABC"], nodes.start("S")
     replies = {
-        (asker.id, n): asker.ask(server.transport.service_address, asker.id + b"%d" % n)
+        (asker.id, n): asker.ask(server.service, asker.id + b"%d" % n)
         for asker in askers
         for n in range(300)
     }
@@ -222,14 +163,14 @@ async def test_replies_come_while_both_sides_are_busy_with_their_feeds(nodes: No
     await eventually(lambda: server.is_heard_by(asker))
     for number in range(5_000):
         server.transport.publish(frame(number))
-    replies = asker.ask(server.transport.service_address, b"question")
+    replies = asker.ask(server.service, b"question")
     await eventually(lambda: replies == [[b"echo", b"question"]])
 
 
 async def test_a_reply_of_a_mebibyte_in_parts_arrives(nodes: Nodes) -> None:
     asker, server = nodes.start("A"), nodes.start("B")
     question = b"q" * FRAME_BYTES_MAX
-    replies = asker.ask(server.transport.service_address, question)
+    replies = asker.ask(server.service, question)
     await eventually(lambda: replies == [[b"echo", question]])
 
 
@@ -238,7 +179,7 @@ async def test_a_request_to_nobody_ends_with_none_after_its_time(nodes: Nodes) -
     with socket.socket() as unanswered:
         unanswered.bind((HOST, 0))
         address = f"tcp://{HOST}:{unanswered.getsockname()[1]}"
-        replies = asker.ask(address, b"question", timeout_s=0.05)
+        replies = asker.ask(Endpoint(address), b"question", timeout_s=0.05)
         assert replies == []
         await eventually(lambda: replies == [None])
 
@@ -246,22 +187,21 @@ async def test_a_request_to_nobody_ends_with_none_after_its_time(nodes: Nodes) -
 async def test_a_request_that_is_not_answered_ends_with_none_once(nodes: Nodes) -> None:
     asker, server = nodes.start("A"), nodes.start("B")
     server.heard.answers = False
-    unanswered = asker.ask(server.transport.service_address, b"first", timeout_s=0.3)
+    unanswered = asker.ask(server.service, b"first", timeout_s=0.3)
     await eventually(lambda: server.heard.requests == [b"first"])
     server.heard.answers = True
-    answered = asker.ask(server.transport.service_address, b"second")
+    answered = asker.ask(server.service, b"second")
     await eventually(lambda: answered == [[b"echo", b"second"]])
     await eventually(lambda: unanswered == [None])
 
 
 async def test_a_request_is_answered_when_its_server_comes_up_in_time(nodes: Nodes) -> None:
     asker, server = nodes.start("A"), nodes.start("B")
-    ports = server.transport.ports
-    address = server.transport.service_address
+    ports, service = server.transport.ports, server.service
     server.transport.close(linger_s=0.0)
-    replies = asker.ask(address, b"question")
+    replies = asker.ask(service, b"question")
     again = nodes.start("B", ports=ports)
-    assert again.transport.service_address == address
+    assert again.service == service
     await eventually(lambda: replies == [[b"echo", b"question"]])
 
 
@@ -271,18 +211,18 @@ async def test_a_request_is_answered_when_its_server_comes_up_in_time(nodes: Nod
 async def test_an_address_that_is_none_does_no_harm(nodes: Nodes, address: str) -> None:
     """Addresses come from peers."""
     asker, server = nodes.start("A"), nodes.start("B")
-    asker.transport.listen_to(address)
-    asker.transport.stop_listening_to(address)
-    replies = asker.ask(address, b"question", timeout_s=0.01)
+    asker.transport.listen_to(Endpoint(address))
+    asker.transport.stop_listening_to(Endpoint(address))
+    replies = asker.ask(Endpoint(address), b"question", timeout_s=0.01)
     await eventually(lambda: replies == [None])
-    answered = asker.ask(server.transport.service_address, b"question")
+    answered = asker.ask(server.service, b"question")
     await eventually(lambda: answered == [[b"echo", b"question"]])
 
 
 async def test_closing_ends_every_open_request_with_none(nodes: Nodes) -> None:
     asker, server = nodes.start("A"), nodes.start("B")
     server.heard.answers = False
-    replies = [asker.ask(server.transport.service_address, b"%d" % n) for n in range(3)]
+    replies = [asker.ask(server.service, b"%d" % n) for n in range(3)]
     asker.transport.close(linger_s=0.0)
     assert replies == [[None]] * 3
 
@@ -314,9 +254,9 @@ async def test_a_restarted_node_takes_its_ports_again_and_is_heard_without_a_new
 
 async def test_a_feed_that_comes_up_later_is_heard(nodes: Nodes) -> None:
     speaker, listener = nodes.start("A"), nodes.start("B")
-    ports, address = speaker.transport.ports, speaker.transport.feed_address
+    ports, feed = speaker.transport.ports, speaker.feed
     speaker.transport.close(linger_s=0.0)
-    listener.transport.listen_to(address)
+    listener.transport.listen_to(feed)
     late = nodes.start("A", ports=ports)
     await eventually(lambda: late.is_heard_by(listener))
 
@@ -325,7 +265,7 @@ async def test_ports_that_somebody_else_took_are_replaced_by_free_ones(nodes: No
     first = nodes.start("A")
     second = nodes.start("B", ports=first.transport.ports)
     assert set(second.transport.ports).isdisjoint(first.transport.ports)
-    replies = second.ask(first.transport.service_address, b"question")
+    replies = second.ask(first.service, b"question")
     await eventually(lambda: replies == [[b"echo", b"question"]])
 
 
@@ -345,7 +285,7 @@ async def test_bytes_that_are_not_zeromq_leave_feed_and_service_unharmed(
         _, writer = await asyncio.open_connection(HOST, port)
         writer.write(garbage)
         writer.close()
-    replies = asker.ask(server.transport.service_address, b"question")
+    replies = asker.ask(server.service, b"question")
     await eventually(lambda: replies == [[b"echo", b"question"]])
     server.transport.publish(frame(1))
     await eventually(lambda: asker.heard.frames == [frame(1)])
@@ -360,7 +300,7 @@ async def test_a_request_in_the_wrong_number_of_parts_is_passed_over(nodes: Node
         for parts in ([b""], [b"1", b"2", b"3"], [b"number", b"frame"]):
             dealer.send_multipart(parts)
         await eventually(lambda: server.heard.requests == [b"frame"])
-    replies = asker.ask(server.transport.service_address, b"question")
+    replies = asker.ask(server.service, b"question")
     await eventually(lambda: replies == [[b"echo", b"question"]])
 
 
@@ -370,6 +310,6 @@ async def test_a_message_larger_than_a_frame_may_be_is_never_read(nodes: Nodes) 
         dealer.linger = 0
         dealer.connect(server.transport.service_address)
         dealer.send_multipart([b"number", b"x" * (FRAME_BYTES_MAX + 1)])
-        replies = asker.ask(server.transport.service_address, b"question")
+        replies = asker.ask(server.service, b"question")
         await eventually(lambda: replies == [[b"echo", b"question"]])
     assert server.heard.requests == [b"question"]

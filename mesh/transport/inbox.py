@@ -1,0 +1,157 @@
+"""The feeds that a node listens to: one SUB socket for all of them.
+
+ZeroMQ dials a feed that is away for ever, but gives up on one whose port is held by something that
+speaks another protocol, or none; such a feed is dialled again here. A second SUB socket opens only
+where two nodes name one address with different keys, as when a new node has taken the port of one
+that is gone: a SUB dials an address once.
+
+Each SUB also subscribes to a topic that is its own node's id; no frame matches it, but the XPUB
+on the other side learns from it who listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import zmq
+
+from mesh.core.items import NodeId
+from mesh.core.membership import Endpoint
+from mesh.transport.curve import CurveKeys, NoSuchKey, prove_keys
+from mesh.transport.sockets import (
+    FailedHandshake,
+    HandshakeWatch,
+    Socket,
+    SocketReader,
+    new_socket,
+    receive_parts,
+)
+from mesh.wire.codec import MAGIC
+
+logger = logging.getLogger(__name__)
+
+PRESENCE = b"\x00"
+"""First byte of presence topics; frames begin with MAGIC."""
+REDIAL_S = 1.0
+"""After a failed handshake. ZeroMQ would dial a port in strange hands ten times a second."""
+KEYS_PER_ADDRESS_MAX = 4
+"""Beyond, the one dialled longest ago is given up: it is the least likely to live there still."""
+
+
+@dataclass(slots=True, eq=False)
+class _Ear:
+    """One SUB socket."""
+
+    socket: Socket
+    reader: SocketReader[list[bytes]]
+    watch: HandshakeWatch
+    feeds: dict[str, Endpoint] = field(default_factory=dict)
+    """By address."""
+    redials: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
+    """Addresses that are not connected, and when they will be."""
+
+
+class Inbox:
+    """Hears every feed that it was told to."""
+
+    def __init__(
+        self,
+        own_id: NodeId,
+        context: zmq.Context[Socket],
+        loop: asyncio.AbstractEventLoop,
+        keys: CurveKeys | None,
+        deliver: Callable[[bytes], None],
+    ) -> None:
+        self._own_id = own_id
+        self._context = context
+        self._loop = loop
+        self._keys = keys
+        self._deliver = deliver
+        self._ears: list[_Ear] = []
+        self._ear_of: dict[Endpoint, _Ear] = {}
+        """In the order in which they were dialled."""
+
+    def listen_to(self, feed: Endpoint) -> None:
+        if feed in self._ear_of:
+            return
+        ear = self._ear_for(feed.address)
+        ear.feeds[feed.address] = feed
+        self._ear_of[feed] = ear
+        self._connect(ear, feed)
+
+    def stop_listening_to(self, feed: Endpoint) -> None:
+        ear = self._ear_of.pop(feed, None)
+        if ear is None:
+            return
+        del ear.feeds[feed.address]
+        redial = ear.redials.pop(feed.address, None)
+        if redial:
+            redial.cancel()
+        self._disconnect(ear, feed.address)
+
+    def stop(self) -> None:
+        for ear in self._ears:
+            for redial in ear.redials.values():
+                redial.cancel()
+            ear.watch.stop()
+            ear.reader.stop()
+
+    def _ear_for(self, address: str) -> _Ear:
+        for ear in self._ears:
+            if address not in ear.feeds:
+                return ear
+        if len(self._ears) < KEYS_PER_ADDRESS_MAX:
+            return self._new_ear()
+        oldest = next(feed for feed in self._ear_of if feed.address == address)
+        ear = self._ear_of[oldest]
+        self.stop_listening_to(oldest)
+        return ear
+
+    def _new_ear(self) -> _Ear:
+        socket = new_socket(self._context, zmq.SUB)
+        socket.subscribe(MAGIC)
+        socket.subscribe(PRESENCE + self._own_id)
+        reader = SocketReader(socket, receive_parts, self._on_frame, self._loop)
+        watch = HandshakeWatch(
+            self._context, socket, self._loop, lambda failed: self._on_failed(ear, failed)
+        )
+        ear = _Ear(socket, reader, watch)
+        self._ears.append(ear)
+        reader.start()
+        watch.start()
+        return ear
+
+    def _connect(self, ear: _Ear, feed: Endpoint) -> None:
+        try:
+            prove_keys(ear.socket, self._keys, feed.curve_key)
+            ear.socket.connect(feed.address)
+        except (zmq.ZMQError, NoSuchKey) as error:
+            logger.warning("event=not_connected address=%r error=%s", feed.address, error)
+        ear.reader.look()
+
+    def _disconnect(self, ear: _Ear, address: str) -> None:
+        with contextlib.suppress(zmq.ZMQError):
+            ear.socket.disconnect(address)
+        ear.reader.look()
+
+    def _on_frame(self, parts: list[bytes]) -> None:
+        self._deliver(parts[0])
+
+    def _on_failed(self, ear: _Ear, failed: FailedHandshake) -> None:
+        """Dial again in a while, unless ZeroMQ does or the feed said that it is of no use."""
+        timed_out = failed.detail == errno.EAGAIN
+        refused = failed.event == zmq.EVENT_HANDSHAKE_FAILED_AUTH
+        address = failed.address
+        if timed_out or refused or address not in ear.feeds or address in ear.redials:
+            return
+        self._disconnect(ear, address)
+        ear.redials[address] = self._loop.call_later(REDIAL_S, self._redial, ear, address)
+
+    def _redial(self, ear: _Ear, address: str) -> None:
+        del ear.redials[address]
+        self._connect(ear, ear.feeds[address])
