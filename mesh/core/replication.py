@@ -88,7 +88,7 @@ class Replica:
     random: random.Random
     protections: Protections = ALL_ON
     applied_count: int = 0
-    """Entries applied over all logs: comparable between nodes."""
+    """Entries applied over all logs."""
     refused_logs_count: int = 0
     """Announcements of logs beyond LOGS_MAX."""
     _logs: dict[LogId, _Progress] = field(default_factory=dict)
@@ -231,6 +231,12 @@ class Replica:
         return sum(
             self._logs[log].announced_seq - len(self._logs[log].passed) for log in self._open
         )
+
+    @property
+    def passed_count(self) -> int:
+        """Entries applied or lost: equal in all nodes that have heard the same, though one may
+        have applied what nobody can serve to the others any more."""
+        return self.applied_count + self.lost_count
 
     @property
     def lost_count(self) -> int:

@@ -238,7 +238,7 @@ class MeshNode:
             FrameKind.HEARTBEAT,
             messages.Heartbeat(
                 last_seq=self.told_seq,
-                applied_count=self.replica.applied_count,
+                applied_count=self.replica.passed_count,
                 known_count=known_count,
                 known_digest=digest,
                 member_digest=self.membership.digest(),

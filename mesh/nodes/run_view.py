@@ -109,7 +109,7 @@ class LiveRunView:
         alive = node.alive()
         beats = [node.peers[origin].heartbeat for origin in alive if origin in node.peers]
         own_count, own_digest = self._collector.known_summary()
-        applied = [node.replica.applied_count, *(beat.applied_count for beat in beats)]
+        applied = [node.replica.passed_count, *(beat.applied_count for beat in beats)]
         missing = max(0, self._settled(max(applied)) - min(applied))
         if self._collector.course.state == "stopped":
             # The producers have left: what counts is whether the collector holds all they said.
@@ -151,7 +151,7 @@ class LiveRunView:
     def peers(self) -> JsonObject:
         node = self._collector.node
         applied_max = max(
-            [node.replica.applied_count]
+            [node.replica.passed_count]
             + [status.heartbeat.applied_count for status in node.peers.values()]
         )
         return {"peers": [self._peer(member, applied_max) for member in node.membership.all()]}
@@ -161,7 +161,7 @@ class LiveRunView:
         if member.origin == node.own.origin:
             known_count, digest = self._collector.known_summary()
             state, model, last_seq = self._collector.course.state, "", node.last_seq
-            applied, dropped = node.replica.applied_count, dict(node.dropped)
+            applied, dropped = node.replica.passed_count, dict(node.dropped)
         else:
             status = node.peers.get(member.origin)
             if status is None:

@@ -63,7 +63,7 @@ class Swapper:
         """Note whether a peer knows what this node does not."""
         node = self._node
         known_count, known_digest = node.owner.known_summary()
-        applied = node.replica.applied_count
+        applied = node.replica.passed_count
         members_differ = heartbeat.member_digest != node.membership.digest()
         same_count = heartbeat.applied_count == applied and heartbeat.known_count == known_count
         digest_differs = same_count and heartbeat.known_digest != known_digest
@@ -177,7 +177,7 @@ class Swapper:
 
     def _still_lacks(self, difference: _Difference) -> bool:
         """What the peer had applied then, or one of its members, is still unknown here."""
-        lacking = difference.applied_count - self._node.replica.applied_count
+        lacking = difference.applied_count - self._node.replica.passed_count
         known_to_lack = self._node.replica.missing_count
         return lacking > known_to_lack or difference.digest_differs or difference.members_differ
 

@@ -15,14 +15,32 @@ from dataclasses import dataclass, field
 from mesh.core import entries as log
 from mesh.core.entries import LogEntry
 from mesh.core.items import EntryId, LogId
+from mesh.core.known import digest_bytes
 from mesh.core.ledger import FoundEntry, Ledger
 from mesh.core.metrics import HistoryPoint, RunMetrics
 from mesh.core.normalize import item_key
 from mesh.core.seqset import SeqSet
 from mesh.nodes.mesh_node import MeshNode, SaidFrame
-from mesh.storage.database import Batch, ItemRow, OwnFrame
+from mesh.storage.database import Batch, ItemRow, OwnFrame, RunDatabase
 
 BATCH_ENTRIES_MAX = 4096
+
+
+def first_words(database: RunDatabase, ledger: Ledger, last_epoch: int) -> list[LogEntry]:
+    """What a collector says at the beginning of an epoch: how many entries it holds.
+
+    Where it spoke in an epoch that its database does not know, it was restored from an old copy;
+    and if its clock was slow, it has accepted entries since in an epoch below that one. Nobody
+    could tell which of the two to believe: it takes back everything and says its list anew.
+
+    Args:
+        last_epoch: the last that it opened or was heard in, before this one.
+    """
+    if last_epoch <= max((epoch for epoch, _ in database.own_epochs()), default=0):
+        digest = digest_bytes(ledger.accepted_digest)
+        return [log.EpochOpened(ledger.accepted_count, digest)]
+    anew = [log.Accepted(*acceptance) for acceptance in database.acceptances()]
+    return [log.EpochOpened(0, digest_bytes(0)), *anew]
 
 
 @dataclass(frozen=True, slots=True)

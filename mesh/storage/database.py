@@ -176,6 +176,11 @@ class RunDatabase:
         query = "SELECT text FROM items WHERE ordinal > ? ORDER BY ordinal"
         return (row[0] for row in self._connection.execute(query, (after,)))
 
+    def acceptances(self) -> Iterator[tuple[int, bytes, int, int, str]]:
+        """(ordinal, origin, epoch, seq, text) of every accepted entry, in order of ordinal."""
+        query = "SELECT ordinal, origin, epoch, seq, text FROM items ORDER BY ordinal"
+        yield from self._connection.execute(query)
+
     def items(self, *, after: int, limit: int, containing: str) -> list[dict[str, Any]]:
         """Rows for `/api/items`, ascending by ordinal."""
         pattern = "%" + containing.translate({92: "\\\\", 37: "\\%", 95: "\\_"}) + "%"

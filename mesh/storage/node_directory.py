@@ -31,6 +31,7 @@ from mesh.storage.run_directory import CREATED_MS_MAX, DirectoryLock
 
 IDENTITY_FILE = "node.json"
 FORMAT_VERSION = 1
+EPOCH_LEAP_MS_MAX = 1_000_000
 HEARD_EPOCH_MAX = CREATED_MS_MAX
 """Whoever says that I was here later lies: there would be no room above it some day."""
 LOGS_LOOKED_FOR_MAX = 65_536
@@ -88,8 +89,13 @@ class NodeDirectory:
         )
 
     def open_epoch(self, now_ms: int) -> int:
-        """Begin a new epoch, above every earlier one, and remember it."""
-        self.last_epoch = max(now_ms, self.last_epoch + 1)
+        """Begin a new epoch, above every earlier one, and remember it.
+
+        Where the clock is behind, chance picks the next: a directory restored from an old copy
+        must not open the very epoch that was opened after the copy was made.
+        """
+        later = self.last_epoch + 1 + secrets.randbelow(EPOCH_LEAP_MS_MAX)
+        self.last_epoch = now_ms if now_ms > self.last_epoch else later
         self.save()
         return self.last_epoch
 

@@ -110,6 +110,7 @@ class Heartbeat(Message, frozen=True):
 
     last_seq: Count
     applied_count: Count
+    """Entries applied, and those that were declared lost."""
     known_count: Count
     known_digest: Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
     member_digest: Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
