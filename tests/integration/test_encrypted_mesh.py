@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from mesh.core.entries import Found, Imported, StateChanged, TicketIssued, TicketRevoked
 from mesh.core.items import LogId, NodeId
 from mesh.core.membership import Role
+from mesh.storage.database import Batch, OwnFrame, RunDatabase
 from mesh.wire import codec, messages
 from mesh.wire.codec import FrameKind
 from mesh.wire.signing import SigningKey
@@ -45,12 +47,13 @@ class Run:
         return run
 
     def control(self, entry: TicketIssued | TicketRevoked | StateChanged) -> None:
-        """Have the collector say `entry`."""
+        """Have the collector say `entry`, stored first as a collector does."""
         node = self.collector.node
         node.tickets.apply(entry)
         frames = node.place([entry])
-        for said in frames:
-            self.collector.log.append(said.frame, said.first_seq, said.count)
+        rows = [OwnFrame(node.own.epoch, f.first_seq, f.count, f.frame) for f in frames]
+        with contextlib.closing(RunDatabase.open(self.mesh.directory / "run.sqlite")) as database:
+            database.commit(Batch(own_frames=rows))
         node.tell(frames)
 
     async def join(self, name: str, ticket: JoinTicket | None = None) -> Peer:

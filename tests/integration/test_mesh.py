@@ -433,9 +433,11 @@ async def test_a_join_of_an_earlier_start_is_refused_as_old(mesh: Mesh) -> None:
     asker, server = await producers(mesh, 2)
     old = dataclasses.replace(asker.node.own, epoch=asker.node.own.epoch - 1)
     join = messages.Join(messages.MemberRecord.of(old))
-    (reply,) = await ask(asker, server, asker.node.frame(FrameKind.JOIN, join))
+    reply, newer = await ask(asker, server, asker.node.frame(FrameKind.JOIN, join))
     refused = server.node.read(reply, FrameKind.REFUSED, messages.Refused)
     assert refused.reason.startswith("stale: ")
+    (record,) = server.node.read(newer, FrameKind.SWAPPED, messages.Swapped).members
+    assert record.member() == asker.node.own
     assert server.node.dropped["stale"]
     assert server.node.membership.get(asker.origin) == asker.node.own
 
