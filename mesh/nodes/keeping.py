@@ -102,8 +102,10 @@ class Keeper:
     async def gone_or(self, kept: KeptChild, event: asyncio.Event) -> None:
         """Wait until `kept` has ended for good or `event` has happened."""
         happened = asyncio.create_task(event.wait())
-        await asyncio.wait({happened, self._keeping[kept]}, return_when=asyncio.FIRST_COMPLETED)
-        happened.cancel()
+        try:
+            await asyncio.wait({happened, self._keeping[kept]}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            happened.cancel()
 
     def start_no_more(self, kept: KeptChild) -> None:
         """Give up a child that is not running."""

@@ -8,6 +8,7 @@ collector last. With no producers of its own it runs a collector for those of ot
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import time
 from collections.abc import Mapping
@@ -15,13 +16,15 @@ from collections.abc import Mapping
 from mesh.config import ApiKey, CollectorSettings, ExploreSettings, RunTerms
 from mesh.nodes.channel import Message, pack
 from mesh.nodes.children import Child, start_fresh
-from mesh.nodes.crew import Crew, CrewSettings
+from mesh.nodes.crew import PRODUCERS_LEAVE_S, Crew, CrewSettings
 from mesh.nodes.keeping import Keeper, KeptChild
 from mesh.nodes.run_lines import summary_lines
 from mesh.nodes.terminal import TerminalView, program_name, shown
 from mesh.nodes.ticket_file import TICKET_FILE, invitation, write_ticket
 
 COLLECTOR_LEAVES_S = 10.0
+OTHERS_LEAVE_S = PRODUCERS_LEAVE_S
+"""Producers of other machines hand over as long as those of this one may."""
 
 
 class Supervisor:
@@ -46,6 +49,9 @@ class Supervisor:
         self._collector_was_ready = False
         self._producers_left = False
         self._last_metrics: Message = {}
+        self._metrics_heard = asyncio.Event()
+        self._peers_max = 0
+        """Most producers that were seen at once."""
         self._page_kept = asyncio.Event()
         self._page_may_close = asyncio.Event()
 
@@ -132,6 +138,8 @@ class Supervisor:
         event = message["event"]
         if "metrics" in message:
             self._last_metrics = message["metrics"]
+            self._peers_max = max(self._peers_max, self._peers_alive())
+            self._metrics_heard.set()
             self._terminal.update(self._last_metrics)
         if event == "ready":
             self._collector_ready(message)
@@ -175,11 +183,13 @@ class Supervisor:
         self._keeper.interrupted(number)
         if self._keeper.killed:
             self._page_may_close.set()
+            self._metrics_heard.set()
 
     async def _end(self) -> None:
         """Producers leave, then the collector, then the simulator."""
         keeper = self._keeper
         await self._crew.leave()
+        await self._others_left()
         self._producers_left = True
         self._collector.tell({"command": "leave"})
         if self._settings.keep_page and not self._settings.headless:
@@ -188,6 +198,28 @@ class Supervisor:
         if not (self._collector.left or keeper.killed or keeper.failure):
             keeper.fail("the collector could not finish; the same command continues the run", 1)
         await self._crew.close()
+
+    async def _others_left(self) -> None:
+        """Let producers of other machines hand over: they heard of the end from the collector."""
+        if self._peers_max <= self._settings.peers and not self._settings.open_to_others:
+            return
+        # One that was killed here counts as alive for a while, and nobody waits for it.
+        dead = sum(not producer.left for producer in self._crew.producers)
+        is_said = False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(OTHERS_LEAVE_S):
+                while not (self._keeper.failure or self._keeper.killed):
+                    self._metrics_heard.clear()
+                    await self._keeper.gone_or(self._collector, self._metrics_heard)
+                    waited_for = self._peers_alive() - dead
+                    if waited_for <= 0 or not self._metrics_heard.is_set():
+                        return
+                    if not is_said:
+                        is_said = True
+                        self._terminal.say(f"{waited_for} producers elsewhere hand over")
+
+    def _peers_alive(self) -> int:
+        return int(self._last_metrics.get("mesh", {}).get("peers_alive", 0))
 
     async def _show_kept_page(self) -> None:
         """Let the collector serve its page until the user has seen enough."""

@@ -13,7 +13,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from mesh.core.membership import Endpoint
-from mesh.transport.curve import CurveKeys
+from mesh.transport.curve import CurveKeys, NoSuchKey, prove_keys
 from mesh.wire.codec import FRAME_BYTES_MAX
 
 _NUMBER = b"\x00" * 8
@@ -45,7 +45,7 @@ def ask(
         curve: the asker's keys; None in plaintext runs.
 
     Raises:
-        ValueError: `service.address` cannot be one.
+        ValueError: `service` cannot be one.
     """
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
     socket = context.socket(zmq.DEALER)
@@ -72,13 +72,10 @@ def _connect(socket: zmq.Socket[bytes], service: Endpoint, curve: CurveKeys | No
     for option, value in options.items():
         socket.setsockopt(option, value)
     try:
-        if curve is not None:
-            socket.setsockopt(zmq.CURVE_PUBLICKEY, curve.public)
-            socket.setsockopt(zmq.CURVE_SECRETKEY, curve.secret)
-            socket.setsockopt(zmq.CURVE_SERVERKEY, service.curve_key)
+        prove_keys(socket, curve, service.curve_key)
         socket.connect(service.address)
-    except zmq.ZMQError as error:
-        raise ValueError(f"{service.address!r} is no address: {error}") from error
+    except (NoSuchKey, zmq.ZMQError) as error:
+        raise ValueError(f"{service.address!r}: {error}") from error
 
 
 def _await_answer(
