@@ -30,7 +30,7 @@ from mesh.nodes.run_course import CourseChange, RunCourse
 from mesh.nodes.run_view import DatabaseReader, LiveRunView
 from mesh.nodes.shelf import CollectorShelf
 from mesh.nodes.ticket_office import TicketOffice
-from mesh.nodes.verdicts import VerdictDesk
+from mesh.nodes.verdicts import VerdictDesk, first_words
 from mesh.storage.database import RunDatabase
 from mesh.storage.node_directory import NodeDirectory
 from mesh.storage.node_log import UnreadableLog
@@ -67,8 +67,11 @@ class Collector:
         database: RunDatabase,
         output: OutputFile,
         channel: Channel,
+        last_epoch: int,
     ) -> None:
+        """`last_epoch`: the last that it opened or was heard in, before this start."""
         self.settings = settings
+        self._last_epoch = last_epoch
         self.database = database
         self.ledger = Ledger()
         self.metrics = RunMetrics()
@@ -241,9 +244,7 @@ class Collector:
             started_ms=str(self.settings.started_ms),
             earlier_s=str(self._earlier_s),
         )
-        self.intake.say(
-            log.EpochOpened(self.ledger.accepted_count, digest_bytes(self.ledger.accepted_digest))
-        )
+        self.intake.say(*first_words(self.database, self.ledger, self._last_epoch))
         self.tickets.take_up()
         self.course.start(self._remembered)
         if self.settings.exclude:
