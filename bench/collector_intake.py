@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bench.made_up import RUN_ID, found_frames, made_up_log
-from bench.peers import TOPIC
+from mesh.config import MeshSettings
 from mesh.core.bloom import BloomFilter
 from mesh.core.entries import CallFinished, LogEntry
 from mesh.core.items import LogId
@@ -22,14 +22,14 @@ from mesh.core.known import digest_bytes
 from mesh.core.ledger import Ledger
 from mesh.core.membership import Role
 from mesh.core.metrics import RunMetrics
-from mesh.nodes.identity import own_member
+from mesh.nodes.identity import open_transport, own_member
 from mesh.nodes.intake import Intake
 from mesh.nodes.mesh_node import MeshNode
-from mesh.nodes.shelf import CollectorShelf
+from mesh.nodes.shelf import CollectorShelf, KeptFrames
+from mesh.nodes.verdicts import VerdictDesk
 from mesh.storage.database import RunDatabase
 from mesh.storage.node_directory import NodeDirectory
 from mesh.storage.output_file import OutputFile
-from mesh.transport.zmq_transport import ZmqTransport
 
 
 class LooksUpEveryKey(BloomFilter):
@@ -67,6 +67,12 @@ class MeasuredCollector:
     def activity_and_model(self) -> tuple[str, str]:
         return "running", ""
 
+    def join_refused(self, reason: str) -> None:
+        """Nobody is asked to take it in."""
+
+    def overtaken(self, epoch: int) -> None:
+        """Nobody has heard it before."""
+
 
 @asynccontextmanager
 async def open_intake(directory: Path, bloom: BloomFilter) -> AsyncIterator[MeasuredCollector]:
@@ -76,36 +82,38 @@ async def open_intake(directory: Path, bloom: BloomFilter) -> AsyncIterator[Meas
     database = RunDatabase.open(directory / "run.sqlite")
     committed = RunDatabase.open_read_only(directory / "run.sqlite")
     output = OutputFile.open(directory / "output.txt", [])
-    transport = ZmqTransport(own_directory.origin, host="127.0.0.1")
+    settings = MeshSettings()
+    transport = open_transport(own_directory, settings, None)
     own = own_member(
         own_directory,
         transport,
+        run_id=RUN_ID,
+        keys=None,
         label="collector",
         role=Role.COLLECTOR,
         epoch=epoch,
         earlier_logs=[],
     )
+    kept = KeptFrames.open(own_directory.path)
     collector = MeasuredCollector(Ledger(bloom=bloom), output.path)
     collector.node = MeshNode(
         own=own,
         run_id=RUN_ID,
-        topic=TOPIC,
         owner=collector,
-        shelf=CollectorShelf(own_directory.origin, committed, directory / "nodes"),
+        shelf=CollectorShelf(own_directory.origin, committed, directory / "nodes", kept=kept),
         random=random.Random(0),
+        clock=asyncio.get_running_loop(),
     )
     started_s = time.monotonic()
-    collector.intake = Intake(
+    desk = VerdictDesk(
         node=collector.node,
         ledger=collector.ledger,
         metrics=RunMetrics(),
-        database=database,
-        output=output,
         taken_in={},
         run_time_s=lambda: time.monotonic() - started_s,
         call_finished=_no_calls,
-        storage_trouble=_fail_on_trouble,
     )
+    collector.intake = Intake(desk, database, output, _fail_on_trouble)
     collector.node.attach(transport)
     transport.start(collector.node)
     storing = asyncio.create_task(collector.intake.run())
@@ -116,7 +124,9 @@ async def open_intake(directory: Path, bloom: BloomFilter) -> AsyncIterator[Meas
         with contextlib.suppress(asyncio.CancelledError):
             await storing
         collector.intake.close()
+        collector.node.close()
         transport.close(linger_s=0)
+        kept.close()
         output.close()
         committed.close()
         database.close()

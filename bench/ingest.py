@@ -26,7 +26,7 @@ from bench.collector_intake import LooksUpEveryKey, fill, open_intake, take_in
 from bench.filters import measure_bloom, measure_index, measure_set
 from bench.made_up import accepted_frames, found_frames, made_up_log, made_up_texts
 from bench.memory import measure_memory
-from bench.peers import opened_producer
+from bench.peers import name_collector, opened_producer
 from bench.reporting import Report, parse_options
 from mesh.core.bloom import BloomFilter
 from mesh.wire.codec import FRAME_ENTRIES_MAX
@@ -62,6 +62,7 @@ async def _producer_takes_s(
     """Seconds that a fresh producer needs for the `timed` frames after those `before`."""
     with tempfile.TemporaryDirectory() as directory:
         async with opened_producer(Path(directory), "measured") as producer:
+            name_collector(producer.node, COLLECTOR)
             for frame in before:
                 producer.node.feed_received(frame)
             start_s = time.perf_counter()

@@ -1,7 +1,7 @@
 """What a producer's process weighs that has imported both SDKs and knows many items.
 
 Measured in a process of its own, started afresh, so that nothing of the bench counts. Others'
-logs stay on disk, as in a run: frames are made, taken in, and forgotten.
+logs stay on disk, as in a run: frames are made, taken in, kept in the spool, and forgotten.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from bench.made_up import accepted_frames, found_frames, made_up_log, made_up_texts
-from bench.peers import opened_producer
+from bench.peers import name_collector, opened_producer
 from bench.reporting import Report
 
 SDKS = ("openai", "anthropic")
@@ -57,6 +57,7 @@ async def _hear(item_count: int, seed: int, with_verdicts: bool) -> tuple[float,
     accepted = accepted_frames(made_up_texts(item_count, seed), collector, finder)
     with tempfile.TemporaryDirectory() as directory:
         async with opened_producer(Path(directory), "measured") as producer:
+            name_collector(producer.node, collector)
             before_mb = _status_mb("VmRSS")
             for number, frame in enumerate(found):
                 producer.node.feed_received(frame)
