@@ -53,8 +53,15 @@ class _Held:
 class Gate:
     """Answers for all sockets of one context. Must exist before any of them is dialled."""
 
-    def __init__(self, context: zmq.Context[Socket], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        context: zmq.Context[Socket],
+        loop: asyncio.AbstractEventLoop,
+        *,
+        held_max: int = HELD_MAX,
+    ) -> None:
         self._loop = loop
+        self._held_max = held_max
         self._admitted: set[bytes] = set()
         self._revoked: set[bytes] = set()
         self._held: dict[bytes, _Held] = {}
@@ -113,7 +120,7 @@ class Gate:
         return UNKNOWN
 
     def _hold(self, route: bytes, request_id: bytes, key: bytes) -> None:
-        if len(self._held) >= HELD_MAX:
+        if len(self._held) >= self._held_max:
             self._refuse_held(next(iter(self._held)))
         timer = self._loop.call_later(HOLD_S, self._refuse_held, route)
         self._held[route] = _Held(route, request_id, key, timer)

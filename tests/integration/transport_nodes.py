@@ -26,6 +26,8 @@ class Heard(TransportEvents):
     asker_keys: list[bytes] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     answers: bool = True
+    padding_bytes: int = 0
+    """Of each answer, beside the echo."""
 
     def feed_received(self, frame: bytes) -> None:
         self.frames.append(frame)
@@ -36,7 +38,8 @@ class Heard(TransportEvents):
     def request_received(self, frame: bytes, asker_key: bytes) -> list[bytes]:
         self.requests.append(frame)
         self.asker_keys.append(asker_key)
-        return [b"echo", frame] if self.answers else []
+        padding = [b"." * self.padding_bytes] if self.padding_bytes else []
+        return [b"echo", frame, *padding] if self.answers else []
 
     def turned_away(self, reason: str) -> None:
         self.refusals.append(reason)
