@@ -130,6 +130,7 @@ class Collector:
         if change.meta:
             self.intake.remember(**change.meta)
         if change.stop:
+            self.node.ending = True
             self._channel.send({"event": "draining", **change.stop})
 
     def storage_trouble(self, text: str | None) -> None:
@@ -185,6 +186,7 @@ class Collector:
                 await self._finish(view)
                 if page:
                     await page.close(view.metrics(with_history=False))
+                self.node.say_goodbye()
                 for task in tasks:
                     task.cancel()
         finally:

@@ -120,6 +120,8 @@ class MeshNode:
     dropped: Counter[str] = field(default_factory=Counter)
     """Frames, requests and connections refused or ignored, by reason."""
     last_seq: int = 0
+    ending: bool = False
+    """The run is over: nobody new is taken in."""
     closed: bool = False
     _gaps: GapFetcher = field(init=False)
     _hearer: Hearer = field(init=False)
@@ -262,7 +264,8 @@ class MeshNode:
         now_s = self.clock.time()
         settled = now_s - self._started_s >= DEAD_AFTER_S
         alive = self.alive()
-        return [hole for hole in self.replica.nobody_holds() if settled or hole[0].origin in alive]
+        holes = [hole for hole in self.replica.nobody_holds() if settled or hole[0].origin in alive]
+        return holes + self._server.take_unserved()
 
     def propagation_ms(self) -> list[float]:
         """p50 and p99 of the latest frames' way here, on this host; [] when there are none."""
@@ -346,10 +349,9 @@ class MeshNode:
         return verdict
 
     def _dial(self, member: Member) -> None:
-        now_s = self.clock.time()
         for epoch, seq in member.earlier_logs:
             self.announce(LogId(member.origin, epoch), seq)
-        self.replica.ask_again(member.origin, now_s)
+        self.replica.ask_again(member.origin)
         if member.curve_key:
             self.transport.admit_key(member.curve_key)
         listening = self._listening.get(member.origin)

@@ -17,7 +17,7 @@ from mesh.core import entries as log
 from mesh.core.entries import LogEntry
 from mesh.core.items import LogId
 from mesh.core.known import KnownItems, digest_bytes
-from mesh.core.membership import Endpoint
+from mesh.core.membership import Endpoint, Liveness
 from mesh.core.normalize import item_key
 from mesh.nodes.calling import Caller, Orders
 from mesh.nodes.channel import Channel, ChildFailed, Message
@@ -110,6 +110,11 @@ class Producer:
     def overtaken(self, epoch: int) -> None:
         if self._directory.heard_epoch(epoch):
             self._end_by(Overtaken(f"this node was heard in epoch {epoch}: it opens a later one"))
+
+    def _end(self) -> None:
+        """The run is over: finish, hand over, leave."""
+        self.node.ending = True
+        self._stopping.set()
 
     def _end_by(self, error: Exception) -> None:
         self._ended_by = self._ended_by or error
@@ -226,6 +231,8 @@ class Producer:
             heard = self.node.peers.get(collector.origin) if collector else None
             alone_since_s = max(alone_since_s, heard.heard_s if heard else 0.0)
             alone = loop.time() - alone_since_s > limit_s
+            if collector and self.node.liveness(collector.origin) is Liveness.LEFT:
+                self._end()  # It leaves at the end of the run; this one was told too late.
             self.orders.hold(f"waiting for the collector, unheard for {limit_s:g} s", alone)
             self._channel.send(
                 {
@@ -300,7 +307,7 @@ class Producer:
             return
         self._state_said = said
         if change.state in ("draining", "stopped"):
-            self._stopping.set()
+            self._end()
         self.orders.hold("paused", change.state == "paused")
 
     def _model_assigned(self, assigned: log.ModelAssigned, said: ControlPlace) -> None:

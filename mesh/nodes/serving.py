@@ -8,11 +8,13 @@ is counted by reason.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from mesh.core.admission import TicketRefused
 from mesh.core.items import LogId, NodeId
-from mesh.core.membership import Admission
+from mesh.core.membership import Admission, Role
+from mesh.core.replication import LOST_AFTER_ROUNDS
 from mesh.wire import codec, messages
 from mesh.wire.codec import BadFrame, FrameHeader, FrameKind
 from mesh.wire.signing import is_signed
@@ -24,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 JOINS_PER_S_MAX = 500
 """More joins and asked terms in a second are not looked at: each costs signatures to check."""
+ASKED_IN_VAIN_MAX = 10_000
+"""Past it counting begins anew."""
 
 
 class Server:
@@ -33,6 +37,8 @@ class Server:
         self._node = node
         self._second = 0
         self._joins_in_second = 0
+        self._asked_in_vain: Counter[tuple[NodeId, LogId, int]] = Counter()
+        self._unserved: list[tuple[LogId, int, int]] = []
 
     def answer(self, frame: bytes, asker_key: bytes) -> list[bytes]:
         """The parts of the reply to one request; never raises."""
@@ -47,7 +53,8 @@ class Server:
                 return self._answer_terms(asked, asker_key)
             self._check_member(header, asker_key)
             if header.kind is FrameKind.FETCH:
-                return self._answer_fetch(messages.decode_body(frame, header, messages.Fetch))
+                fetch = messages.decode_body(frame, header, messages.Fetch)
+                return self._answer_fetch(fetch, header.origin)
             if header.kind is FrameKind.SWAP:
                 swap = messages.decode_body(frame, header, messages.Swap)
                 return node.swapper.answer(swap)
@@ -72,6 +79,8 @@ class Server:
         self._count_join()
         if header.origin != join.member.origin:
             raise BadFrame("origin", "asked in another node's name")
+        if node.ending and node.membership.get(NodeId(join.member.origin)) is None:
+            raise BadFrame("ending", "the run is ending")
         if node.is_encrypted:
             self._check_newcomer(join, asker_key)
         verdict = node.admit_record(join.member)
@@ -130,13 +139,32 @@ class Server:
             raise BadFrame("no_terms", "this node does not know the run's terms yet")
         return [node.frame(FrameKind.TERMS, messages.Terms(node.terms))]
 
-    def _answer_fetch(self, fetch: messages.Fetch) -> list[bytes]:
+    def take_unserved(self) -> list[tuple[LogId, int, int]]:
+        """(log, first seq, last seq) of what others miss, and this node has applied but can serve
+        to nobody: what it kept of others was lost with the power."""
+        unserved, self._unserved = self._unserved, []
+        return unserved
+
+    def _answer_fetch(self, fetch: messages.Fetch, asker: NodeId) -> list[bytes]:
         node = self._node
         log = LogId(NodeId(fetch.origin), fetch.epoch)
         frames = node.shelf.read(
             log, fetch.first_seq, fetch.last_seq, messages.FETCH_REPLY_BYTES_MAX
         )
+        is_collector = node.own.role is Role.COLLECTOR
+        if not frames and is_collector and node.replica.holds(log, fetch.first_seq):
+            self._note_unserved(asker, log, fetch)
         return [node.frame(FrameKind.FETCHED, messages.Fetched(len(frames))), *frames]
+
+    def _note_unserved(self, asker: NodeId, log: LogId, fetch: messages.Fetch) -> None:
+        """An asker comes once a round: who has come so often has asked everyone else as often."""
+        asked = asker, log, fetch.first_seq
+        if len(self._asked_in_vain) >= ASKED_IN_VAIN_MAX:
+            self._asked_in_vain.clear()
+        self._asked_in_vain[asked] += 1
+        if self._asked_in_vain[asked] > LOST_AFTER_ROUNDS:
+            del self._asked_in_vain[asked]
+            self._unserved.append((log, fetch.first_seq, fetch.last_seq))
 
     def _count_join(self) -> None:
         second = int(self._node.clock.time())
