@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -32,6 +33,8 @@ FETCHES_IN_FLIGHT_MAX = 8
 """Over all logs; more wait their turn."""
 LOST_AFTER_ROUNDS = 2
 LOST_RETRY_S = 30.0
+SECOND_ASKS_MAX = 1024
+"""Ranges of lost entries that wait to be asked of nodes that are back; more are left to chance."""
 LOGS_MAX = 65_536
 """Announcements of more logs are not believed."""
 
@@ -94,6 +97,8 @@ class Replica:
     _logs: dict[LogId, _Progress] = field(default_factory=dict)
     _open: set[LogId] = field(default_factory=set)
     """Logs with a hole or with something lost."""
+    _second_asks: deque[Fetch] = field(default_factory=deque)
+    """What was lost, to be asked of a node that is back."""
 
     def offer(self, log: LogId, first_seq: int, count: int, now_s: float) -> list[tuple[int, int]]:
         """Take entries first_seq .. first_seq + count - 1; return the ranges to apply now."""
@@ -126,11 +131,11 @@ class Replica:
         progress.lost_due_s = now_s + self.random.uniform(0.0, FETCH_DELAY_S[1])
         self._announce(log, progress, last_seq, now_s)
 
-    def ask_again(self, origin: NodeId, now_s: float) -> None:
-        """`origin` is back: what was lost of its logs may be held again."""
-        for log in self._open:
-            if log.origin == origin:
-                self._logs[log].lost_due_s = now_s
+    def ask_again(self, node: NodeId) -> None:
+        """`node` is back: it may hold what was lost while it was away."""
+        for log in sorted(self._open):
+            for first, last in self._logs[log].lost.ranges():
+                self._ask_second(Fetch(node, log, first, last))
 
     def due_fetches(
         self, now_s: float, alive: frozenset[NodeId], collector: NodeId | None
@@ -140,6 +145,9 @@ class Replica:
             return []
         fetches: list[Fetch] = []
         in_flight = sum(self._logs[log].asked is not None for log in self._open)
+        while self._second_asks and in_flight + len(fetches) < FETCHES_IN_FLIGHT_MAX:
+            fetches.append(self._second_asks.popleft())
+        in_flight += len(fetches)
         for log in sorted(self._open):
             progress = self._logs[log]
             due_s = min(math.inf if progress.due_s is None else progress.due_s, progress.lost_due_s)
@@ -160,6 +168,8 @@ class Replica:
 
     def next_due_s(self) -> float:
         """When `due_fetches` has something to do next; inf: nothing is open."""
+        if self._second_asks:
+            return -math.inf
         times = (self._logs[log] for log in self._open)
         return min(
             (min(p.lost_due_s, math.inf if p.due_s is None else p.due_s) for p in times),
@@ -174,6 +184,7 @@ class Replica:
         """
         progress = self._logs[fetch.log]
         if progress.asked != fetch:
+            self._go_on_asking(fetch, progress)
             return
         progress.asked = None
         if fetch.first_seq in progress.passed and fetch.first_seq not in progress.lost:
@@ -192,6 +203,21 @@ class Replica:
                 wait_s = min(FETCH_BACKOFF_MAX_S, wait_s * 2 ** min(progress.attempts, 10))
             progress.due_s = now_s + self.random.uniform(wait_s / 2, wait_s)
         self._close_if_whole(fetch.log, progress)
+
+    def _go_on_asking(self, fetch: Fetch, progress: _Progress) -> None:
+        """A node that is back has sent the first of what was lost: it may hold the rest."""
+        rest = progress.lost.overlap(fetch.first_seq, fetch.last_seq)
+        if rest and rest[0][0] > fetch.first_seq:
+            self._ask_second(Fetch(fetch.source, fetch.log, *rest[0]))
+
+    def _ask_second(self, fetch: Fetch) -> None:
+        if len(self._second_asks) < SECOND_ASKS_MAX and fetch not in self._second_asks:
+            self._second_asks.append(fetch)
+
+    def holds(self, log: LogId, seq: int) -> bool:
+        """Whether this entry has been applied."""
+        progress = self._logs.get(log)
+        return progress is not None and seq in progress.passed and seq not in progress.lost
 
     def nobody_holds(self) -> list[tuple[LogId, int, int]]:
         """Holes for which everyone alive has answered LOST_AFTER_ROUNDS times that it has them

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from mesh.core.entries import LogEntry, Lost, MemberRevoked, is_collectors
 from mesh.core.items import LogId, NodeId
-from mesh.core.membership import Role
+from mesh.core.membership import Liveness, Role
 from mesh.core.metrics import percentile
 from mesh.wire import codec, messages
 from mesh.wire.codec import BadFrame, FrameHeader, FrameKind
@@ -165,6 +165,8 @@ class Hearer:
 
     def _heard(self, header: FrameHeader, heartbeat: messages.Heartbeat) -> None:
         now_s = self._node.clock.time()
+        if self._node.liveness(header.origin) is not Liveness.ALIVE:
+            self._node.replica.ask_again(header.origin)
         self._node.membership.heard(header.origin, now_s)
         self._node.announce_tail(header.log, heartbeat.last_seq)
         self._node.peers[header.origin] = PeerStatus(heartbeat, now_s)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +22,9 @@ from mesh.storage.node_log import LogReader, NodeLog, StoredFrame, UnreadableLog
 from mesh.storage.spool import SPOOL_FILE, Spool
 
 logger = logging.getLogger(__name__)
+
+WAITING_BYTES_MAX = 16 << 20
+"""Frames in memory that the disk has no room for; beyond it they are not kept."""
 
 
 class LogShelf(Protocol):
@@ -44,10 +48,18 @@ class LogShelf(Protocol):
 
 @dataclass(slots=True)
 class KeptFrames:
-    """A spool that may be missing or full: what fails is counted and logged once."""
+    """A spool that may be missing or full: what fails is counted and logged once.
+
+    What finds no room on disk waits in memory: a node can serve whatever it has applied, or it
+    would know what nobody else can learn.
+    """
 
     spool: Spool | None
     not_kept_count: int = 0
+    """Frames that found no place in memory either."""
+    _waiting: deque[tuple[LogId, StoredFrame]] = field(default_factory=deque)
+    _waiting_bytes: int = 0
+    _write_failed: bool = False
     _read_failed: bool = False
 
     @classmethod
@@ -60,8 +72,9 @@ class KeptFrames:
             return cls(None)
 
     def read(self, log_id: LogId, first_seq: int, last_seq: int, bytes_max: int) -> list[bytes]:
-        if self.spool is None:
-            return []
+        waiting = self._read_waiting(log_id, first_seq, last_seq, bytes_max)
+        if waiting or self.spool is None:
+            return waiting
         try:
             return self.spool.read_range(log_id, first_seq, last_seq, bytes_max)
         except OSError as error:
@@ -69,15 +82,39 @@ class KeptFrames:
             return []
 
     def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> None:
-        if self.spool is None:
+        if self._waiting_bytes + len(frame) > WAITING_BYTES_MAX:
             self.not_kept_count += 1
             return
-        try:
-            self.spool.append(log_id, first_seq, count, frame)
-        except OSError as error:
-            if not self.not_kept_count:
-                logger.warning("event=not_kept path=%s error=%s", self.spool.path, error)
-            self.not_kept_count += 1
+        self._waiting.append((log_id, StoredFrame(first_seq, count, frame)))
+        self._waiting_bytes += len(frame)
+        self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        while self._waiting and self.spool is not None:
+            log_id, stored = self._waiting[0]
+            try:
+                self.spool.append(log_id, stored.first_seq, stored.count, stored.frame)
+            except OSError as error:
+                if not self._write_failed:
+                    logger.warning("event=not_kept path=%s error=%s", self.spool.path, error)
+                self._write_failed = True
+                return
+            self._waiting.popleft()
+            self._waiting_bytes -= len(stored.frame)
+
+    def _read_waiting(
+        self, log_id: LogId, first_seq: int, last_seq: int, bytes_max: int
+    ) -> list[bytes]:
+        frames: list[bytes] = []
+        size = 0
+        for each_id, stored in self._waiting:
+            if each_id != log_id or stored.first_seq > last_seq or stored.last_seq < first_seq:
+                continue
+            size += len(stored.frame)
+            if frames and size > bytes_max:
+                break
+            frames.append(stored.frame)
+        return frames
 
     def frames(self) -> Iterator[tuple[LogId, StoredFrame]]:
         if self.spool is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mesh.core.items import LogId, NodeId
-from mesh.nodes.shelf import CollectorShelf, KeptFrames, LogShelf, ProducerShelf
+from mesh.nodes.shelf import WAITING_BYTES_MAX, CollectorShelf, KeptFrames, LogShelf, ProducerShelf
 from mesh.storage.database import Batch, OwnFrame, RunDatabase
 from mesh.storage.node_directory import NodeDirectory
 from mesh.storage.node_log import NodeLog, log_path
@@ -69,9 +69,9 @@ def nodes(tmp_path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def started(nodes: Path, name: str, *seqs: int) -> Iterator[Node]:
+def started(nodes: Path, name: str, *seqs: int, now_ms: int = 1000) -> Iterator[Node]:
     directory = NodeDirectory.open(nodes / name)
-    directory.open_epoch(1000)
+    directory.open_epoch(now_ms)
     node = Node(directory, directory.create_log())
     node.say(*seqs)
     yield node
@@ -193,7 +193,7 @@ def test_a_log_that_cannot_be_read_is_served_from_what_was_kept(nodes: Path, fau
         assert served(shelf, node.id) == [1]
 
 
-def test_a_full_disk_costs_the_kept_frames_only_and_is_logged_once(
+def test_what_a_full_disk_has_no_room_for_waits_in_memory_and_is_logged_once(
     nodes: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with started(nodes, "a") as node:
@@ -204,9 +204,21 @@ def test_a_full_disk_costs_the_kept_frames_only_and_is_logged_once(
         with caplog.at_level(logging.WARNING), no_file_larger_than(size):
             keep(shelf, ELSEWHERE, 2, 3)
         assert [record.message.split()[0] for record in caplog.records] == ["event=not_kept"]
-        assert frames.not_kept_count == 2
-        keep(shelf, ELSEWHERE, 3)
-        assert served(shelf, ELSEWHERE) == [1, 3]
+        assert served(shelf, ELSEWHERE, 2) == [2, 3]
+        assert kept(shelf) == [(ELSEWHERE, 1)]
+        keep(shelf, ELSEWHERE, 4)
+        assert kept(shelf) == [(ELSEWHERE, seq) for seq in (1, 2, 3, 4)]
+        assert served(shelf, ELSEWHERE) == [1, 2, 3, 4]
+
+
+def test_memory_for_what_the_disk_has_no_room_for_is_bounded(nodes: Path) -> None:
+    frames = KeptFrames(spool=None)
+    large = b"." * (WAITING_BYTES_MAX // 2)
+    for seq in (1, 2, 3):
+        frames.keep(ELSEWHERE, seq, 1, large)
+    assert frames.not_kept_count == 1
+    assert frames.read(ELSEWHERE, 1, 3, 3 * len(large)) == [large, large]
+    assert frames.read(ELSEWHERE, 1, 3, 1) == [large]
 
 
 def test_a_spool_that_cannot_be_opened_leaves_a_node_without_one(
@@ -217,7 +229,7 @@ def test_a_spool_that_cannot_be_opened_leaves_a_node_without_one(
     with caplog.at_level(logging.WARNING), started(nodes, "a", 1) as node:
         shelf = producer_shelf(node)
         keep(shelf, ELSEWHERE, 1)
-        assert (served(shelf, ELSEWHERE), served(shelf, node.id), kept(shelf)) == ([], [1], [])
+        assert (served(shelf, ELSEWHERE), served(shelf, node.id), kept(shelf)) == ([1], [1], [])
     assert "event=no_spool" in caplog.text
 
 
@@ -288,9 +300,9 @@ def test_a_log_that_nobody_here_has_is_looked_for_once(nodes: Path, collector: C
     """Each look reads the directories of all nodes: an asker must not cause one a request."""
     shelf = collector.shelf()
     with started(nodes, "a", 1) as node:
-        unknown = LogId(node.id.origin, node.id.epoch + 1)
+        unknown = LogId(node.id.origin, 2000)
         assert served(shelf, unknown) == []
-    with started(nodes, "a", 1) as again:
+    with started(nodes, "a", 1, now_ms=2000) as again:
         assert again.id == unknown
         assert served(shelf, unknown) == []
         shelf.look_for_new_logs()

@@ -239,8 +239,8 @@ def test_what_is_lost_is_asked_for_when_its_origin_is_back_and_now_and_then(
     first = one_due(replica, 1.0)
     replica.answered(first, replied=True, now_s=1.0)
     assert due(replica, 2.0) == []
-    replica.ask_again(ORIGIN, now_s=2.0)
-    assert one_due(replica, 2.0).log == LOG
+    replica.ask_again(THIRD)
+    assert one_due(replica, 2.0) == Fetch(THIRD, LOG, 1, 3)
     assert one_due(replica, 2.0 + 2 * LOST_RETRY_S).log == LOG
 
 
