@@ -19,7 +19,7 @@ from mesh.core.membership import Role
 from mesh.core.metrics import RunMetrics
 from mesh.core.normalize import item_key
 from mesh.core.seqset import SeqSet
-from mesh.nodes.verdicts import VerdictDesk
+from mesh.nodes.verdicts import VerdictDesk, first_words
 from mesh.storage.database import Batch, RunDatabase
 from tests.simulation.disks import CollectorDisk, CollectorShelf
 from tests.simulation.surroundings import ScriptedProcess, Surroundings
@@ -59,15 +59,15 @@ class ScriptedCollector(ScriptedProcess):
             self.database.meta().get("lost", "[]")
         )
         own_epochs = self.database.own_epochs()
+        last_epoch = disk.last_epoch
         disk.last_epoch = max([disk.last_epoch, *(epoch for epoch, _ in own_epochs)])
-        epoch = disk.open_epoch(around.wall_us() // 1000, new=around.protections.epochs)
+        epoch = disk.open_epoch(around.wall_us() // 1000, around.dice, new=around.protections.epochs)
         earlier = [each for each in own_epochs if each[0] != epoch]
         self.open_node(CollectorShelf(disk, self.database), earlier, host, self)
         self.desk = self._restore(own_epochs)
         disk.output.open(list(self.database.accepted_texts()))
         self.node.dial_members(disk.members)
-        opened = digest_bytes(self.ledger.accepted_digest)
-        self.desk.say(log.EpochOpened(self.ledger.accepted_count, opened))
+        self.desk.say(*first_words(self.database, self.ledger, last_epoch))
         self._exclude(excluded)
         for log_id, stored in list(disk.kept.frames):
             if stored.last_seq > self.node.replica.watermark(log_id):

@@ -32,6 +32,8 @@ class KeptFrames:
     """Frames of others, in the order they came; a cache that is never synced."""
 
     frames: list[tuple[LogId, StoredFrame]] = field(default_factory=list)
+    waiting: list[tuple[LogId, StoredFrame]] = field(default_factory=list)
+    """In memory, for want of room; gone with the process."""
     _by_log: dict[LogId, list[StoredFrame]] = field(default_factory=dict)
 
     def append(self, log: LogId, stored: StoredFrame) -> None:
@@ -39,7 +41,8 @@ class KeptFrames:
         self._by_log.setdefault(log, []).append(stored)
 
     def of(self, log: LogId) -> Sequence[StoredFrame]:
-        return self._by_log.get(log, ())
+        waiting = [stored for each, stored in self.waiting if each == log]
+        return waiting or self._by_log.get(log, ())
 
     def cut(self, count: int) -> KeptFrames:
         """The first `count` frames, as a copy or a power cut leaves them."""
@@ -63,10 +66,12 @@ class NodeDisk:
     kept: KeptFrames = field(default_factory=KeptFrames)
     is_full: bool = False
 
-    def open_epoch(self, now_ms: int, *, new: bool) -> int:
+    def open_epoch(self, now_ms: int, dice: random.Random, *, new: bool) -> int:
         """Begin a later epoch, or go on in the last one (`new` False: the protection is off)."""
         if new or not self.last_epoch:
-            self.last_epoch = max(now_ms, self.last_epoch + 1)
+            # Chance keeps a copy whose clock is slow from opening what was opened after it.
+            later = self.last_epoch + 1 + dice.randrange(1_000_000)
+            self.last_epoch = now_ms if now_ms > self.last_epoch else later
             self.synced_frames = 0
         self.logs.setdefault(self.last_epoch, [])
         return self.last_epoch
@@ -87,9 +92,12 @@ class NodeDisk:
         self.synced_frames = len(self.logs[self.last_epoch])
 
     def keep(self, log: LogId, stored: StoredFrame) -> None:
-        """Keep a frame of another node; on a full disk it is not kept."""
+        """Keep a frame of another node; on a full disk it waits in memory."""
+        self.kept.waiting.append((log, stored))
         if not self.is_full:
-            self.kept.append(log, stored)
+            for each, waited in self.kept.waiting:
+                self.kept.append(each, waited)
+            self.kept.waiting.clear()
 
     def lose_power(self, dice: random.Random, *, loses_log: bool) -> None:
         """Lose what was not synced, as much of it as chance wills; or the newest log whole."""

@@ -52,7 +52,7 @@ class ScriptedProducer(ScriptedProcess):
         self._script = script
         self._unsaid: list[LogEntry] = []
         self._durable_seq = 0
-        epoch = disk.open_epoch(around.wall_us() // 1000, new=around.protections.epochs)
+        epoch = disk.open_epoch(around.wall_us() // 1000, around.dice, new=around.protections.epochs)
         earlier = [
             (each, frames[-1].last_seq)
             for each, frames in disk.logs.items()
