@@ -18,16 +18,14 @@ import hmac
 import json
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
 
 from mesh.web.access import PageAccess
 
 logger = logging.getLogger(__name__)
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 TOKEN_PARAMETER = "token"  # noqa: S105 the name of a query parameter
 WRONG_TOKEN_DELAY_S = 1.0

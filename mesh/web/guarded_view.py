@@ -1,20 +1,31 @@
-"""A run's view with what its page itself has counted beside: whom the gate turned away."""
+"""A run's view with what its page itself has counted beside: whom it turned away."""
 
 from __future__ import annotations
 
+from mesh.web.connections import Doorway
 from mesh.web.gate import Gate
 from mesh.web.interface import JsonObject, RunView
 
+TOO_MANY_CONNECTIONS = "too_many_connections"
+
 
 class GuardedView:
-    """A RunView that shows another one and, in its metrics, the gate's counts."""
+    """A RunView that shows another one and, in its metrics, what gate and doorway refused."""
 
-    def __init__(self, view: RunView, gate: Gate) -> None:
+    def __init__(self, view: RunView, gate: Gate, doorway: Doorway) -> None:
         self._view = view
         self._gate = gate
+        self._doorway = doorway
+
+    def counted(self, metrics: JsonObject) -> JsonObject:
+        """Return `metrics` with the page's refusals by reason."""
+        refused = dict(self._gate.refused)
+        if self._doorway.turned_away_count:
+            refused[TOO_MANY_CONNECTIONS] = self._doorway.turned_away_count
+        return {**metrics, "page": {"refused": refused}}
 
     def metrics(self, *, with_history: bool) -> JsonObject:
-        return with_page_counts(self._view.metrics(with_history=with_history), self._gate)
+        return self.counted(self._view.metrics(with_history=with_history))
 
     async def items(self, *, after: int, limit: int, containing: str) -> JsonObject:
         return await self._view.items(after=after, limit=limit, containing=containing)
@@ -27,8 +38,3 @@ class GuardedView:
 
     async def control(self, action: str, arguments: JsonObject) -> str | None:
         return await self._view.control(action, arguments)
-
-
-def with_page_counts(metrics: JsonObject, gate: Gate) -> JsonObject:
-    """Return `metrics` with the refusals of `gate` by reason."""
-    return {**metrics, "page": {"refused": dict(gate.refused)}}

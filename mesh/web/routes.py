@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Middleware
 
 from mesh.web.access import PageAccess
 from mesh.web.gate import Gate, Refusal
@@ -32,6 +33,13 @@ ORDINAL_MAX = 2**53 - 1
 """The largest whole number that every JSON reader keeps exact."""
 SEARCH_CHARACTERS_MAX = 200
 COMPRESS_BYTES_MIN = 4096
+BODY_S = 10.0
+"""Time for the body of a wish."""
+LARGE_ANSWERS_MAX = 8
+"""Answers that hold much of the run, made and sent at a time; others wait for their turn."""
+LARGE_ANSWER_S = 60.0
+"""Time for one of them; a reader slower than that is cut."""
+LARGE_ITEMS_MIN = 1000
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -58,14 +66,14 @@ class Routes:
         self._live = live
         self._access = access
         self._gate = gate
+        self._large_answers = asyncio.Semaphore(LARGE_ANSWERS_MAX)
         self._charts = ChartLibrary()
         self._html = page_html(ui_directory())
         content_security_policy()  # Reads the chart library: better before the first request.
 
-    def application(self) -> web.Application:
-        app = web.Application(
-            client_max_size=CONTROL_BYTES_MAX, middlewares=[self._gate.middleware]
-        )
+    def application(self, *middlewares: Middleware) -> web.Application:
+        """Return the application; every request passes `middlewares`, the first one first."""
+        app = web.Application(client_max_size=CONTROL_BYTES_MAX, middlewares=middlewares)
         app.add_routes(
             [
                 web.get("/", self._page),
@@ -100,7 +108,11 @@ class Routes:
         containing = request.query.get("q", "")
         if len(containing) > SEARCH_CHARACTERS_MAX:
             raise _bad_request(f"q has more than {SEARCH_CHARACTERS_MAX} characters")
-        return _json(await self._view.items(after=after, limit=limit, containing=containing))
+        if limit < LARGE_ITEMS_MIN:
+            return _json(await self._view.items(after=after, limit=limit, containing=containing))
+        async with self._large_answers:
+            items = await self._view.items(after=after, limit=limit, containing=containing)
+            return await _sent(request, _json(items))
 
     async def _peers(self, request: web.Request) -> web.Response:
         return _json(self._view.peers())
@@ -119,13 +131,14 @@ class Routes:
         return web.Response(body=body, headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
 
     async def _output(self, request: web.Request) -> web.Response:
-        response = web.Response(
-            body=await self._view.output_text(),
-            content_type="text/plain",
-            charset="utf-8",
-            headers={hdrs.CONTENT_DISPOSITION: 'inline; filename="output.txt"'},
-        )
-        return _compressed(response)
+        async with self._large_answers:
+            response = web.Response(
+                body=await self._view.output_text(),
+                content_type="text/plain",
+                charset="utf-8",
+                headers={hdrs.CONTENT_DISPOSITION: 'inline; filename="output.txt"'},
+            )
+            return await _sent(request, _compressed(response))
 
     async def _control(self, request: web.Request) -> web.Response:
         if reason := self._access.refusal(request.headers):
@@ -134,16 +147,16 @@ class Routes:
         if request.content_type != "application/json":
             return _control_answer(400, "the content type must be application/json")
         try:
-            wish = json.loads(await request.read())
-            # JSON may spell halves of surrogate pairs, which no answer could repeat in UTF-8.
-            json.dumps(wish, ensure_ascii=False).encode()
-        except (ValueError, RecursionError):
-            return _control_answer(400, "the body is not JSON")
+            async with asyncio.timeout(BODY_S):
+                body = await request.read()
+            action, arguments = _wish(body)
+        except TimeoutError:
+            return _control_answer(408, f"the body did not come within {BODY_S:.0f} s")
         except web.HTTPRequestEntityTooLarge:
             return _control_answer(400, f"the body has more than {CONTROL_BYTES_MAX} bytes")
-        if not isinstance(wish, dict) or not isinstance(action := wish.pop("action", None), str):
-            return _control_answer(400, 'the body must be an object like {"action": "pause"}')
-        reason = await self._view.control(action, wish)
+        except ValueError as error:
+            return _control_answer(400, str(error))
+        reason = await self._view.control(action, arguments)
         return _control_answer(200 if reason is None else 409, reason)
 
 
@@ -168,8 +181,39 @@ def _compressed(response: web.Response) -> web.Response:
     return response
 
 
+async def _sent(request: web.Request, response: web.Response) -> web.Response:
+    """Send `response` to its end, so that its memory is free when this returns."""
+    try:
+        async with asyncio.timeout(LARGE_ANSWER_S):
+            await response.prepare(request)
+            await response.write_eof()
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+    return response
+
+
 def _control_answer(status: int, reason: str | None) -> web.Response:
     return _json({"ok": reason is None, "reason": reason}, status=status)
+
+
+def _wish(body: bytes) -> tuple[str, JsonObject]:
+    """Return the action and its arguments; raises ValueError with what is wrong.
+
+    Arguments are flat, and such as JSON can repeat: whoever answers may quote them.
+    """
+    try:
+        wish = json.loads(body)
+        # JSON may spell halves of surrogate pairs, which no answer could repeat in UTF-8.
+        json.dumps(wish, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise ValueError("the body is not JSON") from error
+    if not isinstance(wish, dict) or not isinstance(action := wish.pop("action", None), str):
+        raise ValueError('the body must be an object like {"action": "pause"}')
+    for name, value in wish.items():
+        if isinstance(value, (dict, list)):
+            raise ValueError(f"{name} must be a text, a number, true, false or null")
+    return action, wish
 
 
 def _whole_number(request: web.Request, name: str, *, default: int, least: int, most: int) -> int:

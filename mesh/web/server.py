@@ -15,8 +15,9 @@ from typing import Self
 from aiohttp import web
 
 from mesh.web.access import PageAccess
+from mesh.web.connections import KEEP_ALIVE_S, BoundedSite, Doorway, request_logger
 from mesh.web.gate import TOKEN_PARAMETER, Gate
-from mesh.web.guarded_view import GuardedView, with_page_counts
+from mesh.web.guarded_view import GuardedView
 from mesh.web.interface import JsonObject, RunView
 from mesh.web.live_updates import UPDATE_S, LiveUpdates
 from mesh.web.routes import Routes
@@ -42,7 +43,7 @@ class PageServer:
         runner: web.AppRunner,
         routes: Routes,
         live: LiveUpdates,
-        gate: Gate,
+        shown: GuardedView,
         port: int,
         url: str,
     ) -> None:
@@ -53,7 +54,7 @@ class PageServer:
         self._runner = runner
         self._routes = routes
         self._live = live
-        self._gate = gate
+        self._shown = shown
         self._updating = asyncio.create_task(live.run(), name="page updates")
         self._updating.add_done_callback(self._updates_ended)
 
@@ -80,20 +81,26 @@ class PageServer:
             PageUnavailable: the port is taken, or cannot be opened.
         """
         access = PageAccess(host, public_url, token)
-        gate = Gate(access)
-        guarded = GuardedView(view, gate)
-        live = LiveUpdates(guarded, update_s=update_s)
-        routes = Routes(guarded, live, access, gate)
-        runner = web.AppRunner(routes.application(), access_log=None, shutdown_timeout=CLOSE_S)
+        gate, doorway = Gate(access), Doorway()
+        shown = GuardedView(view, gate, doorway)
+        live = LiveUpdates(shown, update_s=update_s)
+        routes = Routes(shown, live, access, gate)
+        runner = web.AppRunner(
+            routes.application(doorway.middleware, gate.middleware),
+            access_log=None,
+            logger=request_logger,
+            keepalive_timeout=KEEP_ALIVE_S,
+            shutdown_timeout=CLOSE_S,
+        )
         await runner.setup()
         try:
-            await web.TCPSite(runner, host, port).start()
+            await BoundedSite(runner, doorway, host, port).start()
         except OSError as error:
             await runner.cleanup()
             raise PageUnavailable(_explained(error, host, port)) from error
         bound_port: int = runner.addresses[0][1]
         url = _with_token(public_url or _url(host, bound_port), token)
-        return cls(runner, routes, live, gate, bound_port, url)
+        return cls(runner, routes, live, shown, bound_port, url)
 
     @property
     def client_count(self) -> int:
@@ -112,7 +119,7 @@ class PageServer:
         await asyncio.wait([self._updating])
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._live.finish(with_page_counts(final_metrics, self._gate)))
+                tasks.create_task(self._live.finish(self._shown.counted(final_metrics)))
                 tasks.create_task(self._last_poll())
         finally:
             await self._runner.cleanup()
