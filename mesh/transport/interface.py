@@ -33,7 +33,8 @@ class TransportEvents(Protocol):
 
     def turned_away(self, reason: str) -> None:
         """A connection to one of my sockets was refused: unknown_key (it may try again) |
-        revoked_key | handshake (no key, a wrong server key, another mechanism)."""
+        revoked_key | handshake (no key, a wrong server key, another mechanism). Or a reply was
+        dropped: slow_asker (it reads too few of those before)."""
         ...
 
 

@@ -4,9 +4,9 @@ Sockets are read when their descriptor turns readable, then drained with NOBLOCK
 cancelled while it holds a message (pyzmq#1925). The descriptor is edge-triggered, and a send may
 swallow the edge, so each send looks for waiting messages itself.
 
-What ZeroMQ cannot bound: a message of endlessly many parts. Its high-water marks count whole
-messages and MAXMSGSIZE single parts, so a peer that speaks the protocol with its own code, and
-never ends a message, takes memory from whoever lets it connect.
+What ZeroMQ cannot bound: a message of endlessly many parts, and the topics that one listener
+subscribes to. Its high-water marks count whole messages, MAXMSGSIZE counts within one part. A peer
+that is let in, and speaks the protocol with code of its own, can take memory that way.
 """
 
 from __future__ import annotations

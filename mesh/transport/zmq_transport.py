@@ -192,10 +192,18 @@ class ZmqTransport:
         peer, number, frame = (part.bytes for part in parts)
         answer = self._answer(frame, _asker_key(parts[2]) if self._gate else b"")
         if answer:
-            # The peer may be gone, or slower than its queue is long: it asks again.
-            with contextlib.suppress(zmq.ZMQError):
-                self._service.send_multipart([peer, number, *answer], zmq.NOBLOCK)
+            self._reply([peer, number, *answer])
         self._service_reader.look()
+
+    def _reply(self, parts: list[bytes]) -> None:
+        """Send, unless the asker is gone or reads more slowly than it asks: it asks again."""
+        try:
+            self._service.send_multipart(parts, zmq.NOBLOCK)
+        except zmq.Again:
+            self._events.turned_away("slow_asker")
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
 
     def _answer(self, frame: bytes, asker_key: bytes) -> list[bytes]:
         if self._gate and self._gate.is_revoked(asker_key):

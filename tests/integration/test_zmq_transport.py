@@ -8,10 +8,12 @@ import functools
 import socket
 from collections.abc import AsyncIterator
 
+import psutil
 import pytest
 import zmq
 
 from mesh.core.membership import Endpoint
+from mesh.transport.inbox import PRESENCE
 from mesh.wire.codec import FRAME_BYTES_MAX
 from tests.integration.eventually import eventually
 from tests.integration.transport_nodes import HOST, Nodes, frame
@@ -306,3 +308,53 @@ async def test_a_message_larger_than_a_frame_may_be_is_never_read(nodes: Nodes) 
         replies = asker.ask(server.service, b"question")
         await eventually(lambda: replies == [[b"echo", b"question"]])
     assert server.heard.requests == [b"question"]
+
+
+async def test_an_asker_that_reads_no_reply_costs_bounded_memory(nodes: Nodes) -> None:
+    """Without a bound it would hold 400 MiB of replies here."""
+    server, other = nodes.start("A"), nodes.start("B")
+    server.heard.padding_bytes = 2**20
+    before_bytes = psutil.Process().memory_info().rss
+    with zmq.Context() as context, context.socket(zmq.DEALER) as idle:
+        idle.linger = 0
+        idle.rcvhwm = 1
+        idle.connect(server.transport.service_address)
+        for number in range(400):
+            idle.send_multipart([b"number", b"%d" % number])
+        await eventually(lambda: len(server.heard.requests) == 400)
+        grown_bytes = psutil.Process().memory_info().rss - before_bytes
+        server.heard.padding_bytes = 0
+        replies = other.ask(server.service, b"question")
+        await eventually(lambda: replies == [[b"echo", b"question"]])
+    assert grown_bytes < 150e6
+    assert set(server.heard.refusals) == {"slow_asker"}
+
+
+async def test_requests_beyond_what_may_wait_for_one_peer_end_at_once(nodes: Nodes) -> None:
+    asker = nodes.start("A")
+    with socket.socket() as unanswered:
+        unanswered.bind((HOST, 0))
+        absent = Endpoint(f"tcp://{HOST}:{unanswered.getsockname()[1]}")
+        replies = [asker.ask(absent, b"question") for _ in range(1030)]
+        await eventually(lambda: replies[1024:] == [[None]] * 6)
+        assert replies[:1024] == [[]] * 1024
+    asker.transport.close(linger_s=0.0)
+    assert replies == [[None]] * 1030
+
+
+async def test_a_listener_with_a_giant_topic_is_cut_off(nodes: Nodes) -> None:
+    speaker, listener = nodes.start("A"), nodes.start("B")
+    with zmq.Context() as context, context.socket(zmq.SUB) as giant:
+        giant.linger = 0
+        giant.reconnect_ivl = 10
+        cut_off = giant.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        giant.subscribe(b"x" * 2000)
+        giant.subscribe(PRESENCE + b"G" * 16)
+        giant.connect(speaker.transport.feed_address)
+        for _ in range(2):
+            await eventually(lambda: cut_off.poll(0))
+            cut_off.recv_multipart()
+        giant.disable_monitor()
+        cut_off.close(linger=0)
+        listener.listens(speaker)
+        await eventually(lambda: speaker.heard.listeners == [(listener.id, True)])
