@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NewType
+from typing import NamedTuple, NewType
 
 NodeId = NewType("NodeId", bytes)
 """128 random bits kept in the node's directory; "producer 1" is only a label."""
@@ -11,9 +11,11 @@ NodeId = NewType("NodeId", bytes)
 NODE_ID_BYTES = 16
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class LogId:
-    """One log: what one origin says from one start to the next."""
+class LogId(NamedTuple):
+    """One log: what one origin says from one start to the next.
+
+    A tuple, as each frame that is taken in looks it up several times.
+    """
 
     origin: NodeId
     epoch: int

@@ -170,6 +170,8 @@ class Replica:
         """When `due_fetches` has something to do next; inf: nothing is open."""
         if self._second_asks:
             return -math.inf
+        if not self._open:
+            return math.inf
         times = (self._logs[log] for log in self._open)
         return min(
             (min(p.lost_due_s, math.inf if p.due_s is None else p.due_s) for p in times),

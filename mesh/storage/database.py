@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from importlib import resources
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,7 @@ class Batch:
     meta: dict[str, str] = field(default_factory=dict)
 
 
+_totals_of = attrgetter(*(column.name for column in fields(ModelCounts)))
 _TOTAL_COLUMNS = ", ".join(f'"{column.name}"' for column in fields(ModelCounts))
 _STARTED_SQL = """
     INSERT INTO calls (origin, epoch, seq, model, asked_count, facet, started_ms)
@@ -318,7 +320,7 @@ class RunDatabase:
         cursor.executemany(
             f"INSERT OR REPLACE INTO model_totals (model, {_TOTAL_COLUMNS}) "  # noqa: S608
             f"VALUES ({marks})",
-            [(model, *astuple(counts)) for model, counts in batch.model_totals.items()],
+            [(model, *_totals_of(counts)) for model, counts in batch.model_totals.items()],
         )
         cursor.executemany(
             "INSERT INTO own_log VALUES (?, ?, ?, ?)",
