@@ -61,7 +61,9 @@ class ScriptedCollector(ScriptedProcess):
         own_epochs = self.database.own_epochs()
         last_epoch = disk.last_epoch
         disk.last_epoch = max([disk.last_epoch, *(epoch for epoch, _ in own_epochs)])
-        epoch = disk.open_epoch(around.wall_us() // 1000, around.dice, new=around.protections.epochs)
+        epoch = disk.open_epoch(
+            around.wall_us() // 1000, around.dice, new=around.protections.epochs
+        )
         earlier = [each for each in own_epochs if each[0] != epoch]
         self.open_node(CollectorShelf(disk, self.database), earlier, host, self)
         self.desk = self._restore(own_epochs)

@@ -76,12 +76,16 @@ class Held:
     """All log entries on the disks of present nodes."""
 
     entries: dict[Place, LogEntry] = field(default_factory=dict)
+    logs: dict[LogId, SeqSet] = field(default_factory=dict)
+    keys: set[bytes] = field(default_factory=set)
+    """Of everything that any of the entries names."""
 
-    def by_log(self) -> dict[LogId, SeqSet]:
-        logs: dict[LogId, SeqSet] = {}
-        for log_id, seq in self.entries:
-            logs.setdefault(log_id, SeqSet()).add_range(seq, seq)
-        return logs
+    def add(self, log_id: LogId, first_seq: int, entries: list[LogEntry]) -> None:
+        self.logs.setdefault(log_id, SeqSet()).add_range(first_seq, first_seq + len(entries) - 1)
+        for seq, entry in enumerate(entries, first_seq):
+            self.entries[log_id, seq] = entry
+            if isinstance(entry, (log.Found, log.Accepted, log.Imported)):
+                self.keys.add(item_key(entry.text))
 
     def of_producers(self, collector: bytes) -> Iterator[tuple[Place, LogEntry]]:
         for place, entry in self.entries.items():
@@ -102,9 +106,8 @@ def held_on_disks(slots: list[Slot]) -> Held:
                 frames[log_id, first_seq] = StoredFrame(first_seq, count, frame)
     held = Held()
     for (log_id, first_seq), stored in frames.items():
-        header = decode_header(stored.frame, RUN)
-        for seq, entry in enumerate(decode_entries(stored.frame, header), first_seq):
-            held.entries[log_id, seq] = entry
+        entries = decode_entries(stored.frame, decode_header(stored.frame, RUN))
+        held.add(log_id, first_seq, entries)
     return held
 
 
@@ -125,7 +128,7 @@ def judge(world: World) -> Held:
 
 
 def _nothing_held_is_missing(label: str, process: ScriptedProcess, held: Held) -> None:
-    for log_id, seqs in held.by_log().items():
+    for log_id, seqs in held.logs.items():
         progress = process.node.replica._logs.get(log_id)
         applied = progress.passed.without(progress.lost) if progress else SeqSet()
         for first, last in seqs.ranges():
@@ -133,10 +136,9 @@ def _nothing_held_is_missing(label: str, process: ScriptedProcess, held: Held) -
             if missing:
                 raise Violation("nothing_lost", f"{label} lacks {log_id} {missing}")
     if isinstance(process, ScriptedProducer):
-        for (log_id, seq), entry in held.entries.items():
-            named = isinstance(entry, (log.Found, log.Accepted, log.Imported))
-            if named and item_key(entry.text) not in process.known:
-                raise Violation("nothing_lost", f"{label} does not know {log_id} {seq} {entry}")
+        unknown = [key for key in held.keys if key not in process.known]
+        if unknown:
+            raise Violation("nothing_lost", f"{label} does not know {unknown}")
 
 
 def _database_holds_everything(collector: ScriptedCollector, held: Held) -> None:
@@ -188,23 +190,24 @@ def _first_difference(one: list[str], other: list[str]) -> str:
 def _verdicts_are_single(collector: ScriptedCollector, held: Held) -> None:
     """The collector's own log, as its database has it, decides each found entry once."""
     decided: Counter[tuple[bytes, int, int]] = Counter()
-    accepted: dict[int, tuple[bytes, int, int]] = {}
+    ordinal_of: dict[tuple[bytes, int, int], int] = {}
     database = collector.database
     for epoch, last_seq in database.own_epochs():
         for frame in database.own_frames(epoch, 1, last_seq, 1 << 30):
             for entry in decode_entries(frame, decode_header(frame, RUN)):
-                if isinstance(entry, log.Accepted):
-                    # A collector that was overtaken says its list anew: the same, or it is wrong.
-                    place = entry.origin, entry.epoch, entry.seq
-                    decided[place] += accepted.setdefault(entry.ordinal, place) != place
-                    decided[place] = max(1, decided[place])
-                elif isinstance(entry, (log.Duplicate, log.Excluded)):
-                    decided[entry.origin, entry.epoch, entry.seq] += 1
+                if not isinstance(entry, (log.Accepted, log.Duplicate, log.Excluded)):
+                    continue
+                place = entry.origin, entry.epoch, entry.seq
+                ordinal = entry.ordinal if isinstance(entry, log.Accepted) else 0
+                # A collector that was overtaken says its list anew: that is the same verdict.
+                decided[place] += not (ordinal and ordinal_of.get(place) == ordinal)
+                if ordinal:
+                    ordinal_of[place] = ordinal
     twice = [place for place, count in decided.items() if count > 1]
     if twice:
         raise Violation("decided_once", f"{twice}")
-    if sorted(accepted) != list(range(1, len(accepted) + 1)):
-        raise Violation("ordinals", f"the collector's log gives {sorted(accepted)}")
+    if sorted(ordinal_of.values()) != list(range(1, len(ordinal_of) + 1)):
+        raise Violation("ordinals", f"the collector's log gives {sorted(ordinal_of.values())}")
     for (log_id, seq), entry in held.of_producers(collector.origin):
         if isinstance(entry, log.Found) and (log_id.origin, log_id.epoch, seq) not in decided:
             raise Violation("decided_once", f"{log_id} {seq} has no verdict: {entry}")

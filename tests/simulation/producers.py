@@ -52,7 +52,9 @@ class ScriptedProducer(ScriptedProcess):
         self._script = script
         self._unsaid: list[LogEntry] = []
         self._durable_seq = 0
-        epoch = disk.open_epoch(around.wall_us() // 1000, around.dice, new=around.protections.epochs)
+        epoch = disk.open_epoch(
+            around.wall_us() // 1000, around.dice, new=around.protections.epochs
+        )
         earlier = [
             (each, frames[-1].last_seq)
             for each, frames in disk.logs.items()
@@ -103,7 +105,7 @@ class ScriptedProducer(ScriptedProcess):
             model = dice.choice(MODELS)
             call = self.disk.last_seq + 1
             started = log.CallStarted(model, 40, None, self.around.wall_us() // 1000)
-            lines = min(dice.randint(3, 12), self._script.entries_left)
+            lines = min(dice.randint(5, 15), self._script.entries_left)
             self._say([started], self._stream, model, call, lines)
         elif self._script.leaves:
             self.disk.sync()
@@ -118,7 +120,7 @@ class ScriptedProducer(ScriptedProcess):
     def _find(self, model: str, call: int, lines_left: int) -> None:
         dice, names = self.around.dice, self._script.names
         said: list[LogEntry] = []
-        count = min(dice.randint(1, 4), lines_left)
+        count = min(dice.randint(1, 6), lines_left)
         for _ in range(count):
             # The square makes some names common: they are found by several at once.
             text = names[int(len(names) * dice.random() ** 2)]
@@ -160,7 +162,9 @@ class ScriptedProducer(ScriptedProcess):
         try:
             for said in self.node.place(self._unsaid):
                 self.disk.append(StoredFrame(said.first_seq, said.count, said.frame))
-                trace.note(self.around.label, "writes", said.first_seq, self._unsaid[: said.count])
+                if trace.is_kept:
+                    said_now = self._unsaid[: said.count]
+                    trace.note(self.around.label, "writes", said.first_seq, said_now)
                 if self.dies_before_telling:
                     self.around.ended("died")
                     return False

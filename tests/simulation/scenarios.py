@@ -113,7 +113,7 @@ class Scenario:
 def draw_scenario(seed: int) -> Scenario:
     """The scenario of `seed`: at least 5 nodes, ENTRIES_MIN entries, FAULTS_MIN faults."""
     dice = random.Random(f"scenario/{seed}")
-    heal_s = dice.uniform(7.0, 10.0)
+    heal_s = dice.uniform(5.0, 8.0)
     names = tuple(f"Name {number}" for number in range(dice.randint(50, 150)))
     producers = _draw_producers(dice, heal_s)
     settled = [COLLECTOR, *(work.label for work in producers if not work.starts_s > 1.0)]
@@ -159,7 +159,7 @@ def _draw_producers(dice: random.Random, heal_s: float) -> list[Work]:
 def _draw_fault(dice: random.Random, labels: list[str], heal_s: float) -> Fault:
     kind = dice.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
     at_s = dice.uniform(0.4, heal_s - 0.3)
-    duration_s = dice.uniform(0.2, 3.5)
+    duration_s = dice.uniform(0.2, 3.2)
     if kind is FaultKind.PARTITION:
         cut_off = frozenset(dice.sample(labels, dice.randint(1, len(labels) - 1)))
         return Fault(at_s, kind, duration_s, other_side=cut_off)

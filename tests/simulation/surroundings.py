@@ -117,7 +117,8 @@ class ScriptedProcess:
     def note_applied(self, log: LogId, first_seq: int, entries: list[LogEntry]) -> None:
         last_seq = first_seq + len(entries) - 1
         new = self.applied.setdefault(log, SeqSet()).add_range(first_seq, last_seq)
-        self.around.trace.note(self.around.label, "applies", log, f"{first_seq}..{last_seq}")
+        if self.around.trace.is_kept:
+            self.around.trace.note(self.around.label, "applies", log, first_seq, last_seq)
         if new != [(first_seq, last_seq)]:
             raise Violation(
                 "applied_once",

@@ -28,6 +28,8 @@ from tests.simulation.watching import DatabaseWatch, ProcessWatch
 
 LOOK_S = 0.25
 """Between two looks at all nodes."""
+HURRIED_PACE_S = 0.03
+"""Once all is healed what is left to say is said quickly."""
 RESTART_S = (0.05, 0.4)
 """After a process ended by itself."""
 
@@ -112,6 +114,8 @@ class World:
                 slot.disk.make_room()
             self._resume(slot)
             slot.is_away = False
+            if slot.script is not None:
+                slot.script.pace_s = HURRIED_PACE_S
             if isinstance(slot.process, ScriptedCollector):
                 slot.process.dies_when = None
             elif isinstance(slot.process, ScriptedProducer):
