@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import stat
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http.cookies import SimpleCookie
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientResponse, ClientSession, DummyCookieJar, WSServerHandshakeError
+from aiohttp import ClientResponse, ClientSession, CookieJar, DummyCookieJar, WSServerHandshakeError
 from prometheus_client.parser import text_string_to_metric_families
 
+from mesh.storage.database import RunDatabase
 from mesh.web.access import PageAccess
 from mesh.web.gate import WRONG_TOKENS_WAITING_MAX, cookie_name
 from mesh.web.server import PageServer
@@ -411,3 +414,41 @@ def test_where_no_file_can_be_written_the_token_lasts_for_the_process_and_this_i
 
 def test_settings_of_the_page_do_not_show_the_token() -> None:
     assert TOKEN not in repr(PageAccess(EVERYWHERE, None, TOKEN))
+
+
+# The page of a run that is over
+
+VIEWER = """
+import sys
+from pathlib import Path
+from mesh.nodes.viewer import view
+sys.exit(view(Path(sys.argv[1]), sys.argv[2], 0))
+"""
+
+
+@pytest.mark.parametrize(("host", "is_guarded"), [("127.0.0.1", False), (EVERYWHERE, True)])
+async def test_a_finished_run_is_viewed_from_other_machines_with_a_token_only(
+    tmp_path: Path, host: str, is_guarded: bool
+) -> None:
+    RunDatabase.open(tmp_path / "run.sqlite").close()
+    viewer = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", VIEWER, str(tmp_path), host), stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert viewer.stdout is not None
+        url = (await viewer.stdout.readline()).decode().split()[0]
+        assert ("?token=" in url) is is_guarded
+        # Cookies of addresses without a name are kept only when asked for.
+        async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as client:
+            assert (await client.get(url)).status == 200
+        async with ClientSession() as stranger:
+            answer = await stranger.get(url.partition("?")[0])
+            assert answer.status == (401 if is_guarded else 200)
+        viewer.send_signal(signal.SIGINT)
+        assert await viewer.wait() == 0
+    finally:
+        if viewer.returncode is None:
+            viewer.kill()
+            await viewer.wait()
+    left = {path.name for path in await asyncio.to_thread(lambda: list(tmp_path.iterdir()))}
+    assert left <= {"run.sqlite", "run.sqlite-wal", "run.sqlite-shm"}
