@@ -192,6 +192,10 @@ class Crew:
         if self._collector:
             child.channel.send(self._collector)
         self._services.pop(producer, None)
+        self.name_peers(child)
+
+    def name_peers(self, child: Child) -> None:
+        """Tell a starting node where the producers that run are."""
         services = [list(each) for each in self._services.values()][:SERVICES_TOLD_MAX]
         if services:
             child.channel.send({"command": "peers", "services": services})

@@ -1,7 +1,8 @@
 """Producers on a machine that has joined a run: started, kept, and let go when the run ends.
 
-When that is, the run's collector says, over the mesh, to each producer; this module sees them
-leave. What they could not hand over stays in their logs here, and is handed over by joining again.
+When that is, the run's collector says, over the mesh, to each producer; this module sees the first
+of them leave. What they could not hand over stays in their logs here, and is handed over by
+joining again.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ class Guest:
         if event == "status":
             self._statuses[kept.label] = message
             self._terminal.update(self._status())
-        elif event == "left" and all(each.left for each in self._crew.producers):
+        elif event == "left":
+            # One that has not heard of the end yet, or not of the run, must not go on alone.
             self._keeper.begin_end(RUN_ENDED)
 
     def _status(self) -> GuestStatus:

@@ -126,6 +126,8 @@ class Supervisor:
         return await start_fresh("collector", "collector", pack(collector))
 
     def _greet(self, collector: Child) -> None:
+        """One that was restored from an old copy knows nobody: it is told who runs."""
+        self._crew.name_peers(collector)
         if self._producers_left:
             collector.channel.send({"command": "leave"})
 

@@ -158,6 +158,34 @@ def start_run(
     return run
 
 
+def start_producers(
+    directory: Path,
+    *words: str,
+    environment: dict[str, str] | None = None,
+    standard_input: str | None = None,
+) -> Run:
+    """Start `run_mesh.py producer WORDS` in `directory`, as another machine would."""
+    directory.mkdir(parents=True, exist_ok=True)
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "run_mesh.py"), "producer", *words, "--run-dir", "run"],
+        cwd=directory,
+        env=clean_environment() | (environment or {}),
+        stdin=subprocess.DEVNULL if standard_input is None else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    if standard_input is not None:
+        assert process.stdin is not None
+        process.stdin.write(standard_input)
+        process.stdin.close()
+        process.stdin = None
+    run = Run(directory, process, directory / "run", directory / "output.txt")
+    _started.append(run)
+    return run
+
+
 def end_all_runs() -> None:
     """Kill what a failed test has left; a run that ended has nothing left to kill."""
     while _started:
@@ -209,15 +237,19 @@ def node_process(run: Run, label: str) -> psutil.Process:
     return process
 
 
-def assert_nothing_lost_or_doubled(run: Run) -> None:
-    """output.txt equals run.sqlite, holds no key twice, and every entry said by anyone is in it."""
+def assert_nothing_lost_or_doubled(run: Run, *guests: Run) -> None:
+    """output.txt equals run.sqlite, holds no key twice, and every entry said by anyone is in it.
+
+    Args:
+        guests: producers that have joined `run` from directories of their own.
+    """
     from mesh.core.normalize import item_key
 
     lines = run.lines()
     assert lines == run.accepted()
     keys = {item_key(line) for line in lines}
     assert len(keys) == len(lines)
-    said = said_entries(run)
+    said = [text for each in (run, *guests) for text in said_entries(each)]
     assert {item_key(text) for text in said} <= keys
     assert len(said) > 0
 
