@@ -24,13 +24,17 @@ from mesh.cli.commands import ExploreCommand, UsageError
 from mesh.cli.config_file import CONFIG_BYTES_MAX, read_config_file
 from mesh.cli.environment import load_environment
 from mesh.cli.explore import asked_topic, progress_of, topic_unasked
-from mesh.cli.models import keys_of
+from mesh.cli.models import choose_models, keys_of
 from mesh.cli.offline import usual_topic
 from mesh.cli.parsing import parse
+from mesh.cli.ticket_source import read_ticket
 from mesh.config import DEFAULT_TOPIC, ModelSpec
+from mesh.core.membership import Endpoint
 from mesh.core.metrics import ModelCounts
 from mesh.storage.database import Batch, RunDatabase
 from mesh.storage.run_directory import DATABASE_FILE, open_run
+from mesh.wire.signing import SigningKey
+from mesh.wire.tickets import JoinTicket
 
 CHECKOUT = Path(run_mesh.__file__).parent
 GPT = ModelSpec("openai:gpt-4o-mini", "openai", "gpt-4o-mini", key_variable="OPENAI_API_KEY")
@@ -332,6 +336,82 @@ def test_the_keys_of_a_run_are_those_that_its_models_name() -> None:
     assert KEY not in repr(keys)
     with pytest.raises(UsageError, match="OPENAI_API_KEY is not set"):
         keys_of([GPT], {})
+
+
+# Join tickets
+
+TICKET = JoinTicket(
+    b"r" * 16, b"t" * 8, SigningKey(b"s" * 32), 2**40, (Endpoint("tcp://10.0.0.1:7001"),)
+)
+
+
+def test_a_ticket_is_read_from_a_file_standard_input_the_environment_or_the_command_line(
+    tmp_path: Path,
+) -> None:
+    text = TICKET.text()
+    (tmp_path / "ticket").write_text(f"{text[:40]}\n{text[40:]}\n")
+    for join, environment, standard_input in (
+        ("@ticket", {}, ""),
+        ("-", {}, f"{text[:40]}\n {text[40:]}\n"),
+        (None, {"TOPICMESH_TICKET": text}, ""),
+    ):
+        ticket, _, notices = read_ticket(join, environment, io.StringIO(standard_input))
+        assert ticket == TICKET
+        assert notices == []
+    ticket, _, notices = read_ticket(text, {}, io.StringIO())
+    assert ticket == TICKET
+    assert "every user of this machine can see it" in notices[0]
+
+
+def test_a_ticket_that_a_person_types_is_one_line() -> None:
+    answers = Terminal(f"{TICKET.text()}\nwhat follows is not read")
+    assert read_ticket("-", {}, answers)[0] == TICKET
+
+
+def test_without_a_ticket_the_ways_to_give_one_are_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TOPICMESH_TICKET", raising=False)
+    text = refused(capsys, "producer")
+    assert "--join @FILE, --join -, or in the variable TOPICMESH_TICKET" in text
+    assert "RUN_DIR/join-ticket" in text
+
+
+def test_a_ticket_that_cannot_be_read_is_refused_without_being_repeated(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert "cannot read --join @none: No such file" in refused(
+        capsys, "producer", "--join", "@none"
+    )
+    (tmp_path / "image").write_bytes(b"\x89PNG")
+    assert "is no join ticket" in refused(capsys, "producer", "--join", "@image")
+    text = refused(capsys, "producer", "--join", TICKET.text()[:-5])
+    assert "the join ticket is damaged: copy the whole of it" in text
+    assert TICKET.text()[20:40] not in text
+
+
+def test_a_file_named_without_its_sign_is_explained(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "ticket").write_text(TICKET.text())
+    assert "write --join @ticket" in refused(capsys, "producer", "--join", "ticket")
+
+
+def test_all_addresses_without_enough_ports_are_refused_before_anything_is_made(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, birds: str
+) -> None:
+    words = ("Birds", birds, "--model", "simulated", "--peers", "3", "--mesh-ports", "7000-7003")
+    assert "4 nodes on this machine need 8: write, for example, 7000-7007" in refused(
+        capsys, *words
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_collector_needs_no_keys_for_the_models_that_others_ask() -> None:
+    models = choose_models(("openai:gpt-4o-mini",), {}, None, keys_needed=False).models
+    assert [(model.spec, model.key_variable) for model in models] == [("openai:gpt-4o-mini", None)]
+    with pytest.raises(UsageError, match="set OPENAI_API_KEY"):
+        choose_models(("openai:gpt-4o-mini",), {}, None)
 
 
 # Simulated models alone, and the check

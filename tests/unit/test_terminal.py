@@ -10,6 +10,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from mesh.nodes.guest_lines import (
+    GUEST_LINES,
+    guest_live_block,
+    guest_plain_line,
+    guest_summary_lines,
+)
 from mesh.nodes.run_lines import RUN_LINES, live_block, plain_line, summary_lines
 from mesh.nodes.terminal import (
     LINE_CHARACTERS_MAX,
@@ -379,3 +385,53 @@ def test_a_reader_that_has_gone_does_not_end_the_run(
 )
 def test_commands_are_named_as_the_user_calls_them(argv0: str, name: str) -> None:
     assert program_name(argv0) == name
+
+
+# Producers that have joined a run elsewhere
+
+
+def guest_status(**changes: Any) -> dict[str, Any]:
+    producers = [
+        {"label": "producer-1", "state": "asking", "known_count": 800, "said_count": 1_200},
+        {"label": "producer-2", "state": "paused", "known_count": 812, "said_count": 220},
+    ]
+    status = {"topic": "Birds", "simulated": False, "elapsed_s": 65.2, "producers": producers}
+    return status | changes
+
+
+def test_a_guest_says_what_its_producers_know_and_said_and_who_does_something_unusual() -> None:
+    assert guest_plain_line(guest_status()) == (
+        "Birds, 1:05 min: 2 producers here, 812 items known, 1,420 log entries said; "
+        "producer-2: paused"
+    )
+    assert guest_plain_line(guest_status(simulated=True)).startswith("Birds (simulated), ")
+
+
+def test_a_guest_says_at_once_when_a_producer_does_something_unusual() -> None:
+    stream = io.StringIO()
+    view = TerminalView(GUEST_LINES, stream, clock=lambda: 0.0)
+    view.update(guest_status())
+    view.update(guest_status())
+    assert stream.getvalue().count("\n") == 1
+    view.update(guest_status(producers=[]))
+    assert stream.getvalue().count("\n") == 2
+
+
+def test_a_guests_live_lines_show_every_producer_and_how_to_leave() -> None:
+    text = drawn(guest_live_block(guest_status(topic="Birds\x1b[31m")))
+    assert "producer-1  1,200 said  asking" in text
+    assert "Ctrl-C hands over and leaves" in text
+    assert ESCAPE not in text
+
+
+def test_more_producers_than_fit_are_counted() -> None:
+    row = guest_status()["producers"][0]
+    assert "and 8 more" in drawn(guest_live_block(guest_status(producers=[row] * 20)))
+
+
+def test_a_guests_summary_says_why_it_ended() -> None:
+    assert guest_summary_lines(guest_status(), "the run has ended") == [
+        "Birds: the run has ended, after 1:05 min",
+        "  2 producers here, 812 items known, 1,420 log entries said",
+    ]
+    assert guest_summary_lines(guest_status(producers=[]), "stopped") == []
