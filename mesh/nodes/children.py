@@ -22,10 +22,12 @@ import mesh
 from mesh.config import Api
 from mesh.nodes.channel import Channel
 
+_OF_EVERY_PRODUCER = ("mesh.nodes.producer_opening", "nacl.signing")
 SDK_MODULES: dict[Api, tuple[str, ...]] = {
-    "openai": ("openai", "mesh.llm.openai_chat", "mesh.nodes.producer"),
-    "anthropic": ("anthropic", "mesh.llm.anthropic_messages", "mesh.nodes.producer"),
+    "openai": ("openai", "mesh.llm.openai_chat", *_OF_EVERY_PRODUCER),
+    "anthropic": ("anthropic", "mesh.llm.anthropic_messages", *_OF_EVERY_PRODUCER),
 }
+"""What a fork server imports once, for all that it forks."""
 
 EXIT_S = 1.0
 """From the end of its channel to the end of its process; then it is killed."""
