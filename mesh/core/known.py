@@ -86,7 +86,8 @@ class KnownItems:
         self.add(key, text)
         if self._is_void(ordinal, epoch):
             return
-        if ordinal <= len(self.accepted) and epoch > self._epoch_at(ordinal):
+        is_given = ordinal <= len(self.accepted)
+        if is_given and self.void_ordinals and epoch > self._epoch_at(ordinal):
             self._take_back(ordinal, epoch)
         if ordinal == len(self.accepted) + 1:
             self._append(_Acceptance(epoch, key, text))
@@ -98,10 +99,11 @@ class KnownItems:
 
     def open_epoch(self, epoch: int, accepted_count: int) -> None:
         """Learn how many the collector held when it opened `epoch`: what it accepted before
-        beyond that is void."""
+        beyond that is void. Said again with a lower count, that one holds."""
         if not self.void_ordinals:
             return
-        self._first_of_epoch[epoch] = accepted_count + 1
+        said = self._first_of_epoch.get(epoch, accepted_count + 1)
+        self._first_of_epoch[epoch] = min(said, accepted_count + 1)
         for ordinal, ahead in list(self._ahead.items()):
             if self._is_void(ordinal, ahead.epoch):
                 del self._ahead[ordinal]
@@ -129,6 +131,8 @@ class KnownItems:
 
     def _is_void(self, ordinal: int, epoch: int) -> bool:
         """Whether a later epoch began below `ordinal`: it says so, or it gave out one below."""
+        if not self.void_ordinals:
+            return False
         beyond = ordinal > len(self.accepted)
         if beyond and self._column_epochs and self._column_epochs[-1][1] > epoch:
             return True

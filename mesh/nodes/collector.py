@@ -30,7 +30,7 @@ from mesh.nodes.run_course import CourseChange, RunCourse
 from mesh.nodes.run_view import DatabaseReader, LiveRunView
 from mesh.nodes.shelf import CollectorShelf
 from mesh.nodes.ticket_office import TicketOffice
-from mesh.nodes.verdicts import VerdictDesk, first_words
+from mesh.nodes.verdicts import VerdictDesk
 from mesh.storage.database import RunDatabase
 from mesh.storage.node_directory import NodeDirectory
 from mesh.storage.node_log import UnreadableLog
@@ -67,11 +67,8 @@ class Collector:
         database: RunDatabase,
         output: OutputFile,
         channel: Channel,
-        last_epoch: int,
     ) -> None:
-        """`last_epoch`: the last that it opened or was heard in, before this start."""
         self.settings = settings
-        self._last_epoch = last_epoch
         self.database = database
         self.ledger = Ledger()
         self.metrics = RunMetrics()
@@ -99,6 +96,8 @@ class Collector:
         if log_id.origin != self.node.own.origin:
             self.intake.add(log_id, first_seq, entries)
             self.course.first_entry()
+        else:
+            self.intake.hear_own_past(entries)
 
     def durable(self, log_id: LogId, last_seq: int) -> None:
         """Durable marks are this node's own."""
@@ -246,7 +245,7 @@ class Collector:
             started_ms=str(self.settings.started_ms),
             earlier_s=str(self._earlier_s),
         )
-        self.intake.say(*first_words(self.database, self.ledger, self._last_epoch))
+        self.intake.open_epoch()
         self.tickets.take_up()
         self.course.start(self._remembered)
         if self.settings.exclude:

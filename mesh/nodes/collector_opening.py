@@ -69,7 +69,6 @@ async def _run_opened(
 ) -> int:
     own_epochs = database.own_epochs()
     directory.last_epoch = max([directory.last_epoch, *(epoch for epoch, _ in own_epochs)])
-    last_epoch = directory.last_epoch
     epoch = directory.open_epoch(time.time_ns() // 1_000_000)
     try:
         keys = node_keys(directory, settings.mesh)
@@ -83,7 +82,7 @@ async def _run_opened(
         except AddressInUse as error:
             raise ChildFailed(str(error)) from error
         closing.callback(transport.close, 1.0)
-        collector = Collector(settings, directory, database, output, channel, last_epoch)
+        collector = Collector(settings, directory, database, output, channel)
         nodes_directory = settings.run_dir / NODES_DIRECTORY
         collector.node = MeshNode(
             own=own_member(

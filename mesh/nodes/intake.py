@@ -50,6 +50,16 @@ class Intake:
         self.desk.add(log_id, first_seq, entries)
         self._wake()
 
+    def open_epoch(self) -> None:
+        """Queue what each epoch begins with: how many are accepted."""
+        self.desk.open_epoch()
+        self._wake()
+
+    def hear_own_past(self, entries: Sequence[LogEntry]) -> None:
+        """Take in what this collector said in an epoch that its database does not know of."""
+        self.desk.hear_own_past(entries, self.database)
+        self._wake()
+
     def say(self, *entries: LogEntry) -> None:
         """Queue entries of the collector's own log, behind the verdicts of what is queued."""
         self.desk.say(*entries)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from mesh.core import entries as log
 from mesh.core.entries import LogEntry
 from mesh.core.items import EntryId, LogId
-from mesh.core.known import digest_bytes
+from mesh.core.known import DIGEST_MODULUS, digest_bytes, key_digest
 from mesh.core.ledger import FoundEntry, Ledger
 from mesh.core.metrics import HistoryPoint, RunMetrics
 from mesh.core.normalize import item_key
@@ -26,21 +26,14 @@ from mesh.storage.database import Batch, ItemRow, OwnFrame, RunDatabase
 BATCH_ENTRIES_MAX = 4096
 
 
-def first_words(database: RunDatabase, ledger: Ledger, last_epoch: int) -> list[LogEntry]:
-    """What a collector says at the beginning of an epoch: how many entries it holds.
-
-    Where it spoke in an epoch that its database does not know, it was restored from an old copy;
-    and if its clock was slow, it has accepted entries since in an epoch below that one. Nobody
-    could tell which of the two to believe: it takes back everything and says its list anew.
-
-    Args:
-        last_epoch: the last that it opened or was heard in, before this one.
-    """
-    if last_epoch <= max((epoch for epoch, _ in database.own_epochs()), default=0):
-        digest = digest_bytes(ledger.accepted_digest)
-        return [log.EpochOpened(ledger.accepted_count, digest)]
-    anew = [log.Accepted(*acceptance) for acceptance in database.acceptances()]
-    return [log.EpochOpened(0, digest_bytes(0)), *anew]
+def list_anew(database: RunDatabase, first_ordinal: int) -> list[LogEntry]:
+    """What a collector says when its own past contradicts its list: everything from
+    `first_ordinal` on once more, in the present epoch, which is the latest."""
+    held = list(database.acceptances())
+    before, after = held[: first_ordinal - 1], held[first_ordinal - 1 :]
+    digest = sum(key_digest(item_key(text)) for *_, text in before) % DIGEST_MODULUS
+    opened = log.EpochOpened(len(before), digest_bytes(digest))
+    return [opened, *(log.Accepted(*acceptance) for acceptance in after)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +76,8 @@ class VerdictDesk:
     not hide what is spent."""
     stored_count: int = field(init=False)
     """Accepted entries that are on disk."""
+    opened_count: int = field(init=False)
+    """Accepted entries when this epoch was opened; fewer where the list was said anew since."""
     waiting_count: int = 0
     """Entries in the queue."""
     _queue: deque[tuple[LogId, int, Sequence[LogEntry]]] = field(default_factory=deque)
@@ -96,7 +91,27 @@ class VerdictDesk:
     def __post_init__(self) -> None:
         self.durable = {log_id: seqs.upto for log_id, seqs in self.taken_in.items()}
         self.heard_cost_usd = self.metrics.cost_usd
-        self.stored_count = self.ledger.accepted_count
+        self.stored_count = self.opened_count = self.ledger.accepted_count
+
+    def open_epoch(self) -> None:
+        """Queue what each epoch begins with: how many are accepted."""
+        digest = digest_bytes(self.ledger.accepted_digest)
+        self.say(log.EpochOpened(self.ledger.accepted_count, digest))
+
+    def hear_own_past(self, entries: Sequence[LogEntry], database: RunDatabase) -> None:
+        """Take in what this collector said in an epoch that its database does not know of.
+
+        It was restored from an old copy. What it said after the copy was made is void by the
+        count that the present epoch opened with; but where that epoch began below it (there were
+        two copies, or its clock was slow), nobody could tell which list to believe: it is said
+        anew.
+        """
+        said = [entry.accepted_count + 1 for entry in entries if isinstance(entry, log.EpochOpened)]
+        said += [entry.ordinal for entry in entries if isinstance(entry, log.Accepted)]
+        first_ordinal = max(1, min(said, default=self.opened_count + 1))
+        if first_ordinal <= self.opened_count:
+            self.opened_count = first_ordinal - 1
+            self.say(*list_anew(database, first_ordinal))
 
     def add(self, log_id: LogId, first_seq: int, entries: Sequence[LogEntry]) -> None:
         """Queue entries that are new to this collector."""
