@@ -82,6 +82,7 @@ async def _listen(
         line.send(keys.public if keys else b"")
         transport.listen_to(line.recv())
         await _until(line.poll)
+        line.recv()
         line.send(hearing.one_way_ns)
         line.recv()
     finally:
