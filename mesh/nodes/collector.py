@@ -20,6 +20,7 @@ from mesh.core.entries import LogEntry
 from mesh.core.items import LogId, NodeId
 from mesh.core.known import digest_bytes
 from mesh.core.ledger import Ledger
+from mesh.core.membership import Endpoint
 from mesh.core.metrics import RunMetrics
 from mesh.core.normalize import clean_text, item_key
 from mesh.nodes.channel import Channel, ChildFailed, Message
@@ -79,6 +80,8 @@ class Collector:
         self._channel = channel
         self._leave = asyncio.Event()
         self._orphaned = False
+        self._seeds: list[Endpoint] = []
+        """Producers that the supervisor knows to run: one of them may know this node no more."""
         meta = database.meta()
         goes_on = meta.get("started_ms") == str(settings.started_ms)
         self._remembered = meta.get("course", "") if goes_on else ""
@@ -176,7 +179,7 @@ class Collector:
                 await self._take_up()
                 page = await self._open_page(view)
                 self._say_ready(page)
-                self.node.start()
+                self.node.start(lambda: self._seeds)
                 going_on = (self._watch(), self._report(view), self._obey())
                 tasks += [group.create_task(each) for each in going_on]
                 await self._leave.wait()
@@ -353,6 +356,10 @@ class Collector:
             self.course.stop(message["reason"], message.get("status", 0))
         elif message["command"] == "leave":
             self._leave.set()
+        elif message["command"] == "peers":
+            services = message["services"]
+            self._seeds = [Endpoint(at, key.encode("ascii")) for at, key in services]
+            self.node.joiner.look()
 
     async def _producers_gone(self, wait_s: float) -> None:
         deadline_s = time.monotonic() + wait_s

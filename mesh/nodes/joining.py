@@ -50,6 +50,12 @@ class Joiner:
         self._seeds = seeds
         self._try()
 
+    def look(self) -> None:
+        """The seeds are others now: ask them at once."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._try()
+
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()

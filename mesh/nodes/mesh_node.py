@@ -174,20 +174,29 @@ class MeshNode:
         self.swapper.close()
         self._gaps.close()
 
-    def when_ready(self, callback: Callable[[], None]) -> None:
+    def when_ready(self, callback: Callable[[], None], *, awaits_collector: bool = False) -> None:
         """Call `callback` once every alive member hears me and is heard and I know what they
-        know, or after START_BARRIER_S."""
+        know, or after START_BARRIER_S.
+
+        Args:
+            awaits_collector: not before the collector was heard, however long that takes.
+        """
         deadline_s = self.clock.time() + START_BARRIER_S
 
         def look() -> None:
             now_s = self.clock.time()
             connected = self.membership.connected_both_ways(now_s)
-            if (connected and self.replica.missing_count == 0) or now_s >= deadline_s:
+            whole = connected and self.replica.missing_count == 0
+            if (whole or now_s >= deadline_s) and (self._hears_collector() or not awaits_collector):
                 callback()
             elif not self.closed:
                 self._awaiting_ready = self.clock.call_later(READY_LOOK_S, look)
 
         look()
+
+    def _hears_collector(self) -> bool:
+        collector = self.membership.collector()
+        return collector is not None and collector.origin in self.peers
 
     def place(self, entries: Sequence[LogEntry]) -> list[SaidFrame]:
         """Give `entries` their places in the own log: frames to store and then to `tell`."""

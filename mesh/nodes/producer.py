@@ -209,7 +209,11 @@ class Producer:
 
     async def _generate(self) -> None:
         ready = asyncio.Event()
-        self.node.when_ready(ready.set)
+        # A newcomer may not spend before it has heard that the run goes on; who has taken part
+        # in it goes on while the collector is away.
+        newcomer = not self._directory.earlier
+        self.activity = "joining"
+        self.node.when_ready(ready.set, awaits_collector=newcomer)
         await ready.wait()
         own = self.node.own
         self._channel.send(
@@ -267,9 +271,11 @@ class Producer:
             collector = Endpoint(message["address"], message["curve_key"].encode("ascii"))
             self._seeds["collector"] = [collector]
             self.take_ticket(message["ticket"])
+            self.node.joiner.look()
         elif message["command"] == "peers":
             services = message["services"]
             self._seeds["peers"] = [Endpoint(at, key.encode("ascii")) for at, key in services]
+            self.node.joiner.look()
 
     def take_ticket(self, text: str | None) -> None:
         """Join with this ticket from now on."""

@@ -302,7 +302,9 @@ def _elapsed_s(run: Run) -> float:
 def _totals(models: list[dict[str, Any]]) -> dict[str, tuple[int, int, int, int]]:
     """(generated, rejected, calls, output tokens) of each model."""
     names = ("generated_total", "rejected_total", "calls_total", "output_tokens")
-    return {each["model"]: tuple(each[name] for name in names) for each in models}
+    totals = {each["model"]: tuple(each[name] for name in names) for each in models}
+    # A model whose only call was killed has nothing to count.
+    return {model: counts for model, counts in totals.items() if any(counts)}
 
 
 def _totals_in_logs(run: Run) -> dict[str, tuple[int, int, int, int]]:
