@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 PRESENCE = b"\x00"
 """First byte of presence topics; frames begin with MAGIC."""
-REDIAL_S = 1.0
+REDIAL_S = 0.5
 """After a failed handshake. ZeroMQ would dial a port in strange hands ten times a second."""
 KEYS_PER_ADDRESS_MAX = 4
 """Beyond, the one dialled longest ago is given up: it is the least likely to live there still."""

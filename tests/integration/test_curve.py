@@ -109,7 +109,7 @@ async def test_a_newcomer_that_was_refused_as_unknown_gets_in_once_it_is_registe
 ) -> None:
     speaker, newcomer = start(nodes, "A"), start(nodes, "B")
     newcomer.listens(speaker)
-    await eventually(lambda: speaker.heard.refusals == ["unknown_key"])
+    await eventually(lambda: "unknown_key" in speaker.heard.refusals)
     assert speaker.heard.listeners == []
     admits(speaker, newcomer)
     await eventually(lambda: speaker.is_heard_by(newcomer), deadline_s=PROMPTLY_S)
@@ -136,9 +136,9 @@ async def test_a_revoked_key_gets_in_nowhere_and_is_counted(nodes: Nodes) -> Non
     server.transport.revoke_key(revoked.curve_key)
     admits(server, revoked)  # Once revoked, always revoked.
     revoked.listens(server)
-    replies = revoked.ask(server.service, b"question", timeout_s=0.5)
-    await eventually(lambda: replies == [None])
+    replies = revoked.ask(server.service, b"question")
     await eventually(lambda: server.heard.refusals == ["revoked_key"] * 2)
+    assert replies == []
     assert (server.heard.requests, server.heard.listeners) == ([], [])
 
 
@@ -192,9 +192,9 @@ async def test_who_has_the_wrong_key_for_a_server_is_not_served_and_is_counted(
     admits(server, asker)
     wrong = CurveKeys.new().public
     asker.transport.listen_to(Endpoint(server.transport.feed_address, wrong))
-    replies = asker.ask(Endpoint(server.transport.service_address, wrong), b"question", 0.5)
-    await eventually(lambda: replies == [None])
-    await eventually(lambda: len(server.heard.refusals) >= 2)
+    replies = asker.ask(Endpoint(server.transport.service_address, wrong), b"question")
+    await eventually(lambda: len(server.heard.refusals) >= 3)
+    assert replies == []
     assert set(server.heard.refusals) == {"handshake"}
     assert (server.heard.requests, server.heard.listeners) == ([], [])
 
