@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 REFUSALS = frozenset(
     {
-        *("unknown_key", "revoked_key", "handshake"),
+        *("unknown_key", "revoked_key", "handshake", "slow_asker"),
         *("join_key", "join_rate", "stale", "own", "revoked", "too_many_members"),
         *("no_ticket", "unknown_ticket", "revoked_ticket", "expired_ticket", "ticket_proof"),
         *("another_key", "another_collector", "origin", "signature", "record_signature", "role"),
