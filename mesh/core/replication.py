@@ -221,6 +221,11 @@ class Replica:
         progress = self._logs.get(log)
         return progress is not None and seq in progress.passed and seq not in progress.lost
 
+    def is_lost(self, log: LogId, seq: int) -> bool:
+        """Whether this entry was declared lost and has not turned up since."""
+        progress = self._logs.get(log)
+        return progress is not None and seq in progress.lost
+
     def nobody_holds(self) -> list[tuple[LogId, int, int]]:
         """Holes for which everyone alive has answered LOST_AFTER_ROUNDS times that it has them
         not: (log, first seq, last seq)."""

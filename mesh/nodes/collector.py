@@ -314,6 +314,7 @@ class Collector:
             self.node.replica.declare_lost(log_id, first_seq, last_seq, self.node.clock.time())
             self.lost.append(entry)
             self.intake.say(entry)
+            self.intake.recover(log_id, first_seq, last_seq)
             self.intake.remember(lost=json.dumps([_lost_as_json(each) for each in self.lost]))
 
     def _check_course(self) -> None:

@@ -60,6 +60,11 @@ class Intake:
         self.desk.hear_own_past(entries, self.database)
         self._wake()
 
+    def recover(self, log_id: LogId, first_seq: int, last_seq: int) -> None:
+        """Take in what is left of entries that are lost."""
+        self.desk.recover(log_id, first_seq, last_seq)
+        self._wake()
+
     def say(self, *entries: LogEntry) -> None:
         """Queue entries of the collector's own log, behind the verdicts of what is queued."""
         self.desk.say(*entries)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from mesh.core import entries as log
 from mesh.core.entries import LogEntry
-from mesh.core.items import EntryId, LogId
+from mesh.core.items import EntryId, LogId, NodeId
 from mesh.core.known import DIGEST_MODULUS, digest_bytes, key_digest
 from mesh.core.ledger import FoundEntry, Ledger
 from mesh.core.metrics import HistoryPoint, RunMetrics
@@ -24,6 +24,10 @@ from mesh.nodes.mesh_node import MeshNode, SaidFrame
 from mesh.storage.database import Batch, ItemRow, OwnFrame, RunDatabase
 
 BATCH_ENTRIES_MAX = 4096
+PAST_MAX = 1_000_000
+"""Entries accepted in a forgotten past that are remembered until they come again."""
+UNKNOWN_MODEL = "unknown"
+"""Who is credited with an entry of which only its acceptance is left."""
 
 
 def list_anew(database: RunDatabase, first_ordinal: int) -> list[LogEntry]:
@@ -87,6 +91,9 @@ class VerdictDesk:
     _excluded: list[tuple[bytes, str]] = field(default_factory=list)
     _accepted_by_call: Counter[tuple[LogId, int]] = field(default_factory=Counter)
     _placed: list[SaidFrame] = field(default_factory=list)
+    _past: dict[tuple[LogId, int], str] = field(default_factory=dict)
+    """Texts accepted in epochs that the database does not know of, not taken in since."""
+    _recovered: set[tuple[LogId, int]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.durable = {log_id: seqs.upto for log_id, seqs in self.taken_in.items()}
@@ -112,9 +119,39 @@ class VerdictDesk:
         if first_ordinal <= self.opened_count:
             self.opened_count = first_ordinal - 1
             self.say(*list_anew(database, first_ordinal))
+        for entry in entries:
+            if isinstance(entry, log.Accepted):
+                self._remember_past(entry)
+
+    def _remember_past(self, accepted: log.Accepted) -> None:
+        log_id, seq = LogId(NodeId(accepted.origin), accepted.epoch), accepted.seq
+        if seq in self.taken_in.get(log_id, SeqSet()) or len(self._past) >= PAST_MAX:
+            return
+        self._past[log_id, seq] = accepted.text
+        if self.node.replica.is_lost(log_id, seq):
+            self.recover(log_id, seq, seq)
+
+    def recover(self, log_id: LogId, first_seq: int, last_seq: int) -> None:
+        """Take in, of entries that nobody holds any more, those whose acceptance is known: what
+        has stood in the list is not lost with the log that it was found in."""
+        lost = SeqSet.of_ranges([(first_seq, last_seq)])
+        places = [place for place in self._past if place[0] == log_id and place[1] in lost]
+        for place in sorted(places):
+            text = self._past.pop(place)
+            self._recovered.add(place)
+            self._queue_up(log_id, place[1], [log.Found(text, 0, UNKNOWN_MODEL)])
 
     def add(self, log_id: LogId, first_seq: int, entries: Sequence[LogEntry]) -> None:
         """Queue entries that are new to this collector."""
+        if self._past or self._recovered:
+            for seq, entry in enumerate(entries, first_seq):
+                self._past.pop((log_id, seq), None)
+                if (log_id, seq) not in self._recovered:
+                    self._queue_up(log_id, seq, [entry])
+        else:
+            self._queue_up(log_id, first_seq, entries)
+
+    def _queue_up(self, log_id: LogId, first_seq: int, entries: Sequence[LogEntry]) -> None:
         self._queue.append((log_id, first_seq, entries))
         self.waiting_count += len(entries)
         self.heard_cost_usd += sum(
