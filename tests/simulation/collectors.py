@@ -19,7 +19,7 @@ from mesh.core.membership import Role
 from mesh.core.metrics import RunMetrics
 from mesh.core.normalize import item_key
 from mesh.core.seqset import SeqSet
-from mesh.nodes.verdicts import VerdictDesk, first_words
+from mesh.nodes.verdicts import VerdictDesk
 from mesh.storage.database import Batch, RunDatabase
 from tests.simulation.disks import CollectorDisk, CollectorShelf
 from tests.simulation.surroundings import ScriptedProcess, Surroundings
@@ -59,7 +59,6 @@ class ScriptedCollector(ScriptedProcess):
             self.database.meta().get("lost", "[]")
         )
         own_epochs = self.database.own_epochs()
-        last_epoch = disk.last_epoch
         disk.last_epoch = max([disk.last_epoch, *(epoch for epoch, _ in own_epochs)])
         epoch = disk.open_epoch(
             around.wall_us() // 1000, around.dice, new=around.protections.epochs
@@ -69,7 +68,7 @@ class ScriptedCollector(ScriptedProcess):
         self.desk = self._restore(own_epochs)
         disk.output.open(list(self.database.accepted_texts()))
         self.node.dial_members(disk.members)
-        self.desk.say(*first_words(self.database, self.ledger, last_epoch))
+        self.desk.open_epoch()
         self._exclude(excluded)
         for log_id, stored in list(disk.kept.frames):
             if stored.last_seq > self.node.replica.watermark(log_id):
@@ -115,7 +114,9 @@ class ScriptedCollector(ScriptedProcess):
         self.note_applied(log_id, first_seq, entries)
         if log_id.origin != self.origin:
             self.desk.add(log_id, first_seq, entries)
-            self._wake()
+        else:
+            self.desk.hear_own_past(entries, self.database)
+        self._wake()
 
     def durable(self, log_id: LogId, last_seq: int) -> None:
         """Durable marks are this node's own."""
@@ -188,6 +189,7 @@ class ScriptedCollector(ScriptedProcess):
             self.node.replica.declare_lost(log_id, first_seq, last_seq, self.timers.time())
             self.around.trace.note(self.around.label, "gives up", log_id, first_seq, last_seq)
             self.desk.say(log.Lost(log_id.origin, log_id.epoch, first_seq, last_seq))
+            self.desk.recover(log_id, first_seq, last_seq)
             self._lost.append((log_id.origin.hex(), log_id.epoch, first_seq, last_seq))
             self.desk.remember(lost=json.dumps(self._lost))
         self._wake()

@@ -7,7 +7,7 @@ of a present node holds was not destroyed, so every node must know it and the da
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, field
 
 from mesh.core import entries as log
@@ -53,21 +53,25 @@ def _what_differs(collector: ScriptedCollector, processes: list[ScriptedProcess]
             return f"{process.around.label} misses {missing_count} entries"
     for name, of in _FIGURES.items():
         figures = {process.around.label: of(process) for process in processes}
-        if len(set(figures.values())) > 1:
+        if any(figure != next(iter(figures.values())) for figure in figures.values()):
             return f"{name} differ: {figures}"
     return None
 
 
-_FIGURES = {
+def _known(process: ScriptedProcess) -> object:
+    count, digest = process.node.owner.known_summary()
+    return count, digest.hex()[:8]
+
+
+def _vector(process: ScriptedProcess) -> object:
+    return [(str(log_id), seq) for log_id, seq in process.node.replica.vector()]
+
+
+_FIGURES: dict[str, Callable[[ScriptedProcess], object]] = {
     "passed counts": lambda process: process.node.replica.passed_count,
-    "known entries": lambda process: (
-        process.known_summary()[0],
-        process.known_summary()[1].hex()[:8],
-    ),
+    "known entries": _known,
     "members": lambda process: process.node.membership.digest().hex()[:8],
-    "vectors": lambda process: tuple(
-        (str(log_id), seq) for log_id, seq in process.node.replica.vector()
-    ),
+    "vectors": _vector,
 }
 
 

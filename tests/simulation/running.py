@@ -72,7 +72,8 @@ def run_seed(seed: int, protections: Protections = ALL_ON, *, trace: bool = Fals
         entries = sum(isinstance(each, (log.Found, log.Repeat)) for each in held.entries.values())
     except Violation as violation:
         invariant, detail = violation.invariant, violation.detail
-    except Exception as error:  # noqa: BLE001 whatever breaks a node is a finding of this seed
+    except Exception as error:
+        # Whatever breaks a node is a finding of this seed; the others go on.
         invariant, detail = "no_crash", f"{type(error).__name__}: {error}"
         if trace:
             raise

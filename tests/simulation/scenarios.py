@@ -137,7 +137,7 @@ def draw_scenario(seed: int) -> Scenario:
 
 def _draw_producers(dice: random.Random, heal_s: float) -> list[Work]:
     count = dice.choice((4, 4, 4, 5, 5, 6))
-    entries = -(-(ENTRIES_MIN + 15) // count)
+    entries = -(-(ENTRIES_MIN + 30) // count)
     pace_s = heal_s * 0.6 / entries
     producers = [
         Work(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mesh.core.entries import LogEntry
@@ -114,7 +114,7 @@ class ScriptedProcess:
 
     # What the node asks of every owner
 
-    def note_applied(self, log: LogId, first_seq: int, entries: list[LogEntry]) -> None:
+    def note_applied(self, log: LogId, first_seq: int, entries: Sequence[LogEntry]) -> None:
         last_seq = first_seq + len(entries) - 1
         new = self.applied.setdefault(log, SeqSet()).add_range(first_seq, last_seq)
         if self.around.trace.is_kept:
