@@ -20,6 +20,8 @@ FIRST_REQUEST_S = 10.0
 """Time for the first whole request; a connection without one is cut."""
 KEEP_ALIVE_S = 75.0
 """An idle connection is kept for its next request; proxies do so for about a minute."""
+LINGER_S = 1.0
+"""Time for the rest of a body that nobody wants, so that its sender gets to read the answer."""
 
 request_logger = logging.getLogger(__name__)
 

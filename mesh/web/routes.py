@@ -9,7 +9,7 @@ import asyncio
 import json
 from typing import Any
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.typedefs import Middleware
 
 from mesh.web.access import PageAccess
@@ -74,20 +74,21 @@ class Routes:
     def application(self, *middlewares: Middleware) -> web.Application:
         """Return the application; every request passes `middlewares`, the first one first."""
         app = web.Application(client_max_size=CONTROL_BYTES_MAX, middlewares=middlewares)
-        app.add_routes(
-            [
-                web.get("/", self._page),
-                web.get("/api/metrics", self._metrics),
-                web.get("/api/items", self._items),
-                web.get("/api/peers", self._peers),
-                web.post("/api/control", self._control),
-                web.get("/ws", self._websocket),
-                web.get("/metrics", self._prometheus),
-                web.get("/output.txt", self._output),
-                web.get(chart_library_path(), self._charts.respond),
-                web.static("/ui", ui_directory()),
-            ]
-        )
+        for path, handler in {
+            "/": self._page,
+            "/api/metrics": self._metrics,
+            "/api/items": self._items,
+            "/api/peers": self._peers,
+            "/ws": self._websocket,
+            "/metrics": self._prometheus,
+            "/output.txt": self._output,
+            chart_library_path(): self._charts.respond,
+        }.items():
+            app.router.add_get(path, handler, expect_handler=_expected)
+        app.router.add_post("/api/control", self._control, expect_handler=_expected)
+        app.router.add_static("/ui", ui_directory(), expect_handler=_expected)
+        # Last: everything else, so that no request meets a handler that is not ours.
+        app.router.add_route("*", "/{path:.*}", _nothing_here, expect_handler=_expected)
         app.on_response_prepare.append(_add_headers)
         return app
 
@@ -158,6 +159,26 @@ class Routes:
             return _control_answer(400, str(error))
         reason = await self._view.control(action, arguments)
         return _control_answer(200 if reason is None else 409, reason)
+
+
+async def _nothing_here(request: web.Request) -> web.Response:
+    allowed = ("POST",) if request.path == "/api/control" else ("GET", "HEAD")
+    if request.method in allowed:
+        raise web.HTTPNotFound
+    raise web.HTTPMethodNotAllowed(request.method, allowed)
+
+
+async def _expected(request: web.Request) -> None:
+    """Answer an Expect header, which aiohttp asks for ahead of everything else.
+
+    Its own answer quotes the header, and fails where that is not UTF-8.
+    """
+    if request.headers.get(hdrs.EXPECT, "").lower() != "100-continue":
+        raise web.HTTPExpectationFailed(text="Expect may only be 100-continue")
+    if request.version == HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # The interim answer is no part of the size of the real one.
+        request.writer.output_size = 0
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:

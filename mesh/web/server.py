@@ -15,7 +15,7 @@ from typing import Self
 from aiohttp import web
 
 from mesh.web.access import PageAccess
-from mesh.web.connections import KEEP_ALIVE_S, BoundedSite, Doorway, request_logger
+from mesh.web.connections import KEEP_ALIVE_S, LINGER_S, BoundedSite, Doorway, request_logger
 from mesh.web.gate import TOKEN_PARAMETER, Gate
 from mesh.web.guarded_view import GuardedView
 from mesh.web.interface import JsonObject, RunView
@@ -90,6 +90,7 @@ class PageServer:
             access_log=None,
             logger=request_logger,
             keepalive_timeout=KEEP_ALIVE_S,
+            lingering_time=LINGER_S,
             shutdown_timeout=CLOSE_S,
         )
         await runner.setup()

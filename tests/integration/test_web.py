@@ -111,6 +111,34 @@ async def test_nothing_outside_the_page_s_own_files_is_served(run: ScriptedRun) 
             assert (await client.get(path)).status in (403, 404)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nothing-here", 404),
+        ("GET", "/api/control", 405),
+        ("POST", "/api/items", 405),
+        ("DELETE", "/ui/page.js", 405),
+        ("HEAD", "/api/items", 200),
+        ("PATCH", "/", 405),
+    ],
+)
+async def test_paths_and_methods_that_are_not_offered_are_told_apart(
+    run: ScriptedRun, method: str, path: str, status: int
+) -> None:
+    async with served(run) as (_, client):
+        assert (await client.request(method, path)).status == status
+
+
+@pytest.mark.parametrize(("expected", "status"), [("100-continue", 200), ("a-cake", 417)])
+async def test_a_client_that_asks_before_it_sends_is_told_to_go_on(
+    run: ScriptedRun, expected: str, status: int
+) -> None:
+    async with served(run) as (_, client):
+        headers = {**JSON_TYPE, "Expect": expected}
+        answer = await client.post("/api/control", data=PAUSE, headers=headers)
+        assert answer.status == status
+
+
 async def test_the_chart_library_is_compressed_for_those_who_take_it_and_kept_for_ever(
     run: ScriptedRun,
 ) -> None:
