@@ -13,6 +13,7 @@ from mesh.config import ExploreSettings, ModelSpec
 from mesh.core.stopping import dollars
 from mesh.llm.endpoints import base_url_of, is_official, is_private_host, server_name
 from mesh.nodes.crew import CrewSettings
+from mesh.nodes.own_address import is_loopback
 
 MODELS_SHOWN_MAX = 20
 LOCAL_PAGE_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -47,6 +48,14 @@ def announcement(
     lines = [f"topic: {settings.topic}", *_models(settings, start, price_of), *start.notices]
     lines.append(_ends(settings, start))
     lines += _directory(settings, start)
+    if (
+        not settings.peers
+        and settings.mesh.advertise_host is None
+        and is_loopback(settings.mesh.host)
+    ):
+        lines.append(
+            f"only this machine reaches {settings.mesh.host}: for producers of others give --host"
+        )
     if start.moved_aside is not None:
         lines.append(f"the earlier run is kept in {start.moved_aside}")
     if start.progress is not None:

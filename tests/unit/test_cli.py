@@ -21,7 +21,7 @@ from mesh.cli.commands import (
     ViewCommand,
 )
 from mesh.cli.parsing import parse
-from mesh.config import ExploreSettings, ModelSpec
+from mesh.config import ExploreSettings, MeshSettings, ModelSpec
 
 GPT = ModelSpec("openai:gpt-4o-mini", "openai", "gpt-4o-mini", key_variable="OPENAI_API_KEY")
 ATLAS = ModelSpec("simulated:atlas", "openai", "atlas", simulated=True, price_of="gpt-4o")
@@ -489,7 +489,12 @@ def test_an_earlier_run_that_was_moved_aside_is_said() -> None:
 
 
 def test_a_run_without_producers_of_its_own_says_so() -> None:
-    assert "no producers here" in said(settings(peers=0))
+    text = said(settings(peers=0))
+    assert "no producers here" in text
+    assert "only this machine reaches 127.0.0.1: for producers of others give --host" in text
+    network = MeshSettings(host="10.0.0.2", encrypted=True)
+    assert "only this machine" not in said(settings(peers=0, mesh=network))
+    assert "only this machine" not in said(settings())
 
 
 def test_a_page_open_to_others_is_said() -> None:
