@@ -62,8 +62,8 @@ def announcement(
         lines += _met_already(settings, start.progress)
     if not settings.headless and settings.page_host not in LOCAL_PAGE_HOSTS:
         lines.append(
-            f"the page is open to everyone who can reach {settings.page_host}, "
-            "its pause and stop buttons too"
+            f"the page on {settings.page_host} opens to whoever has the address printed below, "
+            "which carries its key; what the page shows travels unencrypted"
         )
     return lines
 
