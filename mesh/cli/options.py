@@ -305,7 +305,7 @@ def _add_page_address(group: OptionGroup) -> None:
         "--page-host",
         type=values.page_host,
         metavar="H",
-        help="default 127.0.0.1; 0.0.0.0 shows the page to other machines, by an address with a key",
+        help="default 127.0.0.1; 0.0.0.0 shows it to other machines, by an address with a key",
     )
     group.add_argument(
         "--public-url",
