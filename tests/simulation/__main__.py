@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.seed is not None:
         return _replay(options.seed, protections, trace=options.trace)
     seeds = range(options.first, options.first + options.seeds)
-    return _run(seeds, protections, options.processes)
+    return _run(seeds, protections, options)
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -70,13 +70,13 @@ def _replay(seed: int, protections: Protections, *, trace: bool) -> int:
     return int(outcome.invariant is not None)
 
 
-def _run(seeds: range, protections: Protections, processes: int) -> int:
+def _run(seeds: range, protections: Protections, options: argparse.Namespace) -> int:
     tally = Tally()
     started_s = said_s = time.perf_counter()
-    for outcome in run_seeds(seeds, protections, processes=processes):
+    for outcome in run_seeds(seeds, protections, processes=options.processes):
         tally.add(outcome)
         if outcome.invariant is not None and len(tally.violations) <= VIOLATIONS_SHOWN_MAX:
-            _show_violation(outcome)
+            _show_violation(outcome, options.without)
         if time.perf_counter() - said_s >= PROGRESS_S:
             said_s = time.perf_counter()
             _say(_progress(tally, len(seeds), said_s - started_s))
@@ -84,9 +84,10 @@ def _run(seeds: range, protections: Protections, processes: int) -> int:
     return int(bool(tally.violations))
 
 
-def _show_violation(outcome: Outcome) -> None:
+def _show_violation(outcome: Outcome, without: str) -> None:
     _say(str(outcome))
-    _say(f"    replay: python -m tests.simulation --seed {outcome.seed} --trace")
+    switched_off = f" --without {without}" if without else ""
+    _say(f"    replay: python -m tests.simulation --seed {outcome.seed} --trace{switched_off}")
 
 
 def _progress(tally: Tally, seeds_count: int, elapsed_s: float) -> str:
