@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from tests.simulation.virtual_clock import ProcessTimers, VirtualClock
 
-
 Said = list[tuple[float, str]]
 
 
