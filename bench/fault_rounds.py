@@ -1,9 +1,12 @@
 """Rounds of faults: one to three at once, then the wait until all is well, and how long it took.
 
 A round's clock starts when its last fault has ended: a link is up, a process goes on, a killed
-node has opened its new log (which comes before it can say or hear anything, so that its way back
-into the mesh counts). What had been said by then, anywhere, must come to be held everywhere, and
-be stored by the collector. The run goes on at full speed meanwhile.
+node is ready. What had been said by then, anywhere, must come to be held everywhere, and be
+stored by the collector. The run goes on at full speed meanwhile.
+
+A producer is ready once it works again: its first words, since it says nothing before. Until then
+it reads what it had heard, joins, and catches up; so the time since it opened its new log, the
+first that it does, is taken as well.
 """
 
 from __future__ import annotations
@@ -11,13 +14,13 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.fault_disk import Positions, Said
 from bench.fault_kinds import ALL, KILLS, Fault, collector_away
 from bench.fault_machines import Node
-from bench.fault_runs import FaultRun, NotInTime, await_that
+from bench.fault_runs import POLL_S, FaultRun, await_that
 
 FAULTS_AT_ONCE_MAX = 3
 STAGGER_S = 2.0
@@ -27,13 +30,28 @@ CONVERGE_WAIT_S = 60.0
 OUTPUT_WAIT_S = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class Mending:
+    """How long it took until all knew what all had said."""
+
+    since_opened_s: float
+    """Since each killed node had opened its new log."""
+    since_ready_s: float
+    """Since each killed node was ready."""
+    lacking: str = ""
+    """It did not come to that in time: who lacked how much."""
+
+
 @dataclass(slots=True)
 class Tally:
     """What came of all rounds so far."""
 
     injected: Counter[str] = field(default_factory=Counter)
     converged_s: list[float] = field(default_factory=list)
+    """Of each round, since all was ready."""
     converged_by_kind_s: dict[str, list[float]] = field(default_factory=dict)
+    since_opened_s: list[float] = field(default_factory=list)
+    """Of each round with kills, since all had opened their new logs."""
     not_converged: list[str] = field(default_factory=list)
     """Rounds that did not converge in time, with what was lacking where."""
 
@@ -41,11 +59,17 @@ class Tally:
     def kill_count(self) -> int:
         return sum(self.injected[kind] for kind in (*KILLS, "collector_away"))
 
-    def add(self, faults: Sequence[Fault], converged_s: float) -> None:
-        self.converged_s.append(converged_s)
+    def add(self, faults: Sequence[Fault], mending: Mending) -> None:
+        self.converged_s.append(mending.since_ready_s)
+        if any(fault.killed for fault in faults):
+            self.since_opened_s.append(mending.since_opened_s)
         for fault in faults:
             self.injected[fault.kind] += 1
-            self.converged_by_kind_s.setdefault(fault.kind, []).append(converged_s)
+            times_s = self.converged_by_kind_s.setdefault(fault.kind, [])
+            times_s.append(mending.since_ready_s)
+        if mending.lacking:
+            what = ", ".join(f"{fault.kind} {fault.target}" for fault in faults)
+            self.not_converged.append(f"{what}: lacking {mending.lacking}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +116,39 @@ def run_round(run: FaultRun, faults: Sequence[Fault], random: random.Random, tal
     for fault in faults:
         for node, epoch in fault.killed.items():
             killed[node] = max(epoch, killed.get(node, 0))
-    whole_s = run.await_whole(killed)
-    said = run.said_positions()
-    try:
-        converged_s = await_that(lambda: not run.lacking(said), "all to know", CONVERGE_WAIT_S)
-    except NotInTime:
-        converged_s = whole_s + CONVERGE_WAIT_S
-        lacking = {str(node): count for node, count in run.lacking(said).items()}
-        what = ", ".join(f"{fault.kind} {fault.target}" for fault in faults)
-        tally.not_converged.append(f"{what}: lacking {lacking}")
-    tally.add(faults, converged_s - whole_s)
+    tally.add(faults, await_mended(run, killed))
+
+
+def await_mended(run: FaultRun, killed: Mapping[Node, int]) -> Mending:
+    """Wait until all is well after the last fault's end.
+
+    Args:
+        killed: nodes that were, and the epoch that each was in.
+    """
+    opened = _Mark(run.await_whole(killed), run.said_positions())
+    ready: _Mark | None = None
+    while time.monotonic() < opened.since_s + CONVERGE_WAIT_S:
+        now_s = time.monotonic()
+        run.look()
+        if ready is None and all(run.has_spoken(node) for node in killed):
+            ready = _Mark(now_s, run.said_positions())
+        for mark in (opened, ready):
+            if mark is not None and mark.reached_s is None and not run.lacking(mark.said):
+                mark.reached_s = now_s
+        if ready and ready.reached_s is not None and opened.reached_s is not None:
+            return Mending(opened.reached_s - opened.since_s, ready.reached_s - ready.since_s)
+        time.sleep(POLL_S)
+    lacking = {str(node): count for node, count in run.lacking((ready or opened).said).items()}
+    return Mending(CONVERGE_WAIT_S, CONVERGE_WAIT_S, str(lacking or "nodes that never spoke"))
+
+
+@dataclass(slots=True)
+class _Mark:
+    """A moment, what had been said by then, and when everyone knew it."""
+
+    since_s: float
+    said: Positions
+    reached_s: float | None = None
 
 
 def take_collector_away(run: FaultRun, away_s: float, tally: Tally) -> Absence:
@@ -116,8 +163,7 @@ def take_collector_away(run: FaultRun, away_s: float, tally: Tally) -> Absence:
     ready_s = run.await_whole(fault.killed)
     said = run.said_positions()
     stored_s = await_that(lambda: _is_in_output(run, said), "all in output.txt", OUTPUT_WAIT_S)
-    known_s = await_that(lambda: not run.lacking(said), "all to know", CONVERGE_WAIT_S)
-    tally.add([fault], known_s - ready_s)
+    tally.add([fault], await_mended(run, fault.killed))
     time.sleep(max(0.0, back_s + away_s - time.time()))
     run.look()
     entries = [each for disk in run.producer_disks() for each in disk.said]

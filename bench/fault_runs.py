@@ -131,6 +131,12 @@ class FaultRun:
                 found[node] += sum(last - first + 1 for first, last in holes)
         return +found
 
+    def has_spoken(self, node: Node) -> bool:
+        """Whether its latest start has said anything, as of the last look."""
+        disk = self.disks[node]
+        newest = max(disk.positions, key=lambda log: log.epoch, default=None)
+        return newest is not None and disk.positions[newest] > 0
+
     def only_held_by(self, producer: Node) -> list[Said]:
         """Entries that a producer has said and nobody else has heard."""
         self.look()

@@ -212,6 +212,9 @@ def _add_times(report: Report, tally: Tally) -> None:
     report.add("not_converged_count", len(tally.not_converged), target="0")
     report.add("converged_p50_s", percentile(tally.converged_s, 0.5))
     report.add("converged_p99_s", percentile(tally.converged_s, 0.99), target=target)
+    if tally.since_opened_s:
+        report.add("converged_since_log_opened_p50_s", percentile(tally.since_opened_s, 0.5))
+        report.add("converged_since_log_opened_p99_s", percentile(tally.since_opened_s, 0.99))
     for kind, times_s in sorted(tally.converged_by_kind_s.items()):
         report.add(f"converged_after_{kind}_s", *times_s, target=target)
 
