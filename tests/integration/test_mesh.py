@@ -287,10 +287,10 @@ async def test_a_node_that_took_a_dead_one_s_port_stays_heard_when_that_one_is_b
 async def test_being_connected_ends_the_wait_before_the_first_call(mesh: Mesh) -> None:
     first = await mesh.start("producer-1")
     second = await mesh.start("producer-2", first)
-    ready: list[str] = []
-    for peer in (first, second):
-        peer.node.when_ready(lambda label=peer.node.own.label: ready.append(label))
-    await eventually(lambda: len(ready) == 2)
+    ready = [asyncio.Event(), asyncio.Event()]
+    first.node.when_ready(ready[0].set)
+    second.node.when_ready(ready[1].set)
+    await asyncio.gather(*(each.wait() for each in ready))
     first.say("Louvre")
     await eventually(lambda: second.texts == {"Louvre"})
     assert fetches(second) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mesh.core.admission import TicketBook, TicketRefused
-from mesh.core.entries import Imported, TicketIssued, TicketRevoked
+from mesh.core.entries import Imported, LogEntry, TicketIssued, TicketRevoked
 
 ISSUED = TicketIssued(b"ticket-1", b"k" * 32, expires_ms=1_000)
 
@@ -26,7 +26,9 @@ def test_a_ticket_holds_until_it_expires() -> None:
 
 
 def test_a_revoked_ticket_lets_nobody_in_whichever_was_heard_first() -> None:
-    for entries in ([ISSUED, TicketRevoked(b"ticket-1")], [TicketRevoked(b"ticket-1"), ISSUED]):
+    revoked = TicketRevoked(b"ticket-1")
+    orders: list[list[LogEntry]] = [[ISSUED, revoked], [revoked, ISSUED]]
+    for entries in orders:
         book = TicketBook()
         for entry in entries:
             book.apply(entry)
