@@ -216,10 +216,10 @@ class Replica:
         if len(self._second_asks) < SECOND_ASKS_MAX and fetch not in self._second_asks:
             self._second_asks.append(fetch)
 
-    def holds(self, log: LogId, seq: int) -> bool:
-        """Whether this entry has been applied."""
+    def passed(self, log: LogId, seq: int) -> bool:
+        """Whether this entry was applied or declared lost."""
         progress = self._logs.get(log)
-        return progress is not None and seq in progress.passed and seq not in progress.lost
+        return progress is not None and seq in progress.passed
 
     def is_lost(self, log: LogId, seq: int) -> bool:
         """Whether this entry was declared lost and has not turned up since."""

@@ -42,6 +42,8 @@ class Hearer:
         self._latest: dict[tuple[NodeId, FrameKind], tuple[int, int]] = {}
         """(epoch, time) of the last frame of each repeated state: an older one is a replay."""
         self._latencies_ms: deque[float] = deque(maxlen=LATENCIES_MAX)
+        self._not_loaded: set[NodeId] = set()
+        """Origins of stored frames that could not be believed while their member was unknown."""
 
     def receive(self, frame: bytes, *, live: bool, stored: bool) -> None:
         """Take one frame in; arguments as MeshNode.receive."""
@@ -55,6 +57,15 @@ class Hearer:
                 raise BadFrame("kind", header.kind.name)
         except BadFrame as error:
             self._node.drop(error, "feed" if live else "fetched")
+            if stored and error.reason in ("origin", "role"):
+                self._not_loaded.add(codec.decode_header(frame, self._node.run_id).origin)
+
+    def load_again(self, origin: NodeId) -> None:
+        """`origin` is a member now: take in what was kept of it, if that was refused before."""
+        if origin in self._not_loaded:
+            self._not_loaded.discard(origin)
+            kept = self._node.shelf.kept_logs()
+            self._node.load(stored.frame for log, stored in kept if log.origin == origin)
 
     def propagation_ms(self) -> list[float]:
         """p50 and p99 of the latest frames' way here, on this host; [] when there are none."""

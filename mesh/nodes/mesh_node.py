@@ -361,6 +361,7 @@ class MeshNode:
         for epoch, seq in member.earlier_logs:
             self.announce(LogId(member.origin, epoch), seq)
         self.replica.ask_again(member.origin)
+        self._hearer.load_again(member.origin)
         if member.curve_key:
             self.transport.admit_key(member.curve_key)
         listening = self._listening.get(member.origin)

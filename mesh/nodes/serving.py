@@ -151,13 +151,15 @@ class Server:
         frames = node.shelf.read(
             log, fetch.first_seq, fetch.last_seq, messages.FETCH_REPLY_BYTES_MAX
         )
-        is_collector = node.own.role is Role.COLLECTOR
-        if not frames and is_collector and node.replica.holds(log, fetch.first_seq):
+        if not frames and node.own.role is Role.COLLECTOR:
             self._note_unserved(asker, log, fetch)
         return [node.frame(FrameKind.FETCHED, messages.Fetched(len(frames))), *frames]
 
     def _note_unserved(self, asker: NodeId, log: LogId, fetch: messages.Fetch) -> None:
-        """An asker comes once a round: who has come so often has asked everyone else as often."""
+        """What this node passed, an asker misses. It comes once a round: who has come so often
+        has asked everyone else as often, and perhaps never heard that it is lost."""
+        if not self._node.replica.passed(log, fetch.first_seq):
+            return
         asked = asker, log, fetch.first_seq
         if len(self._asked_in_vain) >= ASKED_IN_VAIN_MAX:
             self._asked_in_vain.clear()
