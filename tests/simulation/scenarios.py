@@ -117,7 +117,7 @@ def draw_scenario(seed: int) -> Scenario:
     names = tuple(f"Name {number}" for number in range(dice.randint(50, 150)))
     producers = _draw_producers(dice, heal_s)
     settled = [COLLECTOR, *(work.label for work in producers if not work.starts_s > 1.0)]
-    faults = [_draw_fault(dice, settled, heal_s) for _ in range(dice.randint(12, 15))]
+    faults = [_draw_fault(dice, settled, heal_s) for _ in range(dice.randint(14, 17))]
     for work in producers:
         if work.starts_s > 1.0:
             faults.append(Fault(work.starts_s, FaultKind.JOIN, 0.0, work.label))
