@@ -26,6 +26,7 @@ from mesh.core.normalize import clean_text, item_key
 from mesh.nodes.channel import Channel, ChildFailed, Message
 from mesh.nodes.identity import Overtaken, members_as_json
 from mesh.nodes.intake import Intake
+from mesh.nodes.limits import raise_descriptor_limit
 from mesh.nodes.mesh_node import MeshNode
 from mesh.nodes.run_course import CourseChange, RunCourse
 from mesh.nodes.run_view import DatabaseReader, LiveRunView
@@ -54,8 +55,9 @@ ORPHAN_STORE_S = 1.0
 WAITING_ENTRIES_MAX = 200_000
 """With the disk full entries wait in memory; past this the run ends, and they stay in the logs."""
 PAGE_TOKEN_FILE = "page-token"  # noqa: S105 the name of a file
+DESCRIPTORS = "descriptors"
 STORAGE = "storage"
-"""What the notice of a full disk is about."""
+"""What notices are about: too few open files allowed, a full disk."""
 
 
 class Collector:
@@ -107,6 +109,8 @@ class Collector:
 
     def members_changed(self) -> None:
         """A restarted collector finds its producers by this list; without it they find it."""
+        if trouble := raise_descriptor_limit(len(self.node.membership.all())):
+            self.course.notices[DESCRIPTORS] = trouble
         self._directory.members = members_as_json(self.node.membership.others())
         try:
             self._directory.save()

@@ -22,6 +22,7 @@ from mesh.core.normalize import item_key
 from mesh.nodes.calling import Caller, Orders
 from mesh.nodes.channel import Channel, ChildFailed, Message
 from mesh.nodes.identity import Overtaken, members_as_json, members_from_json
+from mesh.nodes.limits import raise_descriptor_limit
 from mesh.nodes.mesh_node import MeshNode
 from mesh.storage.node_directory import NodeDirectory
 from mesh.storage.node_log import NodeLog, UnreadableLog
@@ -103,6 +104,8 @@ class Producer:
 
     def members_changed(self) -> None:
         self._members_saved = False
+        if trouble := raise_descriptor_limit(len(self.node.membership.all())):
+            logger.warning("event=descriptors %s", trouble)
 
     def join_refused(self, reason: str) -> None:
         self._end_by(ChildFailed(f"cannot join the run: {reason}"))
