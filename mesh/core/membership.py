@@ -186,6 +186,18 @@ class Membership:
             if self.liveness(origin, now_s) in (Liveness.ALIVE, Liveness.SUSPECT)
         )
 
+    def reachable(self, now_s: float) -> frozenset[NodeId]:
+        """Who can be asked: also those who have said goodbye and are still heard, for they stay
+        until the collector holds what they said."""
+        leaving = (
+            origin
+            for origin, standing in self._standing.items()
+            if standing.left
+            and standing.heard_s is not None
+            and now_s - standing.heard_s < SUSPECT_AFTER_S
+        )
+        return self.alive(now_s).union(leaving)
+
     def connected_both_ways(self, now_s: float) -> bool:
         """Every member that is alive hears me and is heard by me; False before any is."""
         alive = self.alive(now_s)

@@ -221,6 +221,14 @@ class Replica:
         progress = self._logs.get(log)
         return progress is not None and seq in progress.passed
 
+    def applied(self, log: LogId, first_seq: int, last_seq: int) -> list[tuple[int, int]]:
+        """What of this range was applied, as inclusive ranges, ascending."""
+        progress = self._logs.get(log)
+        if progress is None:
+            return []
+        passed = SeqSet.of_ranges(progress.passed.overlap(first_seq, last_seq))
+        return passed.without(progress.lost).ranges()
+
     def is_lost(self, log: LogId, seq: int) -> bool:
         """Whether this entry was declared lost and has not turned up since."""
         progress = self._logs.get(log)

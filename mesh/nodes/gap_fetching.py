@@ -57,8 +57,9 @@ class GapFetcher:
         node = self._node
         self._timer = None
         collector = node.membership.collector()
+        now_s = node.clock.time()
         due = node.replica.due_fetches(
-            node.clock.time(), node.alive(), collector.origin if collector else None
+            now_s, node.membership.reachable(now_s), collector.origin if collector else None
         )
         for fetch in due:
             self._send(fetch)

@@ -18,12 +18,17 @@ from mesh.core.membership import Liveness, Role
 from mesh.core.metrics import percentile
 from mesh.wire import codec, messages
 from mesh.wire.codec import BadFrame, FrameHeader, FrameKind
+from mesh.wire.messages import FETCH_REPLY_BYTES_MAX
 from mesh.wire.signing import is_signed
 
 if TYPE_CHECKING:
     from mesh.nodes.mesh_node import MeshNode
 
 LATENCIES_MAX = 2048
+OBJECTION_S = (0.0, 0.5)
+"""Until a node tells what was declared lost and is not."""
+OBJECTIONS_MAX = 256
+"""At once; more are left to those who ask again."""
 
 
 @dataclass(slots=True)
@@ -42,6 +47,7 @@ class Hearer:
         self._latest: dict[tuple[NodeId, FrameKind], tuple[int, int]] = {}
         """(epoch, time) of the last frame of each repeated state: an older one is a replay."""
         self._latencies_ms: deque[float] = deque(maxlen=LATENCIES_MAX)
+        self._objections: deque[tuple[LogId, int, int]] = deque()
         self._not_loaded: set[NodeId] = set()
         """Origins of stored frames that could not be believed while their member was unknown."""
 
@@ -130,12 +136,29 @@ class Hearer:
         for entry in entries:
             if isinstance(entry, Lost):
                 log = LogId(NodeId(entry.origin), entry.epoch)
+                self._object(log, entry.first_seq, entry.last_seq)
                 now_s = self._node.clock.time()
                 self._node.replica.declare_lost(log, entry.first_seq, entry.last_seq, now_s)
             elif isinstance(entry, MemberRevoked):
                 self._node.revoke(NodeId(entry.origin))
             else:
                 self._node.tickets.apply(entry)
+
+    def _object(self, log: LogId, first_seq: int, last_seq: int) -> None:
+        """What is declared lost may be here: its search ended while nobody could ask this node.
+        Then everyone is told, soon, but not by all who hold it at the same moment."""
+        held = self._node.replica.applied(log, first_seq, last_seq)
+        if held and len(self._objections) < OBJECTIONS_MAX:
+            self._objections.append((log, held[0][0], held[-1][1]))
+            wait_s = self._node.random.uniform(*OBJECTION_S)
+            self._node.clock.call_later(wait_s, self._tell_held)
+
+    def _tell_held(self) -> None:
+        if self._node.closed:
+            return
+        log, first_seq, last_seq = self._objections.popleft()
+        for frame in self._node.shelf.read(log, first_seq, last_seq, FETCH_REPLY_BYTES_MAX):
+            self._node.transport.publish(frame)
 
     def _take_state(self, frame: bytes, header: FrameHeader) -> None:
         """Repeated state: the latest wins."""

@@ -272,7 +272,7 @@ class MeshNode:
         that may still be starting is waited for."""
         now_s = self.clock.time()
         settled = now_s - self._started_s >= DEAD_AFTER_S
-        here = self.alive() | {self.own.origin}
+        here = self.membership.reachable(now_s) | {self.own.origin}
         holes = [hole for hole in self.replica.nobody_holds() if settled or hole[0].origin in here]
         return holes + self._server.take_unserved()
 
