@@ -39,6 +39,8 @@ def why_not_converged(world: World) -> str | None:
         processes.append(slot.process)
     if not all(producer.is_through for producer in world.producers()):
         return "producers have more to say"
+    if any(slot.script is not None and slot.script.leaves for slot in world.present()):
+        return "the leaver cannot hand over"
     collector = world.collector
     assert collector is not None
     if not collector.is_idle:
