@@ -133,7 +133,9 @@ def running(
         theirs.close()
         for each in orders:
             line, its_line = fork.Pipe()
-            process = fork.Process(target=_be_peer, args=(peer, each, its_line), daemon=True)
+            process = fork.Process(
+                target=_be_peer, args=(peer, each, its_line, [ours, *lines, line]), daemon=True
+            )
             process.start()
             its_line.close()
             processes.append(process)
@@ -161,7 +163,14 @@ def leave(run: ScaleRun) -> None:
     run.collector.process.join(LEAVE_S)
 
 
-def _be_peer(peer: Process, orders: Any, line: Connection) -> None:
+def _be_peer(
+    peer: Process,
+    orders: Any,
+    line: Connection,
+    inherited: Sequence[Connection | socket.socket],
+) -> None:
+    for end in inherited:  # Held open here, they would never be seen to end.
+        end.close()
     with contextlib.suppress(EOFError, BrokenPipeError):
         peer(orders, line)
 

@@ -17,7 +17,11 @@ import mmh3
 
 from mesh.core.items import LogId, NodeId
 
+HEARTBEAT_S = 1.0
+HEARTBEATS_PER_S_MAX = 40
+"""What one node hears from all others; with more of them each beats more seldom."""
 SUSPECT_AFTER_S = 3.0
+"""Where nodes beat once a second, and in proportion where they beat more seldom; so is the next."""
 DEAD_AFTER_S = 30.0
 MEMBERS_MAX = 1024
 """More are refused: each costs every node a connection."""
@@ -175,9 +179,15 @@ class Membership:
         if standing.left:
             return Liveness.LEFT
         silence_s = now_s - standing.heard_s - own_lag_s
-        if silence_s < SUSPECT_AFTER_S:
+        beats_s = silence_s * HEARTBEAT_S / self.heartbeat_s
+        if beats_s < SUSPECT_AFTER_S:
             return Liveness.ALIVE
-        return Liveness.SUSPECT if silence_s < DEAD_AFTER_S else Liveness.DEAD
+        return Liveness.SUSPECT if beats_s < DEAD_AFTER_S else Liveness.DEAD
+
+    @property
+    def heartbeat_s(self) -> float:
+        """How often to beat among so many."""
+        return max(HEARTBEAT_S, len(self._members) / HEARTBEATS_PER_S_MAX)
 
     def alive(self, now_s: float) -> frozenset[NodeId]:
         return frozenset(
@@ -229,6 +239,10 @@ class Membership:
             return self.get(self.collector_origin)
         collectors = [member for member in self.all() if member.role is Role.COLLECTOR]
         return max(collectors, key=lambda member: member.epoch, default=None)
+
+    def __len__(self) -> int:
+        """Members, myself among them."""
+        return len(self._members) + 1
 
     def digest(self) -> bytes:
         """16 bytes, equal where the same members with the same epochs are known."""

@@ -82,6 +82,7 @@ class Collector:
         self._channel = channel
         self._leave = asyncio.Event()
         self._orphaned = False
+        self._members_saved = True
         self._seeds: list[Endpoint] = []
         """Producers that the supervisor knows to run: one of them may know this node no more."""
         meta = database.meta()
@@ -111,6 +112,10 @@ class Collector:
         """A restarted collector finds its producers by this list; without it they find it."""
         if trouble := raise_descriptor_limit(len(self.node.membership.all())):
             self.course.notices[DESCRIPTORS] = trouble
+        self._members_saved = False
+
+    def _save_members(self) -> None:
+        self._members_saved = True
         self._directory.members = members_as_json(self.node.membership.others())
         try:
             self._directory.save()
@@ -344,6 +349,8 @@ class Collector:
             self._channel.send({"event": "metrics", "metrics": view.metrics(with_history=False)})
             if self.tickets.changed():
                 self._channel.send({"event": "ticket", "ticket": self.tickets.text()})
+            if not self._members_saved:
+                self._save_members()
             await asyncio.sleep(REPORT_S)
 
     async def _obey(self) -> None:

@@ -21,7 +21,8 @@ from mesh.wire.tickets import JoinTicket
 if TYPE_CHECKING:
     from mesh.nodes.mesh_node import MeshNode
 
-JOIN_TIMEOUT_S = 1.0
+JOIN_TIMEOUT_S = 2.0
+"""A node that a hundred newcomers ask at once takes longer than one for some."""
 ASK_STRANGERS_S = 2.0
 """After the welcome, between looks at the services that were named."""
 ASKED_AT_ONCE_MAX = 3

@@ -44,9 +44,9 @@ from mesh.wire.signing import SigningKey, is_signed
 
 logger = logging.getLogger(__name__)
 
-HEARTBEAT_S = 1.0
-BEAT_SOON_S = 0.05
-"""Nodes that begin to listen at once are answered by one heartbeat."""
+IN_STEP_MEMBERS = 12
+"""About so many nodes beat at one moment: each node of a machine wakes up once to hear them all.
+More would keep the frames that come then waiting for longer."""
 START_BARRIER_S = 3.0
 READY_LOOK_S = 0.05
 ENTRIES_BYTES_MAX = codec.FRAME_BYTES_MAX - codec.HEADER_BYTES - codec.SIGNATURE_BYTES
@@ -126,6 +126,8 @@ class MeshNode:
     _gaps: GapFetcher = field(init=False)
     _hearer: Hearer = field(init=False)
     _server: Server = field(init=False)
+    _records: dict[bytes, messages.MemberRecord] = field(default_factory=dict)
+    """Of all members but this node, as they came."""
     _listening: dict[NodeId, Endpoint] = field(default_factory=dict)
     _started_s: float = 0.0
     _lag_s: float = 0.0
@@ -243,23 +245,25 @@ class MeshNode:
 
     def beat(self) -> None:
         """Publish a heartbeat now."""
+        self.transport.publish(self._heartbeat())
+
+    def _heartbeat(self) -> bytes:
         known_count, digest = self.owner.known_summary()
         state, model = self.owner.activity_and_model()
-        self.publish(
-            FrameKind.HEARTBEAT,
-            messages.Heartbeat(
-                last_seq=self.told_seq,
-                applied_count=self.replica.passed_count,
-                known_count=known_count,
-                known_digest=digest,
-                member_digest=self.membership.digest(),
-                loop_lag_ms=round(self._lag_s * 1000, 1),
-                state=_shown(state),
-                model=_shown(model),
-                propagation_ms=self.propagation_ms(),
-                dropped=dict(self.dropped),
-            ),
+        heartbeat = messages.Heartbeat(
+            last_seq=self.told_seq,
+            applied_count=self.replica.passed_count,
+            known_count=known_count,
+            known_digest=digest,
+            member_digest=self.membership.digest(),
+            loop_lag_ms=round(self._lag_s * 1000, 1),
+            state=_shown(state),
+            model=_shown(model),
+            propagation_ms=self.propagation_ms(),
+            dropped=dict(self.dropped),
+            member_count=len(self.membership),
         )
+        return self.frame(FrameKind.HEARTBEAT, heartbeat, signed=True)
 
     @property
     def told_seq(self) -> int:
@@ -293,11 +297,8 @@ class MeshNode:
 
     def feed_subscribed(self, node: NodeId, listening: bool) -> None:
         self.membership.subscribed(node, listening)
-        now_s = self.clock.time()
-        if listening and self._beating is not None and self._beat_due_s > now_s + BEAT_SOON_S:
-            self._beating.cancel()
-            self._beat_due_s = now_s + BEAT_SOON_S
-            self._beating = self.clock.call_later(BEAT_SOON_S, self._beat_regularly)
+        if listening and self._beating is not None:
+            self.transport.publish(self._heartbeat(), to=node)
 
     def request_received(self, frame: bytes, asker_key: bytes) -> list[bytes]:
         return [] if self.closed else self._server.answer(frame, asker_key)
@@ -341,6 +342,9 @@ class MeshNode:
 
     def admit_record(self, record: messages.MemberRecord) -> Admission:
         """Learn of a member by its own record, whoever passes it on."""
+        is_revoked = record.origin in self.membership.revoked
+        if self._records.get(record.origin) == record and not is_revoked:
+            return Admission.KNOWN  # As nearly all that a swap brings.
         member = record.member()
         if self.is_encrypted:
             claim = messages.record_claim(record, self.run_id)
@@ -349,6 +353,7 @@ class MeshNode:
                 return Admission.ANOTHER_KEY
         verdict = self.membership.admit(member)
         if verdict is Admission.NEW:
+            self._records[record.origin] = record
             self._dial(member)
         elif verdict is Admission.OWN and member.epoch > self.own.epoch:
             if self.protections.epochs:
@@ -386,7 +391,7 @@ class MeshNode:
         return [(log.origin, log.epoch, seq) for log, seq in self.replica.vector()]
 
     def member_records(self) -> list[messages.MemberRecord]:
-        return [messages.MemberRecord.of(member) for member in self.membership.all()]
+        return [messages.MemberRecord.of(self.own), *self._records.values()]
 
     def reply(self, parts: list[bytes] | None, kind: FrameKind) -> list[bytes] | None:
         """The parts of a reply of this kind; None for none, a refusal or anything else."""
@@ -430,13 +435,25 @@ class MeshNode:
         now_s = self.clock.time()
         self._lag_s = max(0.0, now_s - self._beat_due_s)
         self.beat()
-        self._beat_due_s = now_s + HEARTBEAT_S
-        self._beating = self.clock.call_later(HEARTBEAT_S, self._beat_regularly)
+        wait_s = self._until_beat_s(now_s)
+        self._beat_due_s = now_s + wait_s
+        self._beating = self.clock.call_later(wait_s, self._beat_regularly)
+
+    def _until_beat_s(self, now_s: float) -> float:
+        """The nodes of one machine, whose clock is one, beat in step, in groups by their ids."""
+        period_s = self.membership.heartbeat_s
+        group_count = 1 + len(self.membership) // IN_STEP_MEMBERS
+        group = int.from_bytes(self.own.origin[:4], "big") % group_count
+        wait_s = (group / group_count * period_s - now_s) % period_s
+        return wait_s if wait_s >= period_s / 2 else wait_s + period_s
 
 
 def _shown(text: str) -> str:
     """As others take it for display: an activity may quote a provider's error."""
-    return "".join(each if each.isprintable() else " " for each in text[:300])
+    shown = text[:300]
+    if shown.isprintable():
+        return shown
+    return "".join(each if each.isprintable() else " " for each in shown)
 
 
 def _frame_sized(entries: Sequence[LogEntry]) -> Iterable[Sequence[LogEntry]]:

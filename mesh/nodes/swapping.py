@@ -64,7 +64,11 @@ class Swapper:
         node = self._node
         known_count, known_digest = node.owner.known_summary()
         applied = node.replica.passed_count
-        members_differ = heartbeat.member_digest != node.membership.digest()
+        # Whoever knows fewer asks: else all would ask the one that has just come.
+        members_differ = (
+            heartbeat.member_digest != node.membership.digest()
+            and heartbeat.member_count >= len(node.membership)
+        )
         same_count = heartbeat.applied_count == applied and heartbeat.known_count == known_count
         digest_differs = same_count and heartbeat.known_digest != known_digest
         if heartbeat.applied_count > applied or members_differ or digest_differs:
@@ -162,15 +166,22 @@ class Swapper:
         node = self._node
         now_s = node.clock.time()
         alive = node.alive()
-        for origin, difference in list(self._differences.items()):
+        due = []
+        for origin, difference in sorted(self._differences.items()):
             if origin not in alive or not self._still_lacks(difference):
                 del self._differences[origin]
                 continue
             waited = now_s - difference.since_s >= DIFFERENCE_S * 0.9
             last_s = self._swapped_s.get(origin)
             again = last_s is None or now_s - last_s >= SWAP_AGAIN_S
-            member = node.membership.get(origin)
-            if waited and again and member is not None:
+            if waited and again:
+                due.append(origin)
+        # One at a time: what it tells is mostly what all the others would tell too.
+        collector = node.membership.collector_origin
+        if due:
+            partner = collector if collector in due else node.random.choice(due)
+            member = node.membership.get(partner)
+            if member is not None:
                 self.swap(member)
         if self._differences:
             self._look_soon()

@@ -249,9 +249,10 @@ class InMemoryTransport:
             if link.listener.curve_key == curve_key:
                 self.unsubscribe(link)
 
-    def publish(self, frame: bytes) -> None:
+    def publish(self, frame: bytes, to: NodeId | None = None) -> None:
         for link in list(self._listeners):
-            self._network.publish(link, frame)
+            if to is None or link.listener.own_id == to:
+                self._network.publish(link, frame)
 
     def listen_to(self, feed: Endpoint) -> None:
         if feed not in self._links:

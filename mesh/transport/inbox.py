@@ -5,8 +5,8 @@ speaks another protocol, or none; such a feed is dialled again here. A second SU
 where two nodes name one address with different keys, as when a new node has taken the port of one
 that is gone: a SUB dials an address once.
 
-Each SUB also subscribes to a topic that is its own node's id; no frame matches it, but the XPUB
-on the other side learns from it who listens.
+Each SUB also subscribes to a topic that is its own node's id: the XPUB on the other side learns
+from it who listens, and sends by it what is for that node alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 import zmq
 
-from mesh.core.items import NodeId
+from mesh.core.items import NODE_ID_BYTES, NodeId
 from mesh.core.membership import Endpoint
 from mesh.transport.curve import CurveKeys, NoSuchKey, prove_keys
 from mesh.transport.sockets import (
@@ -31,12 +31,14 @@ from mesh.transport.sockets import (
     new_socket,
     receive_parts,
 )
-from mesh.wire.codec import MAGIC
+from mesh.wire.codec import FRAME_BYTES_MAX, MAGIC
 
 logger = logging.getLogger(__name__)
 
 PRESENCE = b"\x00"
 """First byte of presence topics; frames begin with MAGIC."""
+PRESENCE_BYTES = len(PRESENCE) + NODE_ID_BYTES
+"""A presence topic also stands before a frame for that node alone."""
 REDIAL_S = 0.5
 """After a failed handshake. ZeroMQ would dial a port in strange hands ten times a second."""
 KEYS_PER_ADDRESS_MAX = 4
@@ -113,7 +115,8 @@ class Inbox:
         return ear
 
     def _new_ear(self) -> _Ear:
-        socket = new_socket(self._context, zmq.SUB)
+        part_bytes_max = FRAME_BYTES_MAX + PRESENCE_BYTES
+        socket = new_socket(self._context, zmq.SUB, part_bytes_max=part_bytes_max)
         socket.subscribe(MAGIC)
         socket.subscribe(PRESENCE + self._own_id)
         reader = SocketReader(socket, receive_parts, self._on_frame, self._loop)
@@ -140,7 +143,8 @@ class Inbox:
         ear.reader.look()
 
     def _on_frame(self, parts: list[bytes]) -> None:
-        self._deliver(parts[0])
+        frame = parts[0]
+        self._deliver(frame[PRESENCE_BYTES:] if frame.startswith(PRESENCE) else frame)
 
     def _on_failed(self, ear: _Ear, failed: FailedHandshake) -> None:
         """Dial again in a while, unless ZeroMQ does or the feed said that it is of no use."""

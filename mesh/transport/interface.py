@@ -58,8 +58,9 @@ class Transport(Protocol):
         """Let the holder of this key connect nowhere any more."""
         ...
 
-    def publish(self, frame: bytes) -> None:
-        """Send to every node that listens. A slow listener loses frames, nobody waits."""
+    def publish(self, frame: bytes, to: NodeId | None = None) -> None:
+        """Send to every node that listens, or to `to` alone. A slow listener loses frames, nobody
+        waits."""
         ...
 
     def listen_to(self, feed: Endpoint) -> None:

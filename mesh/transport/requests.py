@@ -25,6 +25,8 @@ WINDOW = 32
 """Requests under way at one peer; more would let it work ahead of the replies' way back."""
 WAITING_MAX = 1024
 """Unanswered requests of one peer; more end with None at once."""
+IDLE_S = 5.0
+"""A DEALER that has waited for nothing for so long is closed: each is kept alive by pings."""
 ASKED_PEERS_MAX = 1024
 """Open DEALERs; beyond, one that waits for nothing is closed, or the request ends with None."""
 
@@ -47,6 +49,8 @@ class _Asked:
     waiting: dict[bytes, _Request] = field(default_factory=dict)
     """By number, oldest first: those under way, then those that wait their turn."""
     under_way: int = 0
+    idle: asyncio.TimerHandle | None = None
+    """Set while nothing waits: closes it."""
 
 
 class Requests:
@@ -73,6 +77,9 @@ class Requests:
         if asked is None or len(asked.waiting) >= WAITING_MAX:
             self._loop.call_later(timeout_s if asked is None else 0.0, reply, None)
             return
+        if asked.idle is not None:
+            asked.idle.cancel()
+            asked.idle = None
         number = next(self._numbers).to_bytes(8, "big")
         timer = self._loop.call_later(timeout_s, self._give_up, asked, number)
         asked.waiting[number] = _Request(frame, reply, timer)
@@ -116,6 +123,8 @@ class Requests:
 
     def _close(self, asked: _Asked) -> None:
         del self._asked[asked.peer]
+        if asked.idle is not None:
+            asked.idle.cancel()
         asked.reader.stop()
 
     def _send_next(self, asked: _Asked) -> None:
@@ -139,6 +148,8 @@ class Requests:
 
     def _on_reply(self, asked: _Asked, parts: list[bytes]) -> None:
         request = self._take(asked, parts[0])
+        if not asked.waiting and asked.idle is None:
+            asked.idle = self._loop.call_later(IDLE_S, self._close, asked)
         if request:
             request.timer.cancel()
             request.reply(parts[1:])

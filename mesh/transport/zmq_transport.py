@@ -127,9 +127,9 @@ class ZmqTransport:
             self._feed.unbind(self._feed_bound_at)
             self._reopen_feed()
 
-    def publish(self, frame: bytes) -> None:
+    def publish(self, frame: bytes, to: NodeId | None = None) -> None:
         with contextlib.suppress(zmq.Again):
-            self._feed.send(frame, zmq.NOBLOCK)
+            self._feed.send(frame if to is None else PRESENCE + to + frame, zmq.NOBLOCK)
         self._feed_reader.look()
 
     def listen_to(self, feed: Endpoint) -> None:

@@ -122,6 +122,8 @@ class Heartbeat(Message, frozen=True):
     """p50 and p99 of publish -> applied as it saw them lately on its own host; [] unknown."""
     dropped: dict[Shown, Count]
     """Frames dropped so far, by reason."""
+    member_count: Count = 0
+    """Members in its table, itself among them: whoever has fewer asks."""
 
 
 class Members(Message, frozen=True):

@@ -53,7 +53,7 @@ class SilentTransport:
     def revoke_key(self, curve_key: bytes) -> None:
         self.revoked.add(curve_key)
 
-    def publish(self, frame: bytes) -> None:
+    def publish(self, frame: bytes, to: NodeId | None = None) -> None:
         assert len(frame) <= codec.FRAME_BYTES_MAX
 
     def listen_to(self, feed: Endpoint) -> None:

@@ -46,9 +46,9 @@ class LossyTransport:
         self.feed_address = self.inner.feed_address
         self.service_address = self.inner.service_address
 
-    def publish(self, frame: bytes) -> None:
+    def publish(self, frame: bytes, to: NodeId | None = None) -> None:
         if not self.loses(frame):
-            self.inner.publish(frame)
+            self.inner.publish(frame, to)
 
     def admit_key(self, curve_key: bytes) -> None:
         self.inner.admit_key(curve_key)

@@ -45,7 +45,7 @@ class NoNetwork:
     feed_address: str = ""
     service_address: str = ""
 
-    def publish(self, frame: bytes) -> None:
+    def publish(self, frame: bytes, to: NodeId | None = None) -> None:
         self.published.append(frame)
 
     def admit_key(self, curve_key: bytes) -> None: ...
