@@ -21,6 +21,8 @@ from mesh.wire.codec import FRAME_BYTES_MAX, HEADER_BYTES, SIGNATURE_BYTES, Fram
 CHANGES_MAX = 3
 """In one frame; more of them seldom pass the first check."""
 NESTING_MAX = 60_000
+MUTATION_BYTES_MAX = 2 * FRAME_BYTES_MAX
+"""What a change adds at most: the memory to be measured is the reader's, not the fuzzer's."""
 INTERESTING_LENGTHS = (3, 300, 301, 400, 401, 512, 513, 70_000)
 
 INTERESTING_INTEGERS = (
@@ -72,7 +74,7 @@ def mutated(choose: random.Random, corpus: Sequence[bytes]) -> bytes:
     frame = choose.choice(corpus)
     for _ in range(choose.randint(0, CHANGES_MAX)):
         frame = choose.choice(CHANGES)(choose, frame, corpus)
-    return frame[: 2 * FRAME_BYTES_MAX]
+    return frame[:MUTATION_BYTES_MAX]
 
 
 def with_body(frame: bytes, body: bytes, *, count: int | None = None) -> bytes:
@@ -192,7 +194,9 @@ def _change_list(choose: random.Random, frame: bytes, corpus: Sequence[bytes]) -
     elif how == 1:
         del target[choose.randrange(len(target))]
     elif how == 2:
-        target.extend([choose.choice(target)] * choose.choice((1, 3, 300)))
+        repeated = choose.choice(target)
+        times_max = MUTATION_BYTES_MAX // (1 + _size(repeated))
+        target.extend([repeated] * min(times_max, choose.choice((1, 3, 300))))
     else:
         target.reverse()
     return _with_tree(choose, frame, tree)
@@ -230,6 +234,14 @@ def _with_tree(choose: random.Random, frame: bytes, tree: list[Any]) -> bytes:
     honest = isinstance(tree[0], list) and choose.random() < 0.8
     is_entries = len(frame) > KIND.offset and frame[KIND.offset] == FrameKind.ENTRIES
     return with_body(frame, body, count=len(tree[0]) if honest and is_entries else None)
+
+
+def _size(value: Any) -> int:
+    """Bytes of msgpack that `value` takes."""
+    try:
+        return len(msgspec.msgpack.encode(value))
+    except (OverflowError, RecursionError, TypeError):
+        return MUTATION_BYTES_MAX
 
 
 def _some_place(choose: random.Random, tree: list[Any]) -> tuple[Any, Any]:
