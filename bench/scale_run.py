@@ -52,11 +52,11 @@ class CollectorProcess:
     def send(self, message: dict[str, Any]) -> None:
         self._channel.sendall(json.dumps(message).encode() + b"\n")
 
-    def next_event(self, name: str) -> dict[str, Any]:
+    def next_event(self, name: str, wait_s: float = EVENT_WAIT_S) -> dict[str, Any]:
         """Wait for this event."""
         while True:
             try:
-                event = self.events.get(timeout=EVENT_WAIT_S)
+                event = self.events.get(timeout=wait_s)
             except queue.Empty:
                 raise TimeoutError(f"the collector said no {name!r}") from None
             if event["event"] in ("failed", "crashed"):
