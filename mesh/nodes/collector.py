@@ -197,7 +197,8 @@ class Collector:
                 await self._finish(view)
                 if page:
                     await page.close(view.metrics(with_history=False))
-                self.node.say_goodbye()
+                if not self._orphaned:
+                    self.node.say_goodbye()
                 for task in tasks:
                     task.cancel()
         finally:
@@ -356,10 +357,10 @@ class Collector:
     async def _obey(self) -> None:
         while (message := await self._channel.receive()) is not None:
             self._command(message)
-        # The supervisor is gone: end the run, as soon as the producers have handed over.
+        # The supervisor is gone: leave, as soon as its producers have handed over, which notice
+        # it themselves. The run is not over: machines that have joined it explore on.
         self._orphaned = True
-        self.course.stop("the supervisor ended")
-        await self._producers_gone(ORPHAN_DRAIN_S)
+        await self._neighbours_gone(ORPHAN_DRAIN_S)
         self._leave.set()
         await asyncio.Event().wait()
 
@@ -373,9 +374,14 @@ class Collector:
             self._seeds = [Endpoint(at, key.encode("ascii")) for at, key in services]
             self.node.joiner.look()
 
-    async def _producers_gone(self, wait_s: float) -> None:
+    async def _neighbours_gone(self, wait_s: float) -> None:
+        """Wait for the producers of this machine."""
         deadline_s = time.monotonic() + wait_s
-        while self._producers_alive() and time.monotonic() < deadline_s:  # noqa: ASYNC110
+        host = self.node.own.host
+        while time.monotonic() < deadline_s:
+            alive = map(self.node.membership.get, self._producers_alive())
+            if not any(member.host == host for member in alive if member):
+                return
             await asyncio.sleep(WATCH_S)
 
     def _producers_alive(self) -> list[NodeId]:
@@ -386,7 +392,8 @@ class Collector:
         """Store and tell the end; the page keeps showing it."""
         # A producer that died while the run ended has its last words on disk only.
         await self._read_logs_on_disk()
-        self.course.end()
+        if not self._orphaned:
+            self.course.end()
         now_s = self.run_time_s()
         self.intake.add_history(self.metrics.sample(now_s))
         self.intake.remember(elapsed_s=f"{now_s:.3f}")

@@ -35,7 +35,7 @@ class GapFetcher:
 
     def look(self) -> None:
         """Something may be missing: see to it when it is due."""
-        if self._node.closed:
+        if self._node.closed or self._node.loading:
             return
         now_s = self._node.clock.time()
         due_s = self._node.replica.next_due_s()

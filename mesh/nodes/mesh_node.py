@@ -122,6 +122,8 @@ class MeshNode:
     last_seq: int = 0
     ending: bool = False
     """The run is over: nobody new is taken in."""
+    loading: bool = False
+    """What is on this node's own disk is being read: nobody is asked for it meanwhile."""
     closed: bool = False
     _gaps: GapFetcher = field(init=False)
     _hearer: Hearer = field(init=False)
@@ -234,6 +236,11 @@ class MeshNode:
         """Apply frames that are on this node's own disk."""
         for frame in frames:
             self.receive(frame, live=False, stored=True)
+
+    def loaded(self) -> None:
+        """All that is on this node's own disk has been read: what is missing is fetched."""
+        self.loading = False
+        self._gaps.look()
 
     def dial_members(self, members: Iterable[Member]) -> None:
         """Take up members known from an earlier start."""

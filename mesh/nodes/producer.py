@@ -169,12 +169,12 @@ class Producer:
     async def run(self) -> int:
         """Join, generate until told to stop, hand over; return the exit status."""
         self.node.dial_members(members_from_json(self._directory.members))
-        await self._load_stored_logs()
+        self.node.loading = True
         self.node.start(self._services_to_join)
         try:
             # A task that fails ends them all, and with them this process: it starts again.
             async with asyncio.TaskGroup() as group:
-                generating = group.create_task(self._generate())
+                generating = group.create_task(self._load_and_generate())
                 others = (self._sync(), self._obey(), self._report())
                 tasks = [group.create_task(each) for each in others]
                 await self._stopping.wait()
@@ -209,6 +209,12 @@ class Producer:
         for _, stored in self.node.shelf.kept_logs():
             self.node.load([stored.frame])
             await asyncio.sleep(0)
+
+    async def _load_and_generate(self) -> None:
+        """Know first, then ask: it is heard by others and hears them from the start."""
+        await self._load_stored_logs()
+        self.node.loaded()
+        await self._generate()
 
     async def _generate(self) -> None:
         ready = asyncio.Event()
