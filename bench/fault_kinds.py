@@ -87,7 +87,7 @@ def kill_fork_server(run: FaultRun, random: random.Random) -> Fault:
 
 def kill_supervisor(run: FaultRun, random: random.Random) -> Fault:
     """Kill -9 the command itself; its processes see it and end; it is typed again meanwhile."""
-    machine = random.choice([each for each in run.machines if not each.is_collectors])
+    machine = random.choice(run.machines)
     return _ended(run, machine, "kill_supervisor", machine.kill_command, random.uniform(0.0, 3.0))
 
 

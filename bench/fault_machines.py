@@ -55,6 +55,7 @@ class Machine:
     def start(self) -> None:
         """Type the command; what it prints is added to the console file."""
         assert not self.is_running()
+        self._sessions = [each for each in self._sessions if processes_of_session(each)]
         self.directory.mkdir(parents=True, exist_ok=True)
         with (self.directory / CONSOLE_FILE).open("ab") as console:
             self._process = subprocess.Popen(

@@ -33,12 +33,14 @@ def processes_of_session(session: int) -> list[int]:
     ]
 
 
-def kill_session(session: int) -> int:
-    """Kill -9 all processes of a session at once; return how many there were."""
-    processes = processes_of_session(session)
-    for process_id in processes:
-        send(process_id, signal.SIGKILL)
-    return len(processes)
+def kill_session(session: int) -> None:
+    """Kill -9 all processes of a session in the same moment: none sees another's death.
+
+    Its leader's process group must be all of it.
+    """
+    if processes_of_session(session):  # Its number may be another's by now.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(session, signal.SIGKILL)
 
 
 def send(process_id: int, number: signal.Signals) -> bool:

@@ -7,7 +7,6 @@ it has converged when every node holds what anyone had said at a given moment.
 
 from __future__ import annotations
 
-import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +17,6 @@ from pathlib import Path
 from bench.fault_disk import CollectorDisk, Positions, ProducerDisk, Said
 from bench.fault_machines import COLLECTOR, Machine, Node
 from bench.fault_networks import NamespaceNetwork, Network, RelayNetwork
-from bench.fault_processes import send
 from bench.made_up import made_up_texts
 from mesh.core.normalize import item_key
 from mesh.nodes.ticket_file import TICKET_FILE
@@ -176,8 +174,6 @@ class FaultRun:
     def power_off(self) -> None:
         """Leave no process behind."""
         for machine in self.machines:
-            for process_id in machine.processes():
-                send(process_id, signal.SIGCONT)
             machine.power_off()
         self.collector_disk.close()
 

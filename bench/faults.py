@@ -161,7 +161,10 @@ def _faults(
         faults = draw_round(run, deck, chance)
         run_round(run, faults, chance, tally)
         what = ", ".join(f"{fault.kind} {fault.target}" for fault in faults)
-        _say(f"{tally.injected.total():4}  {tally.converged_s[-1]:6.2f} s  {what}")
+        times = f"{tally.converged_s[-1]:6.2f} s"
+        if any(fault.killed for fault in faults):
+            times += f" ({tally.since_opened_s[-1]:.2f} s since all logs were opened)"
+        _say(f"{tally.injected.total():4}  {times}  {what}")
         if time.monotonic() - sampled_s >= SAMPLE_EVERY_S:
             sampled_s = time.monotonic()
             results.footprints.take(run)
