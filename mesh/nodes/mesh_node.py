@@ -30,6 +30,7 @@ from mesh.core.membership import (
 )
 from mesh.core.protections import ALL_ON, Protections
 from mesh.core.replication import Replica
+from mesh.nodes.beating import Heart
 from mesh.nodes.clock import Clock, Timer, wall_time_us
 from mesh.nodes.gap_fetching import GapFetcher
 from mesh.nodes.hearing import Hearer, PeerStatus
@@ -44,9 +45,6 @@ from mesh.wire.signing import SigningKey, is_signed
 
 logger = logging.getLogger(__name__)
 
-IN_STEP_MEMBERS = 12
-"""About so many nodes beat at one moment: each node of a machine wakes up once to hear them all.
-More would keep the frames that come then waiting for longer."""
 START_BARRIER_S = 3.0
 READY_LOOK_S = 0.05
 ENTRIES_BYTES_MAX = codec.FRAME_BYTES_MAX - codec.HEADER_BYTES - codec.SIGNATURE_BYTES
@@ -127,15 +125,13 @@ class MeshNode:
     closed: bool = False
     _gaps: GapFetcher = field(init=False)
     _hearer: Hearer = field(init=False)
+    _heart: Heart = field(init=False)
     _server: Server = field(init=False)
     _records: dict[bytes, messages.MemberRecord] = field(default_factory=dict)
     """Of all members but this node, as they came."""
     _listening: dict[NodeId, Endpoint] = field(default_factory=dict)
     _started_s: float = 0.0
-    _lag_s: float = 0.0
     _last_time_us: int = 0
-    _beating: Timer | None = None
-    _beat_due_s: float = 0.0
     _awaiting_ready: Timer | None = None
 
     def __post_init__(self) -> None:
@@ -145,6 +141,7 @@ class MeshNode:
         self.replica = Replica(self.random, self.protections)
         self._gaps = GapFetcher(self)
         self._hearer = Hearer(self)
+        self._heart = Heart(self)
         self._server = Server(self)
         self.joiner = Joiner(self)
         self.swapper = Swapper(self)
@@ -164,16 +161,15 @@ class MeshNode:
         self._started_s = self.clock.time()
         self.joiner.start(seeds)
         self.swapper.start()
-        self._beat_due_s = self.clock.time()
-        self._beat_regularly()
+        self._heart.start()
         self._gaps.look()
 
     def close(self) -> None:
         """Do nothing more; the transport is the owner's to close."""
         self.closed = True
-        for timer in (self._beating, self._awaiting_ready):
-            if timer is not None:
-                timer.cancel()
+        if self._awaiting_ready is not None:
+            self._awaiting_ready.cancel()
+        self._heart.close()
         self.joiner.close()
         self.swapper.close()
         self._gaps.close()
@@ -252,25 +248,7 @@ class MeshNode:
 
     def beat(self) -> None:
         """Publish a heartbeat now."""
-        self.transport.publish(self._heartbeat())
-
-    def _heartbeat(self) -> bytes:
-        known_count, digest = self.owner.known_summary()
-        state, model = self.owner.activity_and_model()
-        heartbeat = messages.Heartbeat(
-            last_seq=self.told_seq,
-            applied_count=self.replica.passed_count,
-            known_count=known_count,
-            known_digest=digest,
-            member_digest=self.membership.digest(),
-            loop_lag_ms=round(self._lag_s * 1000, 1),
-            state=_shown(state),
-            model=_shown(model),
-            propagation_ms=self.propagation_ms(),
-            dropped=dict(self.dropped),
-            member_count=len(self.membership),
-        )
-        return self.frame(FrameKind.HEARTBEAT, heartbeat, signed=True)
+        self._heart.beat()
 
     @property
     def told_seq(self) -> int:
@@ -292,7 +270,7 @@ class MeshNode:
         return self._hearer.propagation_ms()
 
     def liveness(self, origin: NodeId) -> Liveness:
-        return self.membership.liveness(origin, self.clock.time(), self._lag_s)
+        return self.membership.liveness(origin, self.clock.time(), self._heart.lag_s)
 
     def alive(self) -> frozenset[NodeId]:
         return self.membership.alive(self.clock.time())
@@ -304,8 +282,8 @@ class MeshNode:
 
     def feed_subscribed(self, node: NodeId, listening: bool) -> None:
         self.membership.subscribed(node, listening)
-        if listening and self._beating is not None:
-            self.transport.publish(self._heartbeat(), to=node)
+        if listening:
+            self._heart.answer(node)
 
     def request_received(self, frame: bytes, asker_key: bytes) -> list[bytes]:
         return [] if self.closed else self._server.answer(frame, asker_key)
@@ -437,30 +415,6 @@ class MeshNode:
         """Now, but later than every frame before: the order in which things were said."""
         self._last_time_us = max(self.wall_us(), self._last_time_us + 1)
         return self._last_time_us
-
-    def _beat_regularly(self) -> None:
-        now_s = self.clock.time()
-        self._lag_s = max(0.0, now_s - self._beat_due_s)
-        self.beat()
-        wait_s = self._until_beat_s(now_s)
-        self._beat_due_s = now_s + wait_s
-        self._beating = self.clock.call_later(wait_s, self._beat_regularly)
-
-    def _until_beat_s(self, now_s: float) -> float:
-        """The nodes of one machine, whose clock is one, beat in step, in groups by their ids."""
-        period_s = self.membership.heartbeat_s
-        group_count = 1 + len(self.membership) // IN_STEP_MEMBERS
-        group = int.from_bytes(self.own.origin[:4], "big") % group_count
-        wait_s = (group / group_count * period_s - now_s) % period_s
-        return wait_s if wait_s >= period_s / 2 else wait_s + period_s
-
-
-def _shown(text: str) -> str:
-    """As others take it for display: an activity may quote a provider's error."""
-    shown = text[:300]
-    if shown.isprintable():
-        return shown
-    return "".join(each if each.isprintable() else " " for each in shown)
 
 
 def _frame_sized(entries: Sequence[LogEntry]) -> Iterable[Sequence[LogEntry]]:
