@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # Runs from a chec
 
 from bench.heartbeat_watch import HeartbeatWatch
 from bench.late_peer import LateOrders, late_peer, write_past
-from bench.processes import figures_of
+from bench.processes import figures_of, processor_s
 from bench.reporting import Report, parse_options
 from bench.scale_run import ScaleRun, leave, running
 
@@ -95,15 +95,15 @@ def _join(
     _, converged_s, applied_count = _hear(run, newcomer, JOIN_S_MAX)
     newcomer_id = run.peers[newcomer].pid
     assert newcomer_id is not None
-    took = figures_of(newcomer_id)
+    took_s, memory_mb = processor_s(newcomer_id), figures_of(newcomer_id).proportional_mb
     watch.stop()
     report.add("newcomer_up_s", up_s - started_s)
     report.add("newcomer_knows_all_s", knows_s - started_s)
     report.add("newcomer_converged_s", converged_s - started_s, target="target <= 60")
     report.add("applied_entries_count", applied_count)
     report.add("applied_entries_per_s", applied_count / (converged_s - started_s))
-    report.add("newcomer_processor_s", took.processor_s)
-    report.add("newcomer_proportional_mb", took.proportional_mb)
+    report.add("newcomer_processor_s", took_s)
+    report.add("newcomer_proportional_mb", memory_mb)
     report.add("heartbeats_heard_count", watch.heard_count)
     report.add("longest_heartbeat_gap_before_s", calm_gap_s)
     report.add("longest_heartbeat_gap_s", max(watch.longest_gap_s.values()), target="target <= 2")

@@ -3,7 +3,8 @@
 Every node is an OS process with its real sockets, log, directory and known items; no LLM takes
 part. Measured, for each size, in plaintext and with CURVE and signatures:
 - from "every process has started and imported" until every producer hears, and is heard by, every
-  other node, the collector among them;
+  other node, the collector among them, and the processor time that this takes, which says more
+  where the machine is busy with other work;
 - an item's way from "published" to "known by a producer", at ITEMS_PER_S in all, one frame an
   item, with the collector's verdicts on the same wires; the first WARM_UP_S are not counted;
 - from the last item until everyone knows everything, and what was lost;
@@ -23,7 +24,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # Runs from a checkout as it is.
 
-from bench.processes import figures_of
+from bench.processes import figures_of, processor_s
 from bench.propagation import evaluate
 from bench.reporting import Options, Report, percentile
 from bench.scale_peer import PeerOrders, scale_peer
@@ -34,15 +35,17 @@ from mesh.nodes.limits import raise_descriptor_limit
 ITEMS_PER_S = 100
 """In all. Each is delivered to every other node, and so is the verdict on it."""
 START_IN_S = 0.5
-SETTLE_S = 2.0
+SETTLE_S = 1.0
 """From the last item to the begin of the idle time."""
-IDLE_S = 5.0
+DESCRIPTORS_OF_ANY_PROCESS = 3
 FRAME_BYTES = 130
 """About; the frames are made by the real node."""
 UP_TARGETS_S = {50: "target <= 3", 100: "target <= 10"}
 
 
-def measure(report: Report, peer_count: int, encrypted: bool, talk_s: float, seed: int) -> None:
+def measure(
+    report: Report, peer_count: int, encrypted: bool, talk_s: float, idle_s: float, seed: int
+) -> None:
     """One mesh from start to end."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
@@ -52,10 +55,10 @@ def measure(report: Report, peer_count: int, encrypted: bool, talk_s: float, see
         ]
         with running(directory, scale_peer, orders, encrypted=encrypted) as run:
             figures = Figures(report, f"{'curve' if encrypted else 'plain'}_{peer_count}")
-            _bring_up(run, figures, peer_count)
+            open_before = _bring_up(run, figures, peer_count)
             this_round = Round(directory, ITEMS_PER_S / peer_count, talk_s, FRAME_BYTES, str(seed))
             said_count = _talk(run, figures, this_round)
-            _measure_idle(run, figures)
+            _measure_idle(run, figures, idle_s, open_before)
             leave(run)
         lines = (directory / "output.txt").read_bytes().count(b"\n")
         figures.add("not_in_output_count", said_count - lines, target="0")
@@ -72,8 +75,11 @@ class Figures:
         self._report.add(f"{self._prefix}_{name}", *samples, target=target)
 
 
-def _bring_up(run: ScaleRun, figures: Figures, peer_count: int) -> None:
-    run.hear_all()
+def _bring_up(run: ScaleRun, figures: Figures, peer_count: int) -> int:
+    """Start all and wait until all are connected; return the descriptors that a peer's process
+    had open before, inherited from the bench."""
+    open_before: int = max(count for _, count in run.hear_all())
+    busy_from_s = _processor_s(run)
     started_s = time.time()
     run.collector.send({"command": "start"})
     run.tell_all("start")
@@ -89,11 +95,14 @@ def _bring_up(run: ScaleRun, figures: Figures, peer_count: int) -> None:
         }
     )
     up = run.hear_all()
+    busy_s = _processor_s(run) - busy_from_s
     target = UP_TARGETS_S.get(peer_count, "")
     figures.add("opened_s", max(moment for _, moment in opened) - started_s)
     figures.add("collector_ready_s", collector_ready_s - started_s)
     figures.add("first_up_s", min(moment for _, moment in up) - started_s)
     figures.add("all_up_s", max(moment for _, moment in up) - started_s, target=target)
+    figures.add("processor_until_all_up_s", busy_s)
+    return open_before
 
 
 def _talk(run: ScaleRun, figures: Figures, this_round: Round) -> int:
@@ -130,20 +139,23 @@ def _await_collector(run: ScaleRun, figures: Figures, said_count: int, last_said
     figures.add("collector_converged_s", time.time() - last_said_s)
 
 
-def _measure_idle(run: ScaleRun, figures: Figures) -> None:
+def _measure_idle(run: ScaleRun, figures: Figures, idle_s: float, open_before: int) -> None:
     time.sleep(SETTLE_S)
-    before_s = _processor_s(run)
-    time.sleep(IDLE_S)
-    figures.add("idle_cores_ratio", (_processor_s(run) - before_s) / IDLE_S)
+    from_s, busy_from_s = time.monotonic(), _processor_s(run)
+    time.sleep(idle_s)
+    idle_cores = (_processor_s(run) - busy_from_s) / (time.monotonic() - from_s)
+    figures.add("idle_cores_ratio", idle_cores)
     each = [figures_of(process_id) for process_id in run.process_ids()]
-    figures.add("proportional_mb", statistics.median(one.proportional_mb for one in each[1:]))
+    peers = each[1:]
+    figures.add("proportional_mb", statistics.median(one.proportional_mb for one in peers))
     figures.add("collector_proportional_mb", each[0].proportional_mb)
     figures.add("proportional_in_all_mb", sum(one.proportional_mb for one in each))
-    figures.add("descriptors_count", max(one.descriptors_count for one in each))
+    opened = max(one.descriptors_count for one in peers) - open_before
+    figures.add("descriptors_count", opened + DESCRIPTORS_OF_ANY_PROCESS)
 
 
 def _processor_s(run: ScaleRun) -> float:
-    return sum(figures_of(process_id).processor_s for process_id in run.process_ids())
+    return sum(processor_s(process_id) for process_id in run.process_ids())
 
 
 def _options() -> tuple[Options, Any]:
@@ -161,7 +173,7 @@ def _options() -> tuple[Options, Any]:
 def main() -> None:
     options, given = _options()
     sizes = given.peers or ([5, 20] if options.quick else [5, 50, 100])
-    talk_s = 3.0 if options.quick else 10.0
+    talk_s, idle_s = (2.0, 2.0) if options.quick else (10.0, 5.0)
     trouble = raise_descriptor_limit(max(sizes) + 1)
     if trouble:
         raise SystemExit(trouble)
@@ -170,7 +182,7 @@ def main() -> None:
     for _ in range(given.repeat):
         for peer_count in sizes:
             for encrypted in (False,) if given.plain else (False, True):
-                measure(report, peer_count, encrypted, talk_s, options.seed)
+                measure(report, peer_count, encrypted, talk_s, idle_s, options.seed)
     report.print(as_json=options.as_json)
 
 

@@ -16,18 +16,21 @@ class ProcessFigures:
     proportional_mb: float
     """Its own memory and its share of what it shares with others (PSS)."""
     descriptors_count: int
-    processor_s: float
-    """User and system time since it began."""
 
 
 def figures_of(process_id: int) -> ProcessFigures:
+    """Takes the kernel some milliseconds: it looks at every page."""
     process = Path("/proc") / str(process_id)
     rollup = (process / "smaps_rollup").read_text("ascii").splitlines()
     proportional = next(line for line in rollup if line.startswith("Pss:"))
-    # The name in brackets may hold spaces; what follows is numbers. man 5 proc.
-    stat = (process / "stat").read_text("ascii").rpartition(")")[2].split()
     return ProcessFigures(
-        int(proportional.split()[1]) * 1024 / 1e6,
-        len(list((process / "fd").iterdir())),
-        (int(stat[11]) + int(stat[12])) / _CLOCK_TICKS_PER_S,
+        int(proportional.split()[1]) * 1024 / 1e6, len(list((process / "fd").iterdir()))
     )
+
+
+def processor_s(process_id: int) -> float:
+    """User and system time since it began."""
+    stat = (Path("/proc") / str(process_id) / "stat").read_text("ascii")
+    # The name in brackets may hold spaces; what follows is numbers. man 5 proc.
+    fields = stat.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS_PER_S

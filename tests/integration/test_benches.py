@@ -79,3 +79,42 @@ def test_the_ingest_bench_prints_every_part_and_its_spread_within_a_minute(tmp_p
     )
     assert figures["bloom_per_item_bytes"] < figures["set_per_item_bytes"]
     assert figures["bloom_false_positives_ratio"] <= 0.01
+
+
+@pytest.mark.timeout(150)
+def test_the_scale_bench_brings_every_mesh_up_and_loses_nothing(tmp_path: Path) -> None:
+    _, printed, taken_s = run_quick("mesh_scale", tmp_path)
+    assert taken_s <= QUICK_S
+    assert_contract(printed, "mesh_scale")
+    figures = printed["figures"]
+    for mesh in ("plain_5", "curve_5", "plain_20", "curve_20"):
+        assert figures[f"{mesh}_all_up_s"] > 0
+        assert figures[f"{mesh}_items_count"] > 0
+        assert figures[f"{mesh}_lost_count"] == figures[f"{mesh}_not_in_output_count"] == 0
+        assert figures[f"{mesh}_digests_count"] == 1
+        assert 0 < figures[f"{mesh}_one_way_p50_ms"] <= figures[f"{mesh}_one_way_p99_ms"]
+    # A feed each way and a few of its own; what was asked once is not kept open.
+    assert 2 * 20 < figures["plain_20_descriptors_count"] < 5 * 20 + 100
+
+
+@pytest.mark.timeout(150)
+def test_a_late_joiner_learns_everything_while_all_hearts_beat(tmp_path: Path) -> None:
+    _, printed, taken_s = run_quick("late_joiner", tmp_path)
+    assert taken_s <= QUICK_S
+    assert_contract(printed, "late_joiner")
+    figures = printed["figures"]
+    assert 0 < figures["newcomer_knows_all_s"] <= figures["newcomer_converged_s"]
+    assert figures["applied_entries_count"] >= 2 * printed["settings"]["entries"]
+    assert 0 < figures["longest_heartbeat_gap_before_s"] <= figures["longest_heartbeat_gap_s"]
+
+
+@pytest.mark.timeout(150)
+def test_the_fuzz_bench_counts_what_was_refused_and_finds_no_fault(tmp_path: Path) -> None:
+    _, printed, taken_s = run_quick("fuzz", tmp_path)
+    assert taken_s <= QUICK_S
+    assert_contract(printed, "fuzz")
+    figures = printed["figures"]
+    assert figures["faults_count"] == 0
+    assert figures["inputs_count"] >= printed["settings"]["inputs"] * 0.9
+    for reason in ("taken", "magic", "size", "entries", "body", "signature", "ticket"):
+        assert figures[f"{reason}_count"] > 0, reason
