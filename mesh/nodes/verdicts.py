@@ -128,8 +128,9 @@ class VerdictDesk:
         if seq in self.taken_in.get(log_id, SeqSet()) or len(self._past) >= PAST_MAX:
             return
         self._past[log_id, seq] = accepted.text
-        # Perhaps nobody else knows that the log went so far: then nobody would look for it.
-        self.node.announce(log_id, seq)
+        # Perhaps nobody else knows that the log went so far, or even its origin any more: then
+        # nobody would look for it.
+        self.node.replica.announce(log_id, seq, self.node.clock.time())
         if self.node.replica.is_lost(log_id, seq):
             self.recover(log_id, seq, seq)
 
