@@ -58,6 +58,9 @@ class NodeDisk:
 
     origin: NodeId
     last_epoch: int = 0
+    """The highest that it opened or was heard in."""
+    epoch: int = 0
+    """The one it is writing."""
     members: list[Member] = field(default_factory=list)
     logs: dict[int, list[StoredFrame]] = field(default_factory=dict)
     """Its own logs by epoch; a collector's are in its database."""
@@ -73,23 +76,24 @@ class NodeDisk:
             later = self.last_epoch + 1 + dice.randrange(1_000_000)
             self.last_epoch = now_ms if now_ms > self.last_epoch else later
             self.synced_frames = 0
-        self.logs.setdefault(self.last_epoch, [])
-        return self.last_epoch
+        self.epoch = self.last_epoch
+        self.logs.setdefault(self.epoch, [])
+        return self.epoch
 
     @property
     def last_seq(self) -> int:
         """Of the newest own log."""
-        frames = self.logs[self.last_epoch]
+        frames = self.logs[self.epoch]
         return frames[-1].last_seq if frames else 0
 
     def append(self, stored: StoredFrame) -> None:
         """Write a frame of the newest own log; OSError on a full disk."""
         if self.is_full:
             raise _no_room()
-        self.logs[self.last_epoch].append(stored)
+        self.logs[self.epoch].append(stored)
 
     def sync(self) -> None:
-        self.synced_frames = len(self.logs[self.last_epoch])
+        self.synced_frames = len(self.logs[self.epoch])
 
     def keep(self, log: LogId, stored: StoredFrame) -> None:
         """Keep a frame of another node; on a full disk it waits in memory."""
@@ -101,9 +105,9 @@ class NodeDisk:
 
     def lose_power(self, dice: random.Random, *, loses_log: bool) -> None:
         """Lose what was not synced, as much of it as chance wills; or the newest log whole."""
-        frames = self.logs.get(self.last_epoch, [])
+        frames = self.logs.get(self.epoch, [])
         if loses_log:
-            self.logs.pop(self.last_epoch, None)
+            self.logs.pop(self.epoch, None)
         else:
             del frames[dice.randint(min(self.synced_frames, len(frames)), len(frames)) :]
         kept_count = len(self.kept.frames)
@@ -113,6 +117,7 @@ class NodeDisk:
         return NodeDisk(
             self.origin,
             self.last_epoch,
+            self.epoch,
             list(self.members),
             {epoch: list(frames) for epoch, frames in self.logs.items()},
             self.synced_frames,
@@ -198,6 +203,7 @@ class CollectorDisk(NodeDisk):
         return CollectorDisk(
             self.origin,
             self.last_epoch,
+            self.epoch,
             list(self.members),
             kept=self.kept.cut(len(self.kept.frames)),
             connection=connection,

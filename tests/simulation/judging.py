@@ -16,6 +16,7 @@ from mesh.core.items import LogId
 from mesh.core.metrics import ModelCounts
 from mesh.core.normalize import item_key
 from mesh.core.seqset import SeqSet
+from mesh.nodes.verdicts import UNKNOWN_MODEL
 from mesh.storage.database import RunDatabase
 from mesh.storage.node_log import StoredFrame
 from mesh.wire.codec import decode_entries, decode_header
@@ -45,10 +46,23 @@ def why_not_converged(world: World) -> str | None:
     assert collector is not None
     if not collector.is_idle:
         return "the collector is at work"
-    return _what_differs(collector, processes)
+    return _what_differs(processes) or _what_passes_for_lost(world, processes)
 
 
-def _what_differs(collector: ScriptedCollector, processes: list[ScriptedProcess]) -> str | None:
+def _what_passes_for_lost(world: World, processes: list[ScriptedProcess]) -> str | None:
+    """A node may take for lost what another can still serve, but not for long."""
+    if not any(process.node.replica.lost_count for process in processes):
+        return None
+    held = held_on_disks(world.present())
+    for process in processes:
+        for log_id, seqs in held.logs.items():
+            for first, last in seqs.ranges():
+                if any(process.node.replica.is_lost(log_id, n) for n in range(first, last + 1)):
+                    return f"{process.around.label} takes {log_id} {first}..{last} for lost"
+    return None
+
+
+def _what_differs(processes: list[ScriptedProcess]) -> str | None:
     for process in processes:
         missing_count = process.node.replica.missing_count
         if missing_count:
@@ -117,8 +131,11 @@ def held_on_disks(slots: list[Slot]) -> Held:
     return held
 
 
-def judge(world: World) -> Held:
-    """Check all that must hold once a mesh has converged; Violation names what does not."""
+def judge(world: World) -> bool:
+    """Check all that must hold once a mesh has converged; Violation names what does not.
+
+    Returns whether the metrics could be counted anew.
+    """
     slots = world.present()
     held = held_on_disks(slots)
     collector = world.collector
@@ -129,8 +146,7 @@ def judge(world: World) -> Held:
     _database_holds_everything(collector, held)
     _lists_are_equal(world, collector)
     _verdicts_are_single(collector, held)
-    _metrics_equal_the_logs(collector, held)
-    return held
+    return _metrics_equal_the_logs(collector, held)
 
 
 def _nothing_held_is_missing(label: str, process: ScriptedProcess, held: Held) -> None:
@@ -219,19 +235,24 @@ def _verdicts_are_single(collector: ScriptedCollector, held: Held) -> None:
             raise Violation("decided_once", f"{log_id} {seq} has no verdict: {entry}")
 
 
-def _metrics_equal_the_logs(collector: ScriptedCollector, held: Held) -> None:
-    """Counting all logs anew gives what the collector counted as it went.
+def _metrics_equal_the_logs(collector: ScriptedCollector, held: Held) -> bool:
+    """Counting all logs anew gives what the collector counted as it went; False where this
+    cannot be told.
 
-    Where an entry that was taken in is on no disk any more, the logs cannot be counted anew.
+    Where an entry that was taken in is on no disk any more, the logs cannot be counted anew; nor
+    where one was taken in by its acceptance alone and its log turned up later.
     """
     stored = taken_in(collector._files.connection)
-    if any((log_id, seq) not in held.entries for log_id, seq in _places(stored)):
-        return
+    if UNKNOWN_MODEL in collector.desk.metrics.models or any(
+        (log_id, seq) not in held.entries for log_id, seq in _places(stored)
+    ):
+        return False
     counted = collector.desk.metrics.models
     recounted = _recount(collector.database, collector, held)
     for name, totals in (("memory", counted), ("database", collector.database.model_totals())):
         if _plain(totals) != _plain(recounted):
             raise Violation("metrics", f"{name}: {_plain(totals)} where logs: {_plain(recounted)}")
+    return True
 
 
 def _places(stored: dict[LogId, SeqSet]) -> Iterator[Place]:

@@ -37,6 +37,8 @@ class Script:
     pace_s: float
     """Mean time between two lines of an answer."""
     leaves: bool = False
+    said_count: int = 0
+    """Found and repeated entries that were written to its log."""
     """It hands over and goes when it is through."""
 
 
@@ -165,6 +167,10 @@ class ScriptedProducer(ScriptedProcess):
                 if trace.is_kept:
                     said_now = self._unsaid[: said.count]
                     trace.note(self.around.label, "writes", said.first_seq, said_now)
+                self._script.said_count += sum(
+                    isinstance(entry, (log.Found, log.Repeat))
+                    for entry in self._unsaid[: said.count]
+                )
                 if self.dies_before_telling:
                     self.around.ended("died")
                     return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import logging
 import time
@@ -11,7 +12,6 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 
-from mesh.core import entries as log
 from mesh.core.protections import ALL_ON, Protections
 from tests.simulation.judging import judge, why_not_converged
 from tests.simulation.scenarios import draw_scenario
@@ -35,7 +35,7 @@ class Outcome:
     detail: str
     nodes: int
     entries: int
-    """Found and repeated, as far as they are on a disk at the end."""
+    """Found and repeated, written to a log."""
     faults: int
     lost_places: int
     """Log entries that a fault destroyed and that were declared lost."""
@@ -45,6 +45,8 @@ class Outcome:
     steps: int
     fingerprint: str
     """Of all that happened: equal for equal runs."""
+    recounted: bool = False
+    """Its metrics were compared with a count of all logs."""
     trace: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     """The faults that took place."""
@@ -63,13 +65,12 @@ def run_seed(seed: int, protections: Protections = ALL_ON, *, trace: bool = Fals
     # What nodes warn of is what this is made of: thousands of dropped frames.
     logging.getLogger("mesh").setLevel(logging.ERROR)
     world = World(draw_scenario(seed), protections, keeps_trace=trace)
-    invariant, detail, converge_s, entries = None, "", 0.0, 0
+    invariant, detail, converge_s, recounted = None, "", 0.0, False
     try:
         world.run_until(world.scenario.heal_s)
         world.heal()
         converge_s = _converge(world)
-        held = judge(world)
-        entries = sum(isinstance(each, (log.Found, log.Repeat)) for each in held.entries.values())
+        recounted = judge(world)
     except Violation as violation:
         invariant, detail = violation.invariant, violation.detail
     except Exception as error:
@@ -77,7 +78,8 @@ def run_seed(seed: int, protections: Protections = ALL_ON, *, trace: bool = Fals
         invariant, detail = "no_crash", f"{type(error).__name__}: {error}"
         if trace:
             raise
-    return _outcome(world, invariant, detail, converge_s, entries)
+    outcome = _outcome(world, invariant, detail, converge_s)
+    return dataclasses.replace(outcome, recounted=recounted)
 
 
 def _converge(world: World) -> float:
@@ -100,9 +102,7 @@ def _converge(world: World) -> float:
         world.run_until(now_s + LOOK_S)
 
 
-def _outcome(
-    world: World, invariant: str | None, detail: str, converge_s: float, entries: int
-) -> Outcome:
+def _outcome(world: World, invariant: str | None, detail: str, converge_s: float) -> Outcome:
     collector = world.collector
     counts = world.network.counts
     told = f"{counts} {world.clock.called_count} {world.database.accepted} {detail}"
@@ -111,7 +111,7 @@ def _outcome(
         invariant=invariant,
         detail=detail,
         nodes=sum(slot.starts > 0 for slot in world.slots.values()),
-        entries=entries,
+        entries=sum(slot.script.said_count for slot in world.slots.values() if slot.script),
         faults=len(world.injected),
         lost_places=collector.node.replica.lost_count if collector else 0,
         converge_s=converge_s,
@@ -132,6 +132,7 @@ class Tally:
     kinds: Counter[str] = field(default_factory=Counter)
     entries: int = 0
     lost_places: int = 0
+    recounted: int = 0
     steps: int = 0
     least_nodes: int = 1_000_000
     least_entries: int = 1_000_000
@@ -147,6 +148,7 @@ class Tally:
             self.violations.append(outcome)
             return
         self.entries += outcome.entries
+        self.recounted += outcome.recounted
         self.least_nodes = min(self.least_nodes, outcome.nodes)
         self.least_entries = min(self.least_entries, outcome.entries)
         self.least_faults = min(self.least_faults, outcome.faults)

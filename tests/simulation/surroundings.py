@@ -93,7 +93,7 @@ class ScriptedProcess:
             origin=disk.origin,
             label=around.label,
             role=self.role,
-            epoch=disk.last_epoch,
+            epoch=disk.epoch,
             feed_address=self.transport.feed_address,
             service_address=self.transport.service_address,
             host=around.label,
