@@ -177,10 +177,10 @@ class Swapper:
             if waited and again:
                 due.append(origin)
         # One at a time: what it tells is mostly what all the others would tell too.
-        collector = node.membership.collector_origin
+        collector = node.membership.collector()
         if due:
-            partner = collector if collector in due else node.random.choice(due)
-            member = node.membership.get(partner)
+            is_due = collector is not None and collector.origin in due
+            member = collector if is_due else node.membership.get(node.random.choice(due))
             if member is not None:
                 self.swap(member)
         if self._differences:

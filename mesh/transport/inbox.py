@@ -31,7 +31,7 @@ from mesh.transport.sockets import (
     new_socket,
     receive_parts,
 )
-from mesh.wire.codec import FRAME_BYTES_MAX, MAGIC
+from mesh.wire.codec import MAGIC
 
 logger = logging.getLogger(__name__)
 
@@ -115,8 +115,7 @@ class Inbox:
         return ear
 
     def _new_ear(self) -> _Ear:
-        part_bytes_max = FRAME_BYTES_MAX + PRESENCE_BYTES
-        socket = new_socket(self._context, zmq.SUB, part_bytes_max=part_bytes_max)
+        socket = new_socket(self._context, zmq.SUB)
         socket.subscribe(MAGIC)
         socket.subscribe(PRESENCE + self._own_id)
         reader = SocketReader(socket, receive_parts, self._on_frame, self._loop)

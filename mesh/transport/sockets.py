@@ -26,6 +26,8 @@ HIGH_WATER_MARK_MESSAGES = 10_000
 """Frames that wait for one slow peer; those beyond are dropped, the peer asks for them."""
 CONNECTIONS_WAITING_MAX = 1024
 """Of nodes that dial at one moment; beyond, the system makes them try again a second later."""
+PART_BYTES_MAX = FRAME_BYTES_MAX + 64
+"""A frame, and what may stand around it on the wire: a presence topic and CURVE's envelope."""
 BURST_MESSAGES_MAX = 256
 BURST_S_MAX = 0.005
 """A reader's turn: after it heartbeats, timers and other sockets come first."""
@@ -52,7 +54,7 @@ def new_socket(
     kind: int,
     *,
     messages_max: int = HIGH_WATER_MARK_MESSAGES,
-    part_bytes_max: int = FRAME_BYTES_MAX,
+    part_bytes_max: int = PART_BYTES_MAX,
 ) -> Socket:
     """A socket with the mesh's limits and intervals.
 

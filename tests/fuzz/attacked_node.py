@@ -46,6 +46,8 @@ class SilentTransport:
     admitted: set[bytes] = field(default_factory=set)
     revoked: set[bytes] = field(default_factory=set)
     asked: list[Reply] = field(default_factory=list)
+    frames_asked: list[bytes] = field(default_factory=list)
+    services_asked: list[Endpoint] = field(default_factory=list)
 
     def admit_key(self, curve_key: bytes) -> None:
         self.admitted.add(curve_key)
@@ -74,7 +76,10 @@ class SilentTransport:
 
         self.clock.call_later(timeout_s, once, None)
         self.asked.append(once)
-        del self.asked[:-REQUESTS_HELD_MAX]
+        self.frames_asked.append(frame)
+        self.services_asked.append(service)
+        for held in (self.asked, self.frames_asked, self.services_asked):
+            del held[:-REQUESTS_HELD_MAX]
 
     def close(self, linger_s: float) -> None:
         self.asked.clear()

@@ -303,7 +303,7 @@ async def test_a_message_larger_than_a_frame_may_be_is_never_read(nodes: Nodes) 
     with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
         dealer.linger = 0
         dealer.connect(server.transport.service_address)
-        dealer.send_multipart([b"number", b"x" * (FRAME_BYTES_MAX + 1)])
+        dealer.send_multipart([b"number", b"x" * (PART_BYTES_MAX + 1)])
         replies = asker.ask(server.service, b"question")
         await eventually(lambda: replies == [[b"echo", b"question"]])
     assert server.heard.requests == [b"question"]
