@@ -13,6 +13,7 @@ import pytest
 import zmq
 
 from mesh.core.membership import Endpoint
+from mesh.transport.sockets import PART_BYTES_MAX
 from mesh.wire.codec import FRAME_BYTES_MAX
 from tests.integration.eventually import eventually
 from tests.integration.transport_nodes import HOST, Nodes, frame
