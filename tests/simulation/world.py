@@ -197,6 +197,7 @@ class World:
         self._end(slot)
         if how == "left":
             slot.is_gone = True
+            self._note(Fault(self.clock.time(), FaultKind.LEAVE, 0.0, slot.label))
         else:
             if how == "died":
                 self._note(Fault(self.clock.time(), FaultKind.CRASH_UNTOLD, 0.0, slot.label))
