@@ -39,6 +39,10 @@ QUICK_FAULTS = 5
 FAULTS_OF_A_RUN_MAX = 40
 AWAY_S = 30.0
 QUICK_AWAY_S = 6.0
+TIME_SCALE = 20.0
+"""Keeps two cores busy."""
+SLOW_TIME_SCALE = 1.0
+"""Of long runs: an hour's entries fit into the catalog."""
 CONVERGE_TARGET_S = 5.0
 SAMPLE_EVERY_S = 5.0
 TOPIC_USED_UP = 0.5
@@ -88,7 +92,7 @@ def parse_options() -> FaultOptions:
     parser.add_argument("--kinds", help=f"of faults, by commas: {','.join(ALL)}")
     parser.add_argument("--network", choices=[*NETWORKS, "both"], default="both")
     parser.add_argument("--away", type=float, metavar="S", help=f"collector; default {AWAY_S:g}")
-    parser.add_argument("--time-scale", type=float, default=20.0, help="of simulated models")
+    parser.add_argument("--time-scale", type=float, metavar="X", help="of simulated models")
     given = parser.parse_args()
     kinds = given.kinds.split(",") if given.kinds else list(ALL)
     if unknown := set(kinds) - set(ALL):
@@ -102,7 +106,7 @@ def parse_options() -> FaultOptions:
         kinds=kinds,
         networks=_usable_networks(given.network, quick=given.quick),
         away_s=(QUICK_AWAY_S if given.quick else AWAY_S) if given.away is None else given.away,
-        time_scale=given.time_scale,
+        time_scale=given.time_scale or (SLOW_TIME_SCALE if given.duration else TIME_SCALE),
     )
 
 

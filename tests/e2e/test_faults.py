@@ -58,7 +58,7 @@ def test_producers_go_on_while_the_collector_is_away(tmp_path: Path) -> None:
     layout = Layout(producers=(1, 1), time_scale=10)
     with RelayNetwork(3) as network, started_run(tmp_path, layout, network) as run:
         await_that(lambda: run.collector_disk.output_count() > 30, "entries", CONVERGE_WAIT_S)
-        absence = take_collector_away(run, 4.0, tally)
+        absence = take_collector_away(run, 3.0, tally)
         assert absence.away_per_s > 0
         assert absence.in_output_s < CONVERGE_WAIT_S
         end_and_judge(run)
