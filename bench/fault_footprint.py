@@ -17,9 +17,8 @@ from bench.fault_runs import FaultRun
 from bench.reporting import Report
 
 ROLES = ("producer", "collector", "supervisor", "fork_server", "simulator")
-SAMPLES_MIN = 30
+SAMPLES_MIN = 100
 """Fewer say nothing of a slope."""
-GROWS_WITH_ENTRIES = ("producer", "collector")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +54,8 @@ class Footprints:
                     age_s = now_s - self._first_seen_s.setdefault(process_id, now_s)
                     self.samples.append(Sample(role, age_s, entries, starts, taken))
 
-    def add_to(self, report: Report) -> None:
-        """Put sizes, and slopes where there are samples enough, into a report."""
+    def add_to(self, report: Report, *, with_slopes: bool) -> None:
+        """Put sizes into a report, and slopes where there are samples enough."""
         for role in ROLES:
             of_role = [sample for sample in self.samples if sample.role == role]
             if not of_role:
@@ -67,7 +66,7 @@ class Footprints:
                 f"{role}_resident_mb", *(each.taken.resident_bytes / 1e6 for each in of_role)
             )
             report.add(f"{role}_descriptors_count", *(each.taken.descriptors for each in of_role))
-            if len(of_role) >= SAMPLES_MIN:
+            if with_slopes and len(of_role) >= SAMPLES_MIN:
                 _add_slopes(report, role, of_role)
 
 
@@ -103,7 +102,8 @@ def _add_slopes(report: Report, role: str, samples: Sequence[Sample]) -> None:
         (1.0, sample.entry_count / 1e4, sample.start_count / 1e2, sample.age_s / 3600)
         for sample in samples
     ]
-    _, entries, starts, hours = least_squares(rows, [each.taken.own_bytes for each in samples])
+    # Resident, not own: what a process has of shared pages changes as others come and go.
+    _, entries, starts, hours = least_squares(rows, [each.taken.resident_bytes for each in samples])
     report.add(f"{role}_growth_per_entry_bytes", entries / 1e4)
     report.add(f"{role}_growth_per_start_bytes", starts / 1e2)
     report.add(f"{role}_growth_per_hour_mb", hours / 1e6, target="0 but for chance")

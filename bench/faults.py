@@ -210,7 +210,7 @@ def report_of(options: FaultOptions, results: Results) -> Report:
         report.add("unique_while_collector_away_per_s", absence.away_per_s, target="as before")
         report.add("unique_after_per_s", absence.after_per_s)
         report.add("in_output_after_absence_s", absence.in_output_s, target="<= 5")
-    results.footprints.add_to(report)
+    results.footprints.add_to(report, with_slopes=options.duration_s is not None)
     return report
 
 
