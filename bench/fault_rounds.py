@@ -28,6 +28,8 @@ STAGGER_S = 2.0
 CONVERGE_WAIT_S = 60.0
 """A round that takes longer has not converged; the target is 5 s."""
 OUTPUT_WAIT_S = 60.0
+WARM_ENTRIES = 20
+"""Of each producer, before its pace counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,8 @@ class _Mark:
 
 def take_collector_away(run: FaultRun, away_s: float, tally: Tally) -> Absence:
     """Stop the collector's machine for a while; compare what producers do before and meanwhile."""
+    # A run that has just begun is slower than it will be.
+    await_that(lambda: _all_have_said(run, WARM_ENTRIES), "entries of each", OUTPUT_WAIT_S)
     time.sleep(away_s)
     left_s = time.time()
     fault = collector_away(run, away_s)
@@ -199,6 +203,11 @@ def _let_happen(faults: Sequence[Fault], random: random.Random) -> None:
         for fault in faults:
             fault.end()
         raise
+
+
+def _all_have_said(run: FaultRun, count: int) -> bool:
+    run.look()
+    return all(len(disk.said) >= count for disk in run.producer_disks())
 
 
 def _apart(one: Fault, other: Fault) -> bool:
