@@ -30,7 +30,7 @@ from mesh.config import CollectorSettings, MeshSettings
 from mesh.nodes.channel import Channel
 from mesh.nodes.collector_opening import run_collector
 
-EVENT_WAIT_S = 60.0
+EVENT_WAIT_S = 180.0
 """A node that takes longer for its next step is broken."""
 LEAVE_S = 10.0
 
