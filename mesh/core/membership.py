@@ -129,7 +129,9 @@ class Membership:
     def admit(self, member: Member) -> Admission:
         """Learn of `member`."""
         verdict = self._verdict(member)
-        if verdict is Admission.NEW:
+        unknown = member.origin not in self._members and len(self._members) < MEMBERS_MAX
+        # Of who was removed the record is kept: what it said before is still passed on.
+        if verdict is Admission.NEW or (verdict is Admission.REVOKED and unknown):
             self._members[member.origin] = member
             self._standing.setdefault(member.origin, _Standing()).left = False
             self._digest = None

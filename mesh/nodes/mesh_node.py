@@ -343,7 +343,12 @@ class MeshNode:
         elif verdict is Admission.OWN and member.epoch > self.own.epoch:
             if self.protections.epochs:
                 self.owner.overtaken(member.epoch)
-        elif verdict not in (Admission.KNOWN, Admission.STALE, Admission.OWN):
+        elif verdict not in (
+            Admission.KNOWN,
+            Admission.STALE,
+            Admission.OWN,
+            Admission.REVOKED,  # Passed on by everyone; counted where it asks to come in.
+        ):
             self.dropped[verdict.value] += 1
         return verdict
 

@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from mesh.core.entries import Found, Imported, StateChanged, TicketIssued, TicketRevoked
+from mesh.core.entries import (
+    Found,
+    Imported,
+    MemberRevoked,
+    StateChanged,
+    TicketIssued,
+    TicketRevoked,
+)
 from mesh.core.items import LogId, NodeId
 from mesh.core.membership import Role
 from mesh.storage.database import Batch, OwnFrame, RunDatabase
@@ -46,7 +53,7 @@ class Run:
         run.control(TicketIssued(b"ticket-1", key.public_key, expires_ms))
         return run
 
-    def control(self, entry: TicketIssued | TicketRevoked | StateChanged) -> None:
+    def control(self, entry: TicketIssued | TicketRevoked | MemberRevoked) -> None:
         """Have the collector say `entry`, stored first as a collector does."""
         node = self.collector.node
         node.tickets.apply(entry)
@@ -295,14 +302,21 @@ async def test_a_removed_member_is_heard_no_more_and_what_it_said_stays(mesh: Me
     await connected(run.collector, first, rogue)
     rogue.say("before")
     await eventually(lambda: first.texts == run.collector.texts == {"before"})
-    for node in (run.collector.node, first.node):
-        node.revoke(rogue.origin)
+    run.collector.node.revoke(rogue.origin)
+    run.control(MemberRevoked(rogue.origin))
+    await eventually(lambda: rogue.origin in first.node.membership.revoked)
     rogue.say("after")
     first.say("news")
     await eventually(lambda: run.collector.texts == {"before", "news"})
     again = await mesh.start("rogue-again", run.collector, encrypted=True, ticket=run.ticket)
     await connected(run.collector, first, again)  # A ticket that still holds lets it in anew.
     assert first.texts == {"before", "news"}
+    # Who comes later learns what it had said, from others.
+    await eventually(lambda: again.texts == {"before", "news"})
+    assert again.node.replica.missing_count == 0
+    await rogue.stop()
+    same = await mesh.start("rogue", run.collector, encrypted=True, ticket=run.ticket)
+    await eventually(lambda: same.owner.refused or run.collector.node.dropped["revoked_key"])
 
 
 async def test_anyone_serves_a_dead_node_s_log_and_it_is_believed_by_its_signature(
