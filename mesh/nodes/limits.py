@@ -12,9 +12,10 @@ import resource
 DESCRIPTORS_A_NODE = 5
 """Feed, service and dialled connections to one other node, twice while one is replaced."""
 DESCRIPTORS_BESIDE = 100
-PEERS_ADVISED_MAX = 100
-"""Each peer sends its heartbeats to every other, and receives theirs: with more of them on one
-machine, that work takes the processors from the peers."""
+PEERS_ADVISED_MAX = 40
+"""On two cores, at 5 entries a second from each, the mesh alone takes 0.4 of a core with 10 peers,
+1.0 with 20 and 1.3 with 40 (bench/mesh_scale.py): each entry goes to every peer, so that the work
+grows with the square of their number."""
 
 
 def raise_descriptor_limit(node_count: int) -> str | None:
@@ -48,6 +49,7 @@ def peers_warning(peer_count: int) -> str | None:
     if peer_count <= PEERS_ADVISED_MAX:
         return None
     return (
-        f"{peer_count} producers on one machine: above {PEERS_ADVISED_MAX} their heartbeats to "
-        "one another take the processors from their work; put some on other machines"
+        f"{peer_count} producers on one machine: every entry goes to all of them, and above "
+        f"{PEERS_ADVISED_MAX} that takes the processors from their calls (measured on two cores); "
+        "put some on other machines"
     )

@@ -23,6 +23,7 @@ from mesh.wire.codec import BadFrame, FrameHeader, frame_body
 
 MEMBERS_MAX = 1024
 LOGS_MAX = 65_536
+DROP_REASONS_MAX = 64
 POSITIONS_IN_A_FRAME_MAX = 4_000
 MEMBERS_IN_A_FRAME_MAX = 100
 EARLIER_LOGS_IN_A_RECORD_MAX = 64
@@ -120,7 +121,7 @@ class Heartbeat(Message, frozen=True):
     model: Shown
     propagation_ms: Annotated[list[Milliseconds], msgspec.Meta(max_length=2)]
     """p50 and p99 of publish -> applied as it saw them lately on its own host; [] unknown."""
-    dropped: dict[Shown, Count]
+    dropped: Annotated[dict[Shown, Count], msgspec.Meta(max_length=DROP_REASONS_MAX)]
     """Frames dropped so far, by reason."""
     member_count: Count = 0
     """Members in its table, itself among them: whoever has fewer asks."""
