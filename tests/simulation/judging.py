@@ -16,7 +16,7 @@ from mesh.core.items import LogId
 from mesh.core.metrics import ModelCounts
 from mesh.core.normalize import item_key
 from mesh.core.seqset import SeqSet
-from mesh.nodes.verdicts import UNKNOWN_MODEL
+from mesh.nodes.collecting.verdicts import UNKNOWN_MODEL
 from mesh.storage.database import RunDatabase
 from mesh.storage.node_log import StoredFrame
 from mesh.wire.codec import decode_entries, decode_header
