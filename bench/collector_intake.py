@@ -22,11 +22,11 @@ from mesh.core.known import digest_bytes
 from mesh.core.ledger import Ledger
 from mesh.core.membership import Role
 from mesh.core.metrics import RunMetrics
-from mesh.nodes.identity import open_transport, own_member
-from mesh.nodes.intake import Intake
-from mesh.nodes.mesh_node import MeshNode
-from mesh.nodes.shelf import CollectorShelf, KeptFrames
-from mesh.nodes.verdicts import VerdictDesk
+from mesh.nodes.collecting.intake import Intake
+from mesh.nodes.collecting.verdicts import VerdictDesk
+from mesh.nodes.peer.identity import open_transport, own_member
+from mesh.nodes.peer.mesh_node import MeshNode
+from mesh.nodes.peer.shelf import CollectorShelf, KeptFrames
 from mesh.storage.database import RunDatabase
 from mesh.storage.node_directory import NodeDirectory
 from mesh.storage.output_file import OutputFile

@@ -120,7 +120,7 @@ def _roles(machine: Machine) -> dict[int, str]:
         command = command_of(process_id)
         if process_id in nodes:
             roles[process_id] = "collector" if nodes[process_id].is_collector else "producer"
-        elif "mesh.nodes.fork_server" in command:
+        elif "mesh.nodes.supervising.fork_server" in command:
             roles[process_id] = "fork_server"
         elif "mesh.nodes.child" in command:
             roles[process_id] = "simulator"

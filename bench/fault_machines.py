@@ -113,7 +113,7 @@ class Machine:
         """Those of its processes that nodes are forked from."""
         nodes = {node.process_id() for node in self.nodes}
         forked = (each for each in self.processes() if each not in nodes)
-        return [each for each in forked if "mesh.nodes.fork_server" in command_of(each)]
+        return [each for each in forked if "mesh.nodes.supervising.fork_server" in command_of(each)]
 
     def console(self) -> str:
         """All that it has printed."""

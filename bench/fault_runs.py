@@ -19,7 +19,7 @@ from bench.fault_machines import COLLECTOR, Machine, Node
 from bench.fault_networks import NamespaceNetwork, Network, RelayNetwork
 from bench.made_up import made_up_texts
 from mesh.core.normalize import item_key
-from mesh.nodes.ticket_file import TICKET_FILE
+from mesh.nodes.supervising.ticket_file import TICKET_FILE
 
 TOPIC = "Made-up names"
 CATALOG_ENTRIES = 100_000

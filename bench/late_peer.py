@@ -18,7 +18,7 @@ from bench.scale_peer import received
 from mesh.core.entries import Found
 from mesh.core.items import LogId
 from mesh.core.membership import Member
-from mesh.nodes.producer import Producer
+from mesh.nodes.producing.producer import Producer
 from mesh.storage.node_directory import NodeDirectory
 from mesh.wire import codec
 

@@ -15,8 +15,8 @@ from bench.talk import ARRIVALS_WAIT_S, Item, Round, Times, say_times_s
 from mesh.core.entries import Found, LogEntry
 from mesh.core.items import LogId
 from mesh.core.membership import Endpoint
-from mesh.nodes.mesh_node import MeshOwner
-from mesh.nodes.producer import Producer
+from mesh.nodes.peer.mesh_node import MeshOwner
+from mesh.nodes.producing.producer import Producer
 from mesh.wire import codec
 
 

@@ -31,7 +31,7 @@ from bench.reporting import Options, Report, percentile
 from bench.scale_peer import PeerOrders, scale_peer
 from bench.scale_run import ScaleRun, leave, running
 from bench.talk import WARM_UP_S, Round, Times
-from mesh.nodes.limits import raise_descriptor_limit
+from mesh.nodes.supervising.limits import raise_descriptor_limit
 
 ITEMS_PER_S = 40
 """In all. Each is delivered to every other node, and so is the verdict on it: more of them take a

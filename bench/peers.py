@@ -14,9 +14,9 @@ from mesh.config import MeshSettings, ModelSpec, ProducerSettings
 from mesh.core.items import LogId
 from mesh.core.membership import Member, Role
 from mesh.nodes.channel import Channel
-from mesh.nodes.mesh_node import MeshNode
-from mesh.nodes.producer import Producer
-from mesh.nodes.producer_opening import open_producer
+from mesh.nodes.peer.mesh_node import MeshNode
+from mesh.nodes.producing.producer import Producer
+from mesh.nodes.producing.producer_opening import open_producer
 
 TOPIC = "made-up entries"
 NO_MODEL = ModelSpec(spec=MODEL, api="openai", name="atlas", simulated=True)

@@ -19,7 +19,7 @@ from typing import Any
 from bench.mesh_peer import ArrivalClock, is_connected, said_times, say_items, wait_for_arrivals
 from bench.peers import opened_producer, syncing
 from bench.talk import Round, Times
-from mesh.nodes.producer import Producer
+from mesh.nodes.producing.producer import Producer
 
 LOOK_S = 0.1
 """Looking costs processor time that the mesh needs: the moments are this coarse."""

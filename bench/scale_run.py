@@ -28,7 +28,7 @@ from bench.made_up import RUN_ID
 from bench.peers import NO_MODEL, TOPIC
 from mesh.config import CollectorSettings, MeshSettings
 from mesh.nodes.channel import Channel
-from mesh.nodes.collector_opening import run_collector
+from mesh.nodes.collecting.collector_opening import run_collector
 
 EVENT_WAIT_S = 180.0
 """A node that takes longer for its next step is broken."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from mesh.config import ExploreSettings, ModelSpec
 from mesh.core.stopping import dollars
 from mesh.llm.endpoints import base_url_of, is_official, is_private_host, server_name
-from mesh.nodes.crew import CrewSettings
-from mesh.nodes.own_address import is_loopback
+from mesh.nodes.supervising.crew import CrewSettings
+from mesh.nodes.supervising.own_address import is_loopback
 
 MODELS_SHOWN_MAX = 20
 LOCAL_PAGE_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})

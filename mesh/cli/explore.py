@@ -26,8 +26,8 @@ from mesh.config import DEFAULT_TOPIC, ApiKey, ExploreSettings, MeshSettings, Mo
 from mesh.llm.money import BudgetCap, BudgetRefusal, budget_cap
 from mesh.llm.pricing import is_priced, price_line
 from mesh.llm.selection import Selection
-from mesh.nodes.limits import peers_warning, raise_descriptor_limit
 from mesh.nodes.run_lines import RUN_LINES
+from mesh.nodes.supervising.limits import peers_warning, raise_descriptor_limit
 from mesh.nodes.terminal import TerminalView, program_name
 from mesh.storage.run_directory import (
     DATABASE_FILE,
@@ -183,7 +183,7 @@ def _explore(
         for line in announcement(settings, start, price_line):
             terminal.say(line)
         # Imported here: what can be refused is refused before it.
-        from mesh.nodes import supervisor
+        from mesh.nodes.supervising import supervisor
 
         return supervisor.explore(settings, run.identity.run_id, keys, terminal)
 

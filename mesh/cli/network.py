@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from mesh.cli.commands import NetworkOptions, UsageError
 from mesh.config import MeshSettings
-from mesh.nodes.own_address import is_loopback, is_wildcard, outward_address
+from mesh.nodes.supervising.own_address import is_loopback, is_wildcard, outward_address
 
 PORTS_A_NODE = 2
 LOOPBACK = "127.0.0.1"

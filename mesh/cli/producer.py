@@ -28,10 +28,10 @@ from mesh.cli.ticket_source import read_ticket
 from mesh.config import MeshSettings, RunTerms, SimulatorSettings
 from mesh.llm.pricing import price_line
 from mesh.llm.selection import Selection
-from mesh.nodes.crew import CrewSettings
 from mesh.nodes.guest_lines import GUEST_LINES
+from mesh.nodes.supervising.crew import CrewSettings
+from mesh.nodes.supervising.terms import NoTerms, ask_terms
 from mesh.nodes.terminal import TerminalView, program_name
-from mesh.nodes.terms import NoTerms, ask_terms
 from mesh.storage.joined_directory import JoinedDirectory, default_joined_dir, open_joined
 from mesh.storage.run_directory import RunDirectoryRefused
 from mesh.wire.tickets import JoinTicket
@@ -124,7 +124,7 @@ def _join(command: ProducerCommand, crew: CrewSettings, notices: tuple[str, ...]
         for line in guest_announcement(crew, notices, price_line):
             terminal.say(line)
         # Imported here: what can be refused is refused before it.
-        from mesh.nodes import guest
+        from mesh.nodes.supervising import guest
 
         return guest.join(crew, terminal, _same_command(command, crew.run_dir))
 

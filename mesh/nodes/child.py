@@ -21,7 +21,7 @@ from typing import Any
 
 from mesh.config import CollectorSettings, ProducerSettings, SimulatorSettings
 from mesh.nodes.channel import Channel, ChildFailed, unpack
-from mesh.nodes.limits import raise_descriptor_limit
+from mesh.nodes.supervising.limits import raise_descriptor_limit
 from mesh.storage.node_directory import make_private
 
 logger = logging.getLogger(__name__)
@@ -105,13 +105,13 @@ def _tell_failure(error: Exception, channel: Channel) -> int:
 
 async def _run_kind(kind: str, settings: Any, channel: Channel) -> int:
     if kind == "producer":
-        from mesh.nodes.producer_opening import run_producer
+        from mesh.nodes.producing.producer_opening import run_producer
 
         producer = unpack(settings, ProducerSettings)
         _log_to(producer.directory, producer.verbosity)
         return await run_producer(producer, channel)
     if kind == "collector":
-        from mesh.nodes.collector_opening import run_collector
+        from mesh.nodes.collecting.collector_opening import run_collector
 
         collector = unpack(settings, CollectorSettings)
         _log_to(collector.directory, collector.verbosity)

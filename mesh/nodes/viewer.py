@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from mesh.nodes.run_view import DatabaseReader, FinishedRunView
+from mesh.nodes.collecting.run_view import DatabaseReader, FinishedRunView
 from mesh.nodes.terminal import program_name
 from mesh.storage.database import RunDatabase, UnusableDatabase
 from mesh.storage.run_directory import DATABASE_FILE

@@ -37,7 +37,7 @@ class Cancellable(Protocol):
 
 
 class Timers(Protocol):
-    """A node's timers; `mesh.nodes.clock.Clock` by another name, which is above this module."""
+    """A node's timers: nodes' `Clock` by another name, which is above this module."""
 
     def time(self) -> float: ...
 

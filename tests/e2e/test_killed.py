@@ -40,7 +40,9 @@ def test_a_killed_fork_server_harms_nobody(tmp_path: Path) -> None:
     run = start_endless_run(tmp_path, peers=3)
     producers = {node_process(run, f"producer-{n}").pid for n in (1, 2, 3)}
     eventually(lambda: len(run.lines()) > 10, "entries")
-    servers = [p for p in run.children("mesh.nodes.fork_server") if p.pid not in producers]
+    servers = [
+        p for p in run.children("mesh.nodes.supervising.fork_server") if p.pid not in producers
+    ]
     assert servers
     for server in servers:
         server.kill()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from mesh.nodes.own_address import is_loopback, outward_address
+from mesh.nodes.supervising.own_address import is_loopback, outward_address
 from mesh.transport.curve import CurveKeys
 from mesh.wire.tickets import JoinTicket
 from tests.e2e.running import (

@@ -17,7 +17,7 @@ from mesh.core.items import LogId, NodeId
 from mesh.core.known import KnownItems, digest_bytes
 from mesh.core.membership import Endpoint, Member
 from mesh.core.normalize import item_key
-from mesh.nodes.mesh_node import MeshNode
+from mesh.nodes.peer.mesh_node import MeshNode
 from mesh.storage.node_log import StoredFrame
 from mesh.transport.interface import Reply
 from mesh.wire import codec, messages

@@ -18,9 +18,9 @@ from mesh.core.items import LogId, NodeId
 from mesh.core.known import KnownItems, digest_bytes
 from mesh.core.membership import Endpoint, Role
 from mesh.core.normalize import item_key
-from mesh.nodes.identity import node_keys, open_transport, own_member
-from mesh.nodes.mesh_node import MeshNode
-from mesh.nodes.shelf import CollectorShelf, KeptFrames, LogShelf, ProducerShelf
+from mesh.nodes.peer.identity import node_keys, open_transport, own_member
+from mesh.nodes.peer.mesh_node import MeshNode
+from mesh.nodes.peer.shelf import CollectorShelf, KeptFrames, LogShelf, ProducerShelf
 from mesh.storage.database import RunDatabase
 from mesh.storage.node_directory import NodeDirectory
 from mesh.storage.node_log import NodeLog

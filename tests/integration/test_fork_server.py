@@ -10,6 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
+FORK_SERVER = "mesh.nodes.supervising.fork_server"
+
 
 def test_a_supervisor_that_leaves_without_its_answer_is_no_error() -> None:
     """A run that ends while a producer starts must not end with a traceback on the terminal."""
@@ -17,7 +19,7 @@ def test_a_supervisor_that_leaves_without_its_answer_is_no_error() -> None:
     childs, given = socket.socketpair()
     with theirs:
         server = subprocess.Popen(
-            [sys.executable, "-P", "-m", "mesh.nodes.fork_server", str(theirs.fileno())],
+            [sys.executable, "-P", "-m", FORK_SERVER, str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
             stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(ROOT)},

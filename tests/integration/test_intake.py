@@ -19,10 +19,10 @@ from mesh.core.ledger import Ledger
 from mesh.core.membership import Endpoint, Member, Role
 from mesh.core.metrics import RunMetrics
 from mesh.core.seqset import SeqSet
-from mesh.nodes.intake import Intake
-from mesh.nodes.mesh_node import MeshNode
-from mesh.nodes.shelf import CollectorShelf
-from mesh.nodes.verdicts import VerdictDesk
+from mesh.nodes.collecting.intake import Intake
+from mesh.nodes.collecting.verdicts import VerdictDesk
+from mesh.nodes.peer.mesh_node import MeshNode
+from mesh.nodes.peer.shelf import CollectorShelf
 from mesh.storage.database import Batch, ItemRow, RunDatabase
 from mesh.storage.output_file import OutputFile
 from mesh.transport.interface import Reply

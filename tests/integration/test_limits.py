@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mesh.nodes.limits import PEERS_ADVISED_MAX, peers_warning
+from mesh.nodes.supervising.limits import PEERS_ADVISED_MAX, peers_warning
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -17,7 +17,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 def under_limit(soft: int, hard: int, code: str) -> str:
     """What `code` prints where so many files may be open."""
     result = subprocess.run(
-        [sys.executable, "-c", f"from mesh.nodes.limits import *; {code}"],
+        [sys.executable, "-c", f"from mesh.nodes.supervising.limits import *; {code}"],
         env={"PYTHONPATH": str(CHECKOUT)},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)),
         capture_output=True,

@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from mesh.core.items import LogId, NodeId
-from mesh.nodes.shelf import WAITING_BYTES_MAX, CollectorShelf, KeptFrames, LogShelf, ProducerShelf
+from mesh.nodes.peer.shelf import (
+    WAITING_BYTES_MAX,
+    CollectorShelf,
+    KeptFrames,
+    LogShelf,
+    ProducerShelf,
+)
 from mesh.storage.database import Batch, OwnFrame, RunDatabase
 from mesh.storage.node_directory import NodeDirectory
 from mesh.storage.node_log import NodeLog, log_path

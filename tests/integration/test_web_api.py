@@ -23,7 +23,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from mesh.nodes.run_view import DatabaseReader
+from mesh.nodes.collecting.run_view import DatabaseReader
 from mesh.storage.database import Batch, ItemRow, RunDatabase
 from mesh.web.interface import JsonObject
 from mesh.web.server import PageServer

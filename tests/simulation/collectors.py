@@ -19,7 +19,7 @@ from mesh.core.membership import Role
 from mesh.core.metrics import RunMetrics
 from mesh.core.normalize import item_key
 from mesh.core.seqset import SeqSet
-from mesh.nodes.verdicts import VerdictDesk
+from mesh.nodes.collecting.verdicts import VerdictDesk
 from mesh.storage.database import Batch, RunDatabase
 from tests.simulation.disks import CollectorDisk, CollectorShelf
 from tests.simulation.surroundings import ScriptedProcess, Surroundings

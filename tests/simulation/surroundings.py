@@ -11,8 +11,8 @@ from mesh.core.items import LogId, NodeId
 from mesh.core.membership import Endpoint, Member, Role
 from mesh.core.protections import Protections
 from mesh.core.seqset import SeqSet
-from mesh.nodes.mesh_node import MeshNode
-from mesh.nodes.shelf import LogShelf
+from mesh.nodes.peer.mesh_node import MeshNode
+from mesh.nodes.peer.shelf import LogShelf
 from mesh.transport.in_memory import InMemoryTransport, Network
 from tests.simulation.disks import NodeDisk
 from tests.simulation.virtual_clock import ProcessTimers, VirtualClock

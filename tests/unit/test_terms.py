@@ -13,7 +13,13 @@ from mesh.config import RunTerms, SimulatorSettings
 from mesh.core.items import LogId, NodeId
 from mesh.core.membership import Endpoint
 from mesh.nodes.channel import pack
-from mesh.nodes.terms import ASK_TIMEOUT_S, ROUNDS_MAX, NoTerms, ask_terms, checked_terms
+from mesh.nodes.supervising.terms import (
+    ASK_TIMEOUT_S,
+    ROUNDS_MAX,
+    NoTerms,
+    ask_terms,
+    checked_terms,
+)
 from mesh.transport.asking import Silence
 from mesh.transport.curve import CurveKeys
 from mesh.wire import codec, messages

@@ -19,11 +19,11 @@ from mesh.core.items import LogId
 from mesh.core.known import KnownItems, digest_bytes
 from mesh.core.membership import Endpoint, Liveness
 from mesh.core.normalize import item_key
-from mesh.nodes.calling import Caller, Orders
 from mesh.nodes.channel import Channel, ChildFailed, Message
-from mesh.nodes.identity import Overtaken, members_as_json, members_from_json
-from mesh.nodes.limits import raise_descriptor_limit
-from mesh.nodes.mesh_node import MeshNode
+from mesh.nodes.peer.identity import Overtaken, members_as_json, members_from_json
+from mesh.nodes.peer.mesh_node import MeshNode
+from mesh.nodes.producing.calling import Caller, Orders
+from mesh.nodes.supervising.limits import raise_descriptor_limit
 from mesh.storage.node_directory import NodeDirectory
 from mesh.storage.node_log import NodeLog, UnreadableLog
 from mesh.wire.tickets import JoinTicket

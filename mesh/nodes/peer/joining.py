@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from mesh.core.items import NodeId
 from mesh.core.membership import Endpoint, Role
-from mesh.nodes.clock import Timer
+from mesh.nodes.peer.clock import Timer
 from mesh.wire import codec, messages
 from mesh.wire.codec import BadFrame, FrameKind
 from mesh.wire.tickets import JoinTicket
 
 if TYPE_CHECKING:
-    from mesh.nodes.mesh_node import MeshNode
+    from mesh.nodes.peer.mesh_node import MeshNode
 
 JOIN_TIMEOUT_S = 2.0
 """A node that a hundred newcomers ask at once takes longer than one for some."""

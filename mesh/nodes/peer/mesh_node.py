@@ -30,14 +30,14 @@ from mesh.core.membership import (
 )
 from mesh.core.protections import ALL_ON, Protections
 from mesh.core.replication import Replica
-from mesh.nodes.beating import Heart
-from mesh.nodes.clock import Clock, Timer, wall_time_us
-from mesh.nodes.gap_fetching import GapFetcher
-from mesh.nodes.hearing import Hearer, PeerStatus
-from mesh.nodes.joining import Joiner
-from mesh.nodes.serving import Server
-from mesh.nodes.shelf import LogShelf
-from mesh.nodes.swapping import Swapper
+from mesh.nodes.peer.beating import Heart
+from mesh.nodes.peer.clock import Clock, Timer, wall_time_us
+from mesh.nodes.peer.gap_fetching import GapFetcher
+from mesh.nodes.peer.hearing import Hearer, PeerStatus
+from mesh.nodes.peer.joining import Joiner
+from mesh.nodes.peer.serving import Server
+from mesh.nodes.peer.shelf import LogShelf
+from mesh.nodes.peer.swapping import Swapper
 from mesh.transport.interface import Transport
 from mesh.wire import codec, messages
 from mesh.wire.codec import BadFrame, FrameKind

@@ -23,8 +23,8 @@ from mesh.config import (
 )
 from mesh.core.routing import model_in_turn
 from mesh.nodes.channel import Message, pack
-from mesh.nodes.children import Child, ForkServer, start_fresh
-from mesh.nodes.keeping import Keeper, KeptChild, Starter
+from mesh.nodes.supervising.children import Child, ForkServer, start_fresh
+from mesh.nodes.supervising.keeping import Keeper, KeptChild, Starter
 
 PRODUCERS_LEAVE_S = 12.0
 SIMULATOR_LEAVES_S = 1.0

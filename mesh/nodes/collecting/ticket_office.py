@@ -17,7 +17,7 @@ from mesh.wire.signing import SigningKey
 from mesh.wire.tickets import TICKET_ID_BYTES, TICKET_SEEDS_MAX, JoinTicket
 
 if TYPE_CHECKING:
-    from mesh.nodes.collector import Collector
+    from mesh.nodes.collecting.collector import Collector
 
 TICKET_FILE = "ticket.json"
 FORMAT_VERSION = 1

@@ -16,7 +16,7 @@ from mesh.storage.database import RunDatabase
 from mesh.web.interface import JsonObject
 
 if TYPE_CHECKING:
-    from mesh.nodes.collector import Collector
+    from mesh.nodes.collecting.collector import Collector
 
 REFUSALS = frozenset(
     {

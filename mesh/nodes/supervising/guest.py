@@ -12,9 +12,9 @@ import sys
 import time
 
 from mesh.nodes.channel import Message
-from mesh.nodes.crew import Crew, CrewSettings
 from mesh.nodes.guest_lines import GuestStatus, guest_summary_lines
-from mesh.nodes.keeping import Keeper, KeptChild
+from mesh.nodes.supervising.crew import Crew, CrewSettings
+from mesh.nodes.supervising.keeping import Keeper, KeptChild
 from mesh.nodes.terminal import TerminalView, shown
 
 RUN_ENDED = "the run has ended"

@@ -24,15 +24,15 @@ from mesh.core.membership import Endpoint
 from mesh.core.metrics import RunMetrics
 from mesh.core.normalize import clean_text, item_key
 from mesh.nodes.channel import Channel, ChildFailed, Message
-from mesh.nodes.identity import Overtaken, members_as_json
-from mesh.nodes.intake import Intake
-from mesh.nodes.limits import raise_descriptor_limit
-from mesh.nodes.mesh_node import MeshNode
-from mesh.nodes.run_course import CourseChange, RunCourse
-from mesh.nodes.run_view import DatabaseReader, LiveRunView
-from mesh.nodes.shelf import CollectorShelf
-from mesh.nodes.ticket_office import TicketOffice
-from mesh.nodes.verdicts import VerdictDesk
+from mesh.nodes.collecting.intake import Intake
+from mesh.nodes.collecting.run_course import CourseChange, RunCourse
+from mesh.nodes.collecting.run_view import DatabaseReader, LiveRunView
+from mesh.nodes.collecting.ticket_office import TicketOffice
+from mesh.nodes.collecting.verdicts import VerdictDesk
+from mesh.nodes.peer.identity import Overtaken, members_as_json
+from mesh.nodes.peer.mesh_node import MeshNode
+from mesh.nodes.peer.shelf import CollectorShelf
+from mesh.nodes.supervising.limits import raise_descriptor_limit
 from mesh.storage.database import RunDatabase
 from mesh.storage.node_directory import NodeDirectory
 from mesh.storage.node_log import UnreadableLog

@@ -20,7 +20,7 @@ from mesh.core.ledger import FoundEntry, Ledger
 from mesh.core.metrics import HistoryPoint, RunMetrics
 from mesh.core.normalize import item_key
 from mesh.core.seqset import SeqSet
-from mesh.nodes.mesh_node import MeshNode, SaidFrame
+from mesh.nodes.peer.mesh_node import MeshNode, SaidFrame
 from mesh.storage.database import Batch, ItemRow, OwnFrame, RunDatabase
 
 BATCH_ENTRIES_MAX = 4096

@@ -22,7 +22,7 @@ import mesh
 from mesh.config import Api
 from mesh.nodes.channel import Channel
 
-_OF_EVERY_PRODUCER = ("mesh.nodes.producer_opening", "nacl.signing")
+_OF_EVERY_PRODUCER = ("mesh.nodes.producing.producer_opening", "nacl.signing")
 SDK_MODULES: dict[Api, tuple[str, ...]] = {
     "openai": ("openai", "mesh.llm.openai_chat", *_OF_EVERY_PRODUCER),
     "anthropic": ("anthropic", "mesh.llm.anthropic_messages", *_OF_EVERY_PRODUCER),
@@ -85,7 +85,7 @@ class ForkServer:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = _start_module(
-                "mesh.nodes.fork_server", theirs.fileno(), *SDK_MODULES[self.api]
+                "mesh.nodes.supervising.fork_server", theirs.fileno(), *SDK_MODULES[self.api]
             )
         ours.setblocking(False)
         self._line = ours

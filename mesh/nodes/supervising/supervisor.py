@@ -15,12 +15,12 @@ from collections.abc import Mapping
 
 from mesh.config import ApiKey, CollectorSettings, ExploreSettings, RunTerms
 from mesh.nodes.channel import Message, pack
-from mesh.nodes.children import Child, start_fresh
-from mesh.nodes.crew import PRODUCERS_LEAVE_S, Crew, CrewSettings
-from mesh.nodes.keeping import Keeper, KeptChild
 from mesh.nodes.run_lines import summary_lines
+from mesh.nodes.supervising.children import Child, start_fresh
+from mesh.nodes.supervising.crew import PRODUCERS_LEAVE_S, Crew, CrewSettings
+from mesh.nodes.supervising.keeping import Keeper, KeptChild
+from mesh.nodes.supervising.ticket_file import TICKET_FILE, invitation, write_ticket
 from mesh.nodes.terminal import TerminalView, program_name, shown
-from mesh.nodes.ticket_file import TICKET_FILE, invitation, write_ticket
 
 COLLECTOR_LEAVES_S = 10.0
 OTHERS_LEAVE_S = PRODUCERS_LEAVE_S

@@ -18,7 +18,7 @@ from typing import TypeVar
 from mesh.core.entries import LogEntry
 from mesh.core.items import LogId
 from mesh.core.metrics import HistoryPoint
-from mesh.nodes.verdicts import VerdictDesk
+from mesh.nodes.collecting.verdicts import VerdictDesk
 from mesh.storage.database import Batch, RunDatabase
 from mesh.storage.output_file import OutputFile
 

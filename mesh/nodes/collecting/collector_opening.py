@@ -18,17 +18,17 @@ from mesh.core.membership import Role
 from mesh.core.metrics import WINDOW_S, RunMetrics
 from mesh.core.seqset import SeqSet
 from mesh.nodes.channel import Channel, ChildFailed, pack
-from mesh.nodes.collector import NODES_DIRECTORY, Collector
-from mesh.nodes.identity import (
+from mesh.nodes.collecting.collector import NODES_DIRECTORY, Collector
+from mesh.nodes.collecting.intake import Intake
+from mesh.nodes.collecting.verdicts import VerdictDesk
+from mesh.nodes.peer.identity import (
     members_from_json,
     node_keys,
     open_transport,
     own_member,
 )
-from mesh.nodes.intake import Intake
-from mesh.nodes.mesh_node import MeshNode
-from mesh.nodes.shelf import CollectorShelf, KeptFrames
-from mesh.nodes.verdicts import VerdictDesk
+from mesh.nodes.peer.mesh_node import MeshNode
+from mesh.nodes.peer.shelf import CollectorShelf, KeptFrames
 from mesh.storage.database import RunDatabase, UnusableDatabase
 from mesh.storage.node_directory import DamagedIdentity, NodeDirectory
 from mesh.storage.output_file import OutputFile, UnwritableOutput

@@ -20,7 +20,7 @@ from mesh.wire.codec import BadFrame, FrameHeader, FrameKind
 from mesh.wire.signing import is_signed
 
 if TYPE_CHECKING:
-    from mesh.nodes.mesh_node import MeshNode
+    from mesh.nodes.peer.mesh_node import MeshNode
 
 logger = logging.getLogger(__name__)
 

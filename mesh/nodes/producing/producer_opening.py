@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from mesh.config import ProducerSettings
 from mesh.core.membership import Role
 from mesh.nodes.channel import Channel, ChildFailed, pack
-from mesh.nodes.identity import NodeKeys, node_keys, open_transport, own_member
-from mesh.nodes.mesh_node import MeshNode
-from mesh.nodes.producer import Producer
-from mesh.nodes.shelf import KeptFrames, ProducerShelf
+from mesh.nodes.peer.identity import NodeKeys, node_keys, open_transport, own_member
+from mesh.nodes.peer.mesh_node import MeshNode
+from mesh.nodes.peer.shelf import KeptFrames, ProducerShelf
+from mesh.nodes.producing.producer import Producer
 from mesh.storage.node_directory import DamagedIdentity, NodeDirectory
 from mesh.storage.node_log import NodeLog
 from mesh.transport.zmq_transport import AddressInUse, ZmqTransport

@@ -7,12 +7,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mesh.core.items import NodeId
-from mesh.nodes.clock import Timer
+from mesh.nodes.peer.clock import Timer
 from mesh.wire import messages
 from mesh.wire.codec import FrameKind
 
 if TYPE_CHECKING:
-    from mesh.nodes.mesh_node import MeshNode
+    from mesh.nodes.peer.mesh_node import MeshNode
 
 IN_STEP_MEMBERS = 12
 """About so many nodes beat at one moment: each node of a machine wakes up once to hear them all.

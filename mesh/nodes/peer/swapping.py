@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from mesh.core.items import LogId, NodeId
 from mesh.core.membership import Member
-from mesh.nodes.clock import Timer
+from mesh.nodes.peer.clock import Timer
 from mesh.wire import messages
 from mesh.wire.codec import BadFrame, FrameKind
 
 if TYPE_CHECKING:
-    from mesh.nodes.mesh_node import MeshNode
+    from mesh.nodes.peer.mesh_node import MeshNode
 
 DIFFERENCE_S = 0.3
 SWAP_EVERY_S = 5.0

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from mesh.nodes.channel import Message
-from mesh.nodes.children import Child, ForkServerGone
+from mesh.nodes.supervising.children import Child, ForkServerGone
 from mesh.nodes.terminal import TerminalView
 
 logger = logging.getLogger(__name__)

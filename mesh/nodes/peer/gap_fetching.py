@@ -10,12 +10,12 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from mesh.core.replication import FETCH_TIMEOUT_S, Fetch
-from mesh.nodes.clock import Timer
+from mesh.nodes.peer.clock import Timer
 from mesh.wire import messages
 from mesh.wire.codec import FrameKind
 
 if TYPE_CHECKING:
-    from mesh.nodes.mesh_node import MeshNode
+    from mesh.nodes.peer.mesh_node import MeshNode
 
 TICK_S = 0.02
 """Holes are looked after no more often than this."""

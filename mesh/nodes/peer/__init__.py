@@ -1,0 +1,1 @@
+"""One node of the mesh, whatever it does with entries: it joins, tells, hears, serves and mends."""

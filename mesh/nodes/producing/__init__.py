@@ -1,0 +1,1 @@
+"""The producer: a node that finds entries by calling LLMs."""

@@ -1,0 +1,1 @@
+"""Starting, keeping and ending the processes of one machine."""
