@@ -17,6 +17,7 @@ from mesh.core.metrics import ModelCounts
 from mesh.core.normalize import item_key
 from mesh.core.seqset import SeqSet
 from mesh.nodes.collecting.verdicts import UNKNOWN_MODEL
+from mesh.nodes.peer.hearing import RECORDS_EPOCH
 from mesh.storage.database import RunDatabase
 from mesh.storage.node_log import StoredFrame
 from mesh.wire.codec import decode_entries, decode_header
@@ -126,8 +127,9 @@ def held_on_disks(slots: list[Slot]) -> Held:
                 frames[log_id, first_seq] = StoredFrame(first_seq, count, frame)
     held = Held()
     for (log_id, first_seq), stored in frames.items():
-        entries = decode_entries(stored.frame, decode_header(stored.frame, RUN))
-        held.add(log_id, first_seq, entries)
+        if log_id.epoch != RECORDS_EPOCH:
+            entries = decode_entries(stored.frame, decode_header(stored.frame, RUN))
+            held.add(log_id, first_seq, entries)
     return held
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mesh.nodes.peer.mesh_node import MeshNode
 
 LATENCIES_MAX = 2048
+RECORDS_EPOCH = 0
+"""No node ever opens it: under it the shelf keeps what a member says of itself."""
 OBJECTION_S = (0.0, 0.5)
 """Until a node tells what was declared lost and is not."""
 OBJECTIONS_MAX = 256
@@ -50,6 +52,8 @@ class Hearer:
         self._objections: deque[tuple[LogId, int, int]] = deque()
         self._not_loaded: set[NodeId] = set()
         """Origins of stored frames that could not be believed while their member was unknown."""
+        self._introduced: set[LogId] = set()
+        """Starts of members whose record stands before their frames on this node's disk."""
 
     def receive(self, frame: bytes, *, live: bool, stored: bool) -> None:
         """Take one frame in; arguments as MeshNode.receive."""
@@ -59,6 +63,8 @@ class Hearer:
                 self._take_in(frame, header, live=live, stored=stored)
             elif live:
                 self._take_state(frame, header)
+            elif stored and header.kind is FrameKind.MEMBERS:
+                self._admit_all(frame, header)
             else:
                 raise BadFrame("kind", header.kind.name)
         except BadFrame as error:
@@ -111,11 +117,27 @@ class Hearer:
         if live:
             self._note_latency(header)
         if not stored and header.log != self._node.own.log:
+            self._introduce(header.origin)
             self._node.shelf.keep(header.log, first_seq, count, frame)
         for first, last in new:
             part = entries[first - first_seq : last - first_seq + 1]
             self._obey(header.origin, part)
             self._node.owner.apply(header.log, first, part)
+
+    def _introduce(self, origin: NodeId) -> None:
+        """Keep a member's record before its frames: whoever holds these must be believed when it
+        serves them, though everyone else may have forgotten that member."""
+        member = self._node.membership.get(origin)
+        if member is None or member.log in self._introduced or origin == self._node.own.origin:
+            return
+        self._introduced.add(member.log)
+        record = messages.Members([messages.MemberRecord.of(member)])
+        frame = self._node.frame(FrameKind.MEMBERS, record, signed=True)
+        self._node.shelf.keep(LogId(origin, RECORDS_EPOCH), max(1, member.epoch), 1, frame)
+
+    def _admit_all(self, frame: bytes, header: FrameHeader) -> None:
+        for record in messages.decode_body(frame, header, messages.Members).members:
+            self._node.admit_record(record)
 
     def _is_own_future(self, header: FrameHeader) -> bool:
         """Whether this node has said this in another life, beyond what it knows of now."""
@@ -182,8 +204,7 @@ class Hearer:
         if header.kind is FrameKind.HEARTBEAT:
             self._heard(header, messages.decode_body(frame, header, messages.Heartbeat))
         elif header.kind is FrameKind.MEMBERS:
-            for record in messages.decode_body(frame, header, messages.Members).members:
-                self._node.admit_record(record)
+            self._admit_all(frame, header)
         elif header.kind is FrameKind.DURABLE:
             body = messages.decode_body(frame, header, messages.Durable)
             collector = self._node.membership.collector()
