@@ -24,7 +24,6 @@ from mesh.wire.codec import decode_entries, decode_header
 from tests.simulation.collectors import ScriptedCollector
 from tests.simulation.disks import CollectorDisk, rows
 from tests.simulation.producers import ScriptedProducer
-from tests.simulation.scenarios import COLLECTOR
 from tests.simulation.surroundings import RUN, ScriptedProcess, Violation
 from tests.simulation.watching import taken_in
 from tests.simulation.world import Slot, World
@@ -286,6 +285,3 @@ def _recount(
         models[item["model"]].unique += 1
         models[item["model"]].duplicates -= 1
     return models
-
-
-__all__ = ["COLLECTOR", "held_on_disks", "judge", "why_not_converged"]

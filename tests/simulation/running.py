@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -178,7 +177,3 @@ def _parts(seeds: list[int]) -> list[list[int]]:
 
 def _run_part(seeds: list[int], protections: Protections) -> list[Outcome]:
     return [run_seed(seed, protections) for seed in seeds]
-
-
-def seconds_since(start_s: float) -> float:
-    return time.perf_counter() - start_s

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 COLLECTOR = "collector"
+LATECOMER = "latecomer"
+LEAVER = "leaver"
 FAULTS_MIN = 10
 ENTRIES_MIN = 100
 
@@ -116,10 +118,10 @@ def draw_scenario(seed: int) -> Scenario:
     heal_s = dice.uniform(5.0, 8.0)
     names = tuple(f"Name {number}" for number in range(dice.randint(50, 150)))
     producers = _draw_producers(dice, heal_s)
-    settled = [COLLECTOR, *(work.label for work in producers if not work.starts_s > 1.0)]
+    settled = [COLLECTOR, *(work.label for work in producers if work.label != LATECOMER)]
     faults = [_draw_fault(dice, settled, heal_s) for _ in range(dice.randint(14, 17))]
     for work in producers:
-        if work.starts_s > 1.0:
+        if work.label == LATECOMER:
             faults.append(Fault(work.starts_s, FaultKind.JOIN, 0.0, work.label))
     if dice.random() < 0.04:
         faults.append(_long_absence(dice, settled))
@@ -150,9 +152,9 @@ def _draw_producers(dice: random.Random, heal_s: float) -> list[Work]:
     ]
     if dice.random() < 0.4:
         starts_s = dice.uniform(1.5, heal_s - 0.5)
-        producers.append(Work("latecomer", dice.randint(0, 12), pace_s, starts_s))
+        producers.append(Work(LATECOMER, dice.randint(0, 12), pace_s, starts_s))
     if dice.random() < 0.4:
-        producers.append(Work("leaver", dice.randint(2, 12), pace_s, 0.1, leaves=True))
+        producers.append(Work(LEAVER, dice.randint(2, 12), pace_s, 0.1, leaves=True))
     return producers
 
 

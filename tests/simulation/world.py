@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import random
 from dataclasses import dataclass, field
 
@@ -16,13 +15,13 @@ from tests.simulation.disks import CollectorDisk, NodeDisk
 from tests.simulation.producers import Script, ScriptedProducer
 from tests.simulation.scenarios import (
     COLLECTOR,
+    LATECOMER,
     NETWORK_KINDS,
     Fault,
     FaultKind,
     Scenario,
-    Work,
 )
-from tests.simulation.surroundings import ScriptedProcess, Surroundings, Trace, Violation
+from tests.simulation.surroundings import ScriptedProcess, Surroundings, Trace
 from tests.simulation.virtual_clock import VirtualClock
 from tests.simulation.watching import DatabaseWatch, ProcessWatch
 
@@ -143,29 +142,29 @@ class World:
         return NodeId(self._dice.randbytes(16))
 
     def _slot(self, label: str, disk: NodeDisk, script: Script | None) -> Slot:
-        slot = Slot(label, disk, None, script, host=label)  # type: ignore[arg-type]
-        slot.around = Surroundings(
+        around = Surroundings(
             label,
             self.clock,
             self.network,
             random.Random(f"{label}/{self.scenario.seed}"),
             self.protections,
             self.trace,
-            functools.partial(self._seeds, slot),
-            functools.partial(self._ended, slot),
+            lambda: self._seeds(slot),
+            lambda how: self._ended(slot, how),
             wall_skew_us=self._dice.randint(-5_000_000, 5_000_000),
         )
+        slot = Slot(label, disk, around, script, host=label)
         return slot
 
     def _schedule(self) -> None:
         self.clock.call_later(self._dice.uniform(0.0, 0.3), self._start, self.slots[COLLECTOR])
         for work in self.scenario.producers:
-            if not _comes_late(work):
+            if work.label != LATECOMER:
                 self.clock.call_later(work.starts_s, self._start, self.slots[work.label])
         for index, fault in enumerate(self.scenario.faults):
             if fault.kind is FaultKind.OLD_COPY:
                 copied_s = max(0.1, fault.at_s - fault.amount)
-                self.clock.call_later(copied_s, self._copy_for, index, fault)
+                self.clock.call_later(copied_s, self._copy_for, fault)
             else:
                 self.clock.call_later(fault.at_s, self._inject, index, fault)
 
@@ -206,7 +205,7 @@ class World:
     def _seeds(self, slot: Slot) -> list[Endpoint]:
         """Services that a supervisor or a ticket would name: the collector's, and for a latecomer
         some other's."""
-        named = self.slots["producer-1"] if slot.label == "latecomer" else self.slots[COLLECTOR]
+        named = self.slots["producer-1"] if slot.label == LATECOMER else self.slots[COLLECTOR]
         return [] if named is slot else [Endpoint(f"tcp://{named.host}:2")]
 
     def _disturb(self) -> None:
@@ -304,7 +303,7 @@ class World:
         if isinstance(slot.disk, CollectorDisk):
             slot.disk.make_room()
 
-    def _copy_for(self, index: int, fault: Fault) -> None:
+    def _copy_for(self, fault: Fault) -> None:
         copy = self.slots[fault.node].disk.copy()
         self.clock.call_later(fault.at_s - self.clock.time(), self._restore_copy, fault, copy)
 
@@ -359,10 +358,3 @@ class World:
             repetition=max(each.repetition for each in every),
             reordering=max(each.reordering for each in every),
         )
-
-
-def _comes_late(work: Work) -> bool:
-    return work.label == "latecomer"
-
-
-__all__ = ["Slot", "Violation", "World"]
