@@ -15,7 +15,7 @@ from mesh.core.membership import Endpoint
 from mesh.transport.curve import CurveKeys
 from mesh.transport.gate import FEED, KEYS_MAX, SERVICE, Gate
 from tests.integration.eventually import eventually
-from tests.integration.transport_nodes import Node, Nodes, frame
+from tests.integration.transport_nodes import Node, Nodes, frame, kept_ports
 
 PROMPTLY_S = 2.0
 """A newcomer gets in that soon after its key was registered."""
@@ -234,8 +234,8 @@ async def test_a_feed_is_heard_again_after_its_port_was_in_strange_hands(
     nodes: Nodes, keys: CurveKeys | None
 ) -> None:
     """ZeroMQ itself never dials again whom it found speaking another protocol."""
-    speaker, listener = start(nodes, "A"), start(nodes, "B")
-    ports = speaker.transport.ports
+    ports = kept_ports()
+    speaker, listener = start(nodes, "A", ports=ports), start(nodes, "B")
     listener.listens(speaker)
     speaker.transport.close(linger_s=0.0)
     stranger = nodes.start("S", keys=keys, ports=ports)
@@ -243,6 +243,7 @@ async def test_a_feed_is_heard_again_after_its_port_was_in_strange_hands(
     await eventually(lambda: len(stranger.heard.refusals) >= 2)
     stranger.transport.close(linger_s=0.0)
     again = nodes.start("A", keys=speaker.keys, ports=ports)
+    assert again.transport.ports == ports
     admits(again, listener)
     await eventually(lambda: again.is_heard_by(listener))
     assert stranger.heard.listeners == []
@@ -252,9 +253,9 @@ async def test_of_two_nodes_at_one_address_the_one_that_lives_there_is_heard(
     nodes: Nodes,
 ) -> None:
     """A new node has taken the port of one that is gone; both are members for ever."""
-    gone, listener = start(nodes, "A"), start(nodes, "B")
+    ports = kept_ports()
+    gone, listener = start(nodes, "A", ports=ports), start(nodes, "B")
     admits(gone, listener)
-    ports = gone.transport.ports
     gone.transport.close(linger_s=0.0)
     lives = start(nodes, "C", ports=ports)
     admits(lives, listener)

@@ -16,6 +16,7 @@ from mesh.wire import codec, messages
 from mesh.wire.codec import FrameKind
 from tests.integration.eventually import eventually
 from tests.integration.mesh_nodes import HOST, RUN, Mesh, Peer, running_mesh
+from tests.integration.transport_nodes import kept_ports
 
 
 @pytest.fixture
@@ -269,8 +270,10 @@ async def test_a_member_that_one_node_missed_is_learned_by_the_heartbeat_s_diges
 async def test_a_node_that_took_a_dead_one_s_port_stays_heard_when_that_one_is_back(
     mesh: Mesh,
 ) -> None:
-    first, second = await producers(mesh, 2)
-    ports = second.transport.inner.ports
+    first = await mesh.start("producer-1")
+    ports = kept_ports()
+    second = await mesh.start("producer-2", first, ports=ports)
+    await connected([first, second])
     await second.stop()
     third = await mesh.start("producer-3", first, ports=ports)
     assert third.node.own.feed_address == second.node.own.feed_address

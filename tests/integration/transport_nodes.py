@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,6 +96,12 @@ class Nodes:
         node = Node(own_id, transport, Heard(), keys)
         transport.start(node.heard)
         return node
+
+
+def kept_ports() -> tuple[int, int]:
+    """Two ports that stay free while nobody listens: below those that connections are given."""
+    first = 21_000 + 2 * (os.getpid() % 5_000)
+    return first, first + 1
 
 
 def frame(number: int, size: int = 0) -> bytes:
