@@ -80,7 +80,8 @@ class Joiner:
             return [service for service in dict.fromkeys(seeds) if service not in members]
         stored = [member.service for member in self._node.membership.others()]
         stored = self._node.random.sample(stored, min(len(stored), ASKED_AT_ONCE_MAX))
-        return list(dict.fromkeys([*seeds, *stored]))
+        own = self._node.own.service
+        return [each for each in dict.fromkeys([*seeds, *stored]) if each != own]
 
     def _ask(self, service: Endpoint) -> None:
         node = self._node
