@@ -29,6 +29,8 @@ MEMBERS_IN_A_FRAME_MAX = 100
 EARLIER_LOGS_IN_A_RECORD_MAX = 64
 """The newest; older ones are in the vectors of whoever has heard of them."""
 FETCH_REPLY_BYTES_MAX = 1024 * 1024
+PASSING_REFUSALS = frozenset({"not_in", "join_rate"})
+"""Reasons that say something of the node asked, nothing of who asks."""
 
 Origin = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 Short = Annotated[str, msgspec.Meta(max_length=300)]
@@ -169,6 +171,11 @@ class Refused(Message, frozen=True):
 
     reason: Shown
     """One or two words for counting, a colon, and what it means for a person."""
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the same request may be granted a moment later, by the same node."""
+        return self.reason.partition(":")[0] in PASSING_REFUSALS
 
 
 class Fetch(Message, frozen=True):

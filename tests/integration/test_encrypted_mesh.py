@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from mesh.core.entries import (
 )
 from mesh.core.items import LogId, NodeId
 from mesh.core.membership import Role
+from mesh.nodes.peer.joining import JOIN_TIMEOUT_S, REFUSED_FOR_S
 from mesh.storage.database import Batch, OwnFrame, RunDatabase
 from mesh.wire import codec, messages
 from mesh.wire.codec import FrameKind
@@ -131,6 +133,15 @@ async def test_without_a_ticket_that_holds_nobody_gets_in(mesh: Mesh, reason: st
     assert stranger.owner.refused[0].startswith(f"{reason}: ")
     assert run.collector.node.membership.others() == []
     assert stranger.node.membership.others() == []
+
+
+async def test_who_asks_a_node_that_is_not_in_itself_is_not_turned_away(mesh: Mesh) -> None:
+    """A collector may ask a newcomer that has not read the collector's welcome yet."""
+    asked_count = 2 + math.ceil(REFUSED_FOR_S / JOIN_TIMEOUT_S)  # Later, a refusal is believed.
+    outsider = await mesh.start("outsider", encrypted=True)
+    asker = await mesh.start("asker", outsider, encrypted=True)
+    await eventually(lambda: outsider.node.dropped["not_in"] >= asked_count)
+    assert asker.owner.refused == []
 
 
 async def test_a_revoked_ticket_lets_nobody_in_and_who_came_by_it_stays(mesh: Mesh) -> None:

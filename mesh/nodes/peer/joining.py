@@ -112,7 +112,9 @@ class Joiner:
         if header.kind is FrameKind.REFUSED:
             # What follows names a newer start of this very node, if that is the reason.
             node.swapper.take_in(parts[1:])
-            self._refused(messages.decode_body(parts[0], header, messages.Refused).reason)
+            refused = messages.decode_body(parts[0], header, messages.Refused)
+            if not refused.is_passing:
+                self._refused(refused.reason)
             return
         if header.kind is not FrameKind.WELCOME:
             raise BadFrame("kind", header.kind.name)

@@ -119,9 +119,17 @@ class Server:
         try:
             public_key = self._node.tickets.public_key(ticket_id, self._node.wall_us() // 1000)
         except TicketRefused as error:
+            if not self._is_in:
+                # Among many newcomers a collector asks one that has not read its welcome yet.
+                raise BadFrame("not_in", "this node is not in the run itself yet") from error
             raise BadFrame(error.reason, str(error).partition(": ")[2]) from error
         if not is_signed(claim, proof, public_key):
             raise BadFrame("ticket_proof", "the asker does not hold the ticket that it names")
+
+    @property
+    def _is_in(self) -> bool:
+        """Whether this node can know whom the run lets in."""
+        return self._node.joiner.welcomed or self._node.own.role is Role.COLLECTOR
 
     def _collector_origin(self) -> bytes:
         collector = self._node.membership.collector()
