@@ -141,6 +141,26 @@ class ExploreSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Tactics:
+    """How producers explore. Users have no say in it: benches take the parts away one by one."""
+
+    listing: Literal["none", "whole", "facet", "measured"] = "measured"
+    """Which known entries a prompt carries; `measured`: the whole list or the facet's, whichever
+    has brought more for its cost lately."""
+    sealed_chunks: bool = True
+    """Lay the list out so that provider's caches match; False: newest first."""
+    facets: bool = True
+    ask_count: int | None = None
+    """Entries to ask for in one call; None: it adapts."""
+    cutting: bool = True
+    """End an answer that has turned into repeats."""
+    staggered: bool = True
+    """Producers do not start in lockstep."""
+    structured: bool = True
+    """Ask for JSON by a strict schema where that has brought more."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProducerSettings:
     """One producer process. Reaches it over its control channel, never over its arguments."""
 
@@ -164,8 +184,9 @@ class ProducerSettings:
     terms: RunTerms | None = None
     """Passed on to machines that join through this producer."""
     seed: int = 0
-    ask_count: int = 40
-    """Entries to ask for in one call. More make better use of the prompt's cost and go staler."""
+    concurrency: int = 1
+    """Calls at once, 1..64."""
+    tactics: Tactics = Tactics()
     verbosity: int = 0
 
 

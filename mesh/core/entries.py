@@ -25,6 +25,8 @@ Tokens = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
 Amount = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
 """The bounds keep out NaN and infinity, which would stay in every sum."""
 Origin = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+FacetId = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+"""core.facets.facet_id of a facet's name; 0: none, the topic as a whole."""
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -38,6 +40,13 @@ class CallStarted(Entry, tag="c", frozen=True):
     asked_count: Count
     facet: Note | None
     started_ms: Count
+    purpose: Note = "entries"
+    """entries | facets: what the model is asked for."""
+    reserved_usd: Amount | None = None
+    """The most that it may cost; None: price unknown. A call whose end is never said counts as
+    this much."""
+    prompt_tokens: Tokens = 0
+    """Estimated; what it takes from a limit on tokens before its end is known."""
 
 
 class Found(Entry, tag="f", frozen=True):
@@ -46,6 +55,8 @@ class Found(Entry, tag="f", frozen=True):
     text: Text
     call: Count
     model: Note
+    facet: FacetId = 0
+    """That the call asked for."""
 
 
 class Repeat(Entry, tag="r", frozen=True):
@@ -54,6 +65,34 @@ class Repeat(Entry, tag="r", frozen=True):
     text: Text
     call: Count
     model: Note
+    facet: FacetId = 0
+
+
+class FacetProposed(Entry, tag="p", frozen=True):
+    """A planning call named a part of the topic, or of a facet."""
+
+    name: Note
+    parent: FacetId
+    """The facet that it is a part of; 0: the topic."""
+    call: Count
+    model: Note
+
+
+class LimitSeen(Entry, tag="l", frozen=True):
+    """A provider said what it allows, by the headers of an answer or by refusing a call."""
+
+    model: Note
+    seen_ms: Count
+    requests_per_minute: Count | None
+    requests_left: Count | None
+    tokens_per_minute: Count | None
+    tokens_left: Count | None
+    reset_s: Amount | None
+    """Until the limit on requests is whole again."""
+    refused: bool
+    """A call was refused for it."""
+    wait_s: Amount
+    """How long the provider asks to wait; 0: not at all."""
 
 
 class Rejected(Entry, tag="x", frozen=True):
@@ -72,7 +111,7 @@ class CallFinished(Entry, tag="d", frozen=True):
     model: Note
     outcome: Note
     """ok | length | refused | empty | dry (the model said that nothing is left) | cancelled |
-    retry | unreachable | give_up | shorten_prompt."""
+    cut (we ended it: it brought too little) | retry | unreachable | give_up | shorten_prompt."""
     error: Note | None
     input_tokens: Tokens
     cached_input_tokens: Tokens
@@ -84,6 +123,7 @@ class CallFinished(Entry, tag="d", frozen=True):
     """None: price unknown."""
     latency_s: Amount
     first_token_s: Amount | None
+    cache_write_tokens: Tokens = 0
 
 
 class EpochOpened(Entry, tag="O", frozen=True):
@@ -102,6 +142,8 @@ class Accepted(Entry, tag="A", frozen=True):
     epoch: Count
     seq: Count
     text: Text
+    facet: FacetId = 0
+    """Of the Found: with it the collector's log alone tells which entries a facet holds."""
 
 
 class Duplicate(Entry, tag="D", frozen=True):
@@ -151,6 +193,13 @@ class ModelAssigned(Entry, tag="M", frozen=True):
     model: Note
 
 
+class BudgetGranted(Entry, tag="B", frozen=True):
+    """Control: this producer may spend so much in all, over all its starts; the largest holds."""
+
+    origin: Origin
+    total_usd: Amount
+
+
 class TicketIssued(Entry, tag="T", frozen=True):
     """Control: whoever holds the private half of `public_key` may join until then."""
 
@@ -176,6 +225,8 @@ LogEntry = (
     CallStarted
     | Found
     | Repeat
+    | FacetProposed
+    | LimitSeen
     | Rejected
     | CallFinished
     | EpochOpened
@@ -186,12 +237,13 @@ LogEntry = (
     | Lost
     | StateChanged
     | ModelAssigned
+    | BudgetGranted
     | TicketIssued
     | TicketRevoked
     | MemberRevoked
 )
 
-_PRODUCERS = (CallStarted, Found, Repeat, Rejected, CallFinished)
+_PRODUCERS = (CallStarted, Found, Repeat, FacetProposed, LimitSeen, Rejected, CallFinished)
 
 
 def is_collectors(entry: LogEntry) -> bool:

@@ -44,6 +44,18 @@ class Usage:
     """True when the provider did not say (a cut stream) and the counts are ours."""
 
 
+@dataclass(frozen=True, slots=True)
+class RateLimits:
+    """What a provider says that it allows, read from an answer's headers; None: not said."""
+
+    requests_per_minute: int | None = None
+    requests_left: int | None = None
+    tokens_per_minute: int | None = None
+    tokens_left: int | None = None
+    reset_s: float | None = None
+    """Until the limit on requests is whole again."""
+
+
 class FinishReason(enum.StrEnum):
     STOP = "stop"
     LENGTH = "length"
@@ -65,6 +77,7 @@ class Completed:
 
     finish_reason: FinishReason
     usage: Usage
+    limits: RateLimits | None = None
 
 
 StreamEvent = TextDelta | Completed
@@ -99,12 +112,15 @@ class ProviderError(Exception):
         status: int | None = None,
         retry_after_s: float | None = None,
         usage: Usage | None = None,
+        limits: RateLimits | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
         self.status = status
         self.retry_after_s = retry_after_s
         self.usage = usage
+        self.limits = limits
+        """As the refusing answer's headers say."""
 
 
 class LLMClient(Protocol):
