@@ -13,11 +13,11 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mesh.config import ModelSpec, ProducerSettings
+from mesh.config import ApiKey, ModelSpec, ProducerSettings
 from mesh.core import entries as log
 from mesh.core.entries import NOTE_CHARACTERS_MAX, LogEntry
 from mesh.core.known import KnownItems
@@ -40,6 +40,7 @@ from mesh.llm.retrying import FailureStreak, RetryPolicy, given_up
 
 logger = logging.getLogger(__name__)
 
+ASK_COUNT = 40
 OUTPUT_TOKENS_FOR_EACH = 40
 OUTPUT_TOKENS_BESIDE = 400
 CHARACTERS_A_TOKEN = 4
@@ -105,7 +106,7 @@ class _Call:
     model: ModelSpec
     prompt: Prompt
     seq: int = 0
-    started_s: float = field(default_factory=time.monotonic)
+    started_s: float = field(default_factory=lambda: _now_s())
     first_token_s: float | None = None
     answer_characters: int = 0
     entry_count: int = 0
@@ -124,10 +125,18 @@ class _Call:
 class Caller:
     """Makes one call after another until cancelled."""
 
-    def __init__(self, settings: ProducerSettings, orders: Orders, teller: Teller) -> None:
+    def __init__(
+        self,
+        settings: ProducerSettings,
+        orders: Orders,
+        teller: Teller,
+        *,
+        open_client: Callable[[ModelSpec, ApiKey | None], LLMClient] = open_client,
+    ) -> None:
         self._settings = settings
         self._orders = orders
         self._teller = teller
+        self._open_client = open_client
         self._random = random.Random(f"{settings.seed}/calls")
         self._policy = RetryPolicy(self._random)
         self._prompts = PromptBuilder(settings.topic)
@@ -160,7 +169,7 @@ class Caller:
         call = _Call(model, self._build_prompt(model))
         self._teller.activity = "asking"
         started = log.CallStarted(
-            model.spec, self._settings.ask_count, None, time.time_ns() // 1_000_000
+            model.spec, ASK_COUNT, None, time.time_ns() // 1_000_000
         )
         call.seq = await self._teller.say([started])
         try:
@@ -196,14 +205,14 @@ class Caller:
         return self._prompts.build(
             known.accepted,
             known.fresh(),
-            ask_count=self._settings.ask_count,
+            ask_count=ASK_COUNT,
             known_entries_max=self._known_max.get(model.spec, KNOWN_ENTRIES_MAX),
         )
 
     async def _stream(self, call: _Call) -> Completed:
         """Publish each entry as its line is complete; complete lines survive a cut stream."""
         parser = AnswerParser()
-        output_tokens_max = self._settings.ask_count * OUTPUT_TOKENS_FOR_EACH + OUTPUT_TOKENS_BESIDE
+        output_tokens_max = ASK_COUNT * OUTPUT_TOKENS_FOR_EACH + OUTPUT_TOKENS_BESIDE
         events = self._client(call.model).stream(call.prompt, output_tokens_max=output_tokens_max)
         completed: Completed | None = None
         try:
@@ -213,7 +222,7 @@ class Caller:
                         completed = event
                         continue
                     if call.first_token_s is None:
-                        call.first_token_s = time.monotonic() - call.started_s
+                        call.first_token_s = _now_s() - call.started_s
                     call.answer_characters += len(event.text)
                     await self._publish(call, parser.feed(event.text))
         finally:
@@ -269,7 +278,7 @@ class Caller:
                     reasoning_tokens=usage.reasoning_tokens,
                     estimated=usage.estimated,
                     cost_usd=cost_usd(call.model, usage),
-                    latency_s=round(time.monotonic() - call.started_s, 4),
+                    latency_s=round(_now_s() - call.started_s, 4),
                     first_token_s=call.first_token_s,
                 )
             ]
@@ -300,7 +309,7 @@ class Caller:
     def _client(self, model: ModelSpec) -> LLMClient:
         if model.spec not in self._clients:
             key = self._settings.keys.get(model.key_variable or "")
-            self._clients[model.spec] = open_client(model, key)
+            self._clients[model.spec] = self._open_client(model, key)
         return self._clients[model.spec]
 
     async def _close_clients(self) -> None:
@@ -310,6 +319,10 @@ class Caller:
 
 
 _NOTHING = Usage(0, 0, 0)
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _outcome(call: _Call, completed: Completed) -> str:
