@@ -29,6 +29,7 @@ class FoundEntry:
     id: EntryId
     key: bytes
     text: str
+    facet: int = 0
 
 
 @dataclass(slots=True)
@@ -77,9 +78,8 @@ class Ledger:
                 in_batch[found.key] = self.accepted_count
                 digest = self._learn(found.key)
                 self.accepted_digest = (self.accepted_digest + digest) % DIGEST_MODULUS
-                verdicts.append(
-                    Accepted(self.accepted_count, entry.origin, entry.epoch, entry.seq, found.text)
-                )
+                place = entry.origin, entry.epoch, entry.seq
+                verdicts.append(Accepted(self.accepted_count, *place, found.text, found.facet))
             elif ordinal == EXCLUDED_ORDINAL:
                 verdicts.append(Excluded(entry.origin, entry.epoch, entry.seq))
             else:

@@ -195,6 +195,7 @@ class VerdictDesk:
                 EntryId(each.log.origin, each.log.epoch, each.seq),
                 item_key(each.entry.text),
                 each.entry.text,
+                each.entry.facet,
             )
             for each in said
             if isinstance(each.entry, log.Found)
