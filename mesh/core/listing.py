@@ -112,8 +112,14 @@ class RepeatRates:
         return paid / (ask_count * max(0.01, 1.0 - repeats))
 
     def _listed_rate(self, model: str, listed_count: int) -> _Rate:
-        """Lengths count as alike within a factor of two."""
-        return self._listed.setdefault((model, listed_count.bit_length()), _Rate(PRIOR_LISTED))
+        """Lengths count as alike within a factor of two; one that was never tried is expected to
+        do as the next shorter one."""
+        length = listed_count.bit_length()
+        if (model, length) not in self._listed:
+            shorter = [each for name, each in self._listed if name == model and each < length]
+            prior = self._listed[model, max(shorter)].value if shorter else PRIOR_LISTED
+            self._listed[model, length] = _Rate(prior)
+        return self._listed[model, length]
 
     def _unlisted_rate(self, model: str, listing: Listing) -> _Rate:
         return self._unlisted.setdefault((model, listing), _Rate(PRIOR_UNLISTED))

@@ -22,10 +22,16 @@ from mesh.llm.interface import Prompt
 SEALED_CHUNK_ENTRIES = 250
 """Accepted entries in one sealed chunk: a cached block each, some 1,500 tokens."""
 
+FACET_CHUNK_ENTRIES = 100
+"""The same in a list of one facet, which is shorter."""
+
 KNOWN_ENTRIES_MAX = 5_000
 """Entries listed at most, unless a caller says otherwise; the oldest are left out first. More
 cost input tokens, and models heed long lists less: they begin to repeat listed items at about
 100 ("Attention Overflow", arXiv 2407.13481)."""
+
+FACET_CHUNKS_KEPT_MAX = 2_000
+"""Beyond it all are joined anew, which costs time only."""
 
 ASK_COUNT_MAX = 1_000
 TOPIC_CHARACTERS_MAX = 500
@@ -155,6 +161,16 @@ def prompt_tokens_estimate(prompt: Prompt) -> int:
     return sum(len(part.encode()) // _BYTES_A_TOKEN + 1 for part in parts)
 
 
+@dataclass(frozen=True, slots=True)
+class FacetEntries:
+    """The known entries of one facet."""
+
+    ordinals: Sequence[int]
+    """Of the accepted ones, ascending: all producers seal the same chunks of them."""
+    tail: Sequence[str]
+    """Texts that may still change: not accepted yet, or learned to belong to it only later."""
+
+
 @dataclass(slots=True)
 class PromptBuilder:
     """Builds one producer's prompts, call after call, joining only what is new since the last.
@@ -165,6 +181,8 @@ class PromptBuilder:
 
     topic: str
     _chunks: dict[int, str] = field(default_factory=dict)
+    _facet_chunks: dict[tuple[int, int], str] = field(default_factory=dict)
+    """By first and last ordinal."""
 
     def build(
         self,
@@ -210,6 +228,50 @@ class PromptBuilder:
             unlisted_count=unlisted_count,
         )
 
+    def build_for_facet(
+        self,
+        accepted: Sequence[str],
+        entries: FacetEntries,
+        *,
+        facet: str,
+        ask_count: int,
+        known_count: int,
+        known_entries_max: int = KNOWN_ENTRIES_MAX,
+    ) -> Prompt:
+        """The prompt that lists the entries of `facet` alone.
+
+        Args:
+            accepted: all accepted entries, by ordinal - 1.
+            known_count: all known entries, for the model to be told how many are not listed.
+            known_entries_max: entries listed at most; the newest are.
+        """
+        tail = list(entries.tail)[-known_entries_max:]
+        ordinals = [each for each in entries.ordinals if each <= len(accepted)]
+        chunks = [
+            ordinals[start : start + FACET_CHUNK_ENTRIES]
+            for start in range(0, len(ordinals), FACET_CHUNK_ENTRIES)
+        ]
+        unsealed = chunks.pop() if chunks and len(chunks[-1]) < FACET_CHUNK_ENTRIES else []
+        room = known_entries_max - len(tail) - len(unsealed)
+        chunks = chunks[max(0, len(chunks) - max(0, room) // FACET_CHUNK_ENTRIES) :]
+        fresh = [clean_text(each) for each in (*(accepted[o - 1] for o in unsealed), *tail)]
+        listed_count = len(chunks) * FACET_CHUNK_ENTRIES + len(fresh)
+        known = KnownForPrompt(
+            sealed=tuple(self._facet_chunk(accepted, chunk) for chunk in chunks),
+            fresh=tuple(text for text in fresh if text is not None),
+            unlisted_count=max(0, known_count - listed_count),
+        )
+        return build_prompt(self.topic, known, ask_count=ask_count, facet=facet)
+
+    def _facet_chunk(self, accepted: Sequence[str], ordinals: Sequence[int]) -> str:
+        place = ordinals[0], ordinals[-1]
+        if place not in self._facet_chunks:
+            if len(self._facet_chunks) >= FACET_CHUNKS_KEPT_MAX:
+                self._facet_chunks.clear()
+            texts = (clean_text(accepted[ordinal - 1]) for ordinal in ordinals)
+            self._facet_chunks[place] = "\n".join(text for text in texts if text is not None)
+        return self._facet_chunks[place]
+
     def _sealed(self, accepted: Sequence[str], first: int, end: int) -> tuple[str, ...]:
         for dropped in [chunk for chunk in self._chunks if chunk < first]:
             del self._chunks[dropped]
@@ -230,15 +292,21 @@ def _task(known: KnownForPrompt, ask_count: int, facet: str | None) -> str:
     if known.sealed or known.fresh:
         lines.append("End of known entries.")
     if known.unlisted_count:
-        lines.append(
-            f"{known.unlisted_count} more entries are known but not listed above, "
-            f"the best-known ones among them: prefer lesser-known entries."
-        )
+        lines.append(_unlisted(known.unlisted_count, facet))
     what = "entries of this facet of the topic" if facet else "entries of the topic"
     lines.append(f"Write up to {ask_count} further {what}, one a line, by the rules above.")
     if facet:
         lines.append(f"Facet: {facet}")
     return "\n".join(lines)
+
+
+def _unlisted(count: int, facet: str | None) -> str:
+    if facet:
+        return f"{count} more entries of other facets are known and not listed above."
+    return (
+        f"{count} more entries are known but not listed above, "
+        f"the best-known ones among them: prefer lesser-known entries."
+    )
 
 
 def _one_line(text: str, what: str) -> str:
