@@ -126,6 +126,18 @@ class CallFinished(Entry, tag="d", frozen=True):
     cache_write_tokens: Tokens = 0
 
 
+class BudgetAsked(Entry, tag="b", frozen=True):
+    """What this producer was granted does not pay for its next call: it gives back what is left
+    and asks for more. On leaving it gives back alone."""
+
+    granted_usd: Amount
+    """The largest grant that it has heard of, so that one which answers this can be told."""
+    returned_usd: Amount
+    """Given back in all, over all its starts; the largest holds."""
+    wanted_usd: Amount
+    """What the next call may cost; 0: nothing is wanted."""
+
+
 class EpochOpened(Entry, tag="O", frozen=True):
     """The collector (re)started holding this much: the first entry of each of its epochs."""
 
@@ -193,8 +205,16 @@ class ModelAssigned(Entry, tag="M", frozen=True):
     model: Note
 
 
+class BudgetSet(Entry, tag="G", frozen=True):
+    """Control: what the whole run may cost; the latest holds."""
+
+    total_usd: Amount | None
+    """None: no cap, and no grant is needed to spend."""
+
+
 class BudgetGranted(Entry, tag="B", frozen=True):
-    """Control: this producer may spend so much in all, over all its starts; the largest holds."""
+    """Control: this producer may spend so much in all, over all its starts, less what it gives
+    back; the largest holds."""
 
     origin: Origin
     total_usd: Amount
@@ -229,6 +249,7 @@ LogEntry = (
     | LimitSeen
     | Rejected
     | CallFinished
+    | BudgetAsked
     | EpochOpened
     | Accepted
     | Duplicate
@@ -237,13 +258,17 @@ LogEntry = (
     | Lost
     | StateChanged
     | ModelAssigned
+    | BudgetSet
     | BudgetGranted
     | TicketIssued
     | TicketRevoked
     | MemberRevoked
 )
 
-_PRODUCERS = (CallStarted, Found, Repeat, FacetProposed, LimitSeen, Rejected, CallFinished)
+_PRODUCERS = (
+    *(CallStarted, Found, Repeat, FacetProposed, LimitSeen, Rejected, CallFinished),
+    BudgetAsked,
+)
 
 
 def is_collectors(entry: LogEntry) -> bool:
