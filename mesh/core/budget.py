@@ -1,0 +1,387 @@
+"""Who may spend how much, so that no crash and no partition makes a run cost more than its budget.
+
+The collector grants each producer an amount (`BudgetGranted`), and a producer makes no call whose
+worst case its grant does not pay for. What was granted and not given back counts as gone, whether
+or not it is ever spent: the grants of all producers together stay within the budget, so it does
+not matter who hears what when. A call's worst case counts until its end is known, for ever if it
+never is. All amounts follow from logs, each entry applied once, in any order.
+
+What a call may cost is llm.pricing's, when a run stops stopping.py's. No grant is taken away: of
+a producer that has gone without giving back, the rest stays bound to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from mesh.core.entries import (
+    BudgetAsked,
+    BudgetGranted,
+    BudgetSet,
+    CallFinished,
+    CallStarted,
+    LogEntry,
+)
+from mesh.core.items import LogId, NodeId
+
+CALLS_AHEAD = 2
+"""A producer that holds less than so many calls cost is granted more before it asks."""
+SHARES_MIN = 5
+"""Half of what is free is shared by so many at least: the first to ask must not take it all."""
+
+_PICO = 10**12
+"""Amounts are counted in whole picodollars: sums are the same in whatever order they are made."""
+
+Place = tuple[LogId, int]
+"""Log and seq of a CallStarted."""
+
+
+def _exact(amount_usd: float | None) -> int:
+    return round(amount_usd * _PICO) if amount_usd else 0
+
+
+def _usd(amount: int) -> float:
+    return amount / _PICO
+
+
+@dataclass(slots=True)
+class OpenCalls:
+    """What calls may cost whose end is not known. Start and end come in any order, each once."""
+
+    total: int = 0
+    """Picodollars."""
+    _reserved: dict[Place, int] = field(default_factory=dict)
+    _ended_before: set[Place] = field(default_factory=set)
+    """Their starts have not been heard yet."""
+
+    def __len__(self) -> int:
+        return len(self._reserved)
+
+    @property
+    def total_usd(self) -> float:
+        return _usd(self.total)
+
+    def started(self, place: Place, reserved_usd: float | None) -> None:
+        if place in self._ended_before:
+            self._ended_before.remove(place)
+            return
+        self._reserved[place] = _exact(reserved_usd)
+        self.total += self._reserved[place]
+
+    def ended(self, place: Place) -> None:
+        if place in self._reserved:
+            self.total -= self._reserved.pop(place)
+        else:
+            self._ended_before.add(place)
+
+    def count_of(self, log: LogId) -> int:
+        """Open calls of one start of a producer."""
+        return sum(each == log for each, _ in self._reserved)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The latest word of a producer about what it wants."""
+
+    place: tuple[int, int] = (0, 0)
+    """(epoch, seq)."""
+    granted: int = 0
+    """The largest grant that it had heard of."""
+    wanted: int = 0
+
+
+@dataclass(slots=True)
+class Account:
+    """One producer's money, in picodollars."""
+
+    granted: int = 0
+    returned: int = 0
+    spent: int = 0
+    """By calls whose end is known."""
+    open: OpenCalls = field(default_factory=OpenCalls)
+    ask: Ask = Ask()
+    present: LogId | None = None
+    """The latest of its logs that is known to have called or asked."""
+    call_cost: int = 0
+    """The most that one of its calls has reserved."""
+
+    def apply(self, log: LogId, seq: int, entry: LogEntry) -> None:
+        """Take in an entry of the producer's own log."""
+        match entry:
+            case CallStarted(reserved_usd=reserved_usd):
+                self._note(log)
+                self.call_cost = max(self.call_cost, _exact(reserved_usd))
+                self.open.started((log, seq), reserved_usd)
+            case CallFinished(call=call, cost_usd=cost_usd):
+                self.open.ended((log, call))
+                self.spent += _exact(cost_usd)
+            case BudgetAsked():
+                self._note(log)
+                self.granted = max(self.granted, _exact(entry.granted_usd))
+                self.returned = max(self.returned, _exact(entry.returned_usd))
+                if (log.epoch, seq) > self.ask.place:
+                    granted, wanted = _exact(entry.granted_usd), _exact(entry.wanted_usd)
+                    self.ask = Ask((log.epoch, seq), granted, wanted)
+
+    def _note(self, log: LogId) -> None:
+        if self.present is None or log.epoch > self.present.epoch:
+            self.present = log
+
+    def grant(self, total_usd: float) -> None:
+        self.granted = max(self.granted, _exact(total_usd))
+
+    @property
+    def committed(self) -> int:
+        """Spent, or bound to calls whose end is not known."""
+        return self.spent + self.open.total
+
+    @property
+    def held(self) -> int:
+        """What the run must count as gone for this producer."""
+        return max(self.granted - self.returned, self.committed)
+
+    @property
+    def rest(self) -> int:
+        """What more it may spend; below 0 where it has spent without grants."""
+        return self.granted - self.returned - self.committed
+
+    @property
+    def calls_under_way(self) -> int:
+        """Of its latest start; older ones have ended, whether or not anyone knows how."""
+        return self.open.count_of(self.present) if self.present else 0
+
+    @property
+    def unanswered(self) -> int:
+        """What it asks for, no grant having been said since; 0: nothing."""
+        return self.ask.wanted if self.ask.granted >= self.granted else 0
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """What of an account the producer's calls do not tell; a row of the table `accounts`."""
+
+    origin: NodeId
+    granted_usd: float
+    returned_usd: float
+    asked_epoch: int
+    asked_seq: int
+    asked_granted_usd: float
+    wanted_usd: float
+
+
+class Treasury:
+    """The collector's side: decides grants from what all producers have said."""
+
+    def __init__(self, budget_usd: float | None) -> None:
+        self.budget_usd = budget_usd
+        """None: no cap; nobody is granted anything."""
+        self._accounts: dict[NodeId, Account] = {}
+        self._changed: set[NodeId] = set()
+
+    def apply(self, log: LogId, seq: int, entry: LogEntry) -> None:
+        """Take in one entry: of any producer, or a grant that this collector said itself, which
+        one that was restored from an old copy hears from others."""
+        if isinstance(entry, BudgetGranted):
+            self._account(NodeId(entry.origin)).grant(entry.total_usd)
+            self._changed.add(NodeId(entry.origin))
+        elif isinstance(entry, CallStarted | CallFinished | BudgetAsked):
+            self._account(log.origin).apply(log, seq, entry)
+            if isinstance(entry, BudgetAsked):
+                self._changed.add(log.origin)
+
+    def restore(self, rows: Iterable[AccountRow]) -> None:
+        """Take up accounts as they were stored; their calls are applied one by one."""
+        for row in rows:
+            account = self._account(row.origin)
+            account.grant(row.granted_usd)
+            account.returned = _exact(row.returned_usd)
+            place = row.asked_epoch, row.asked_seq
+            account.ask = Ask(place, _exact(row.asked_granted_usd), _exact(row.wanted_usd))
+
+    def changed_rows(self) -> list[AccountRow]:
+        """Accounts that have changed since this was last asked, to be stored."""
+        changed, self._changed = sorted(self._changed), set()
+        return [_row(origin, self._accounts[origin]) for origin in changed]
+
+    @property
+    def committed_usd(self) -> float:
+        """Spent, or bound to calls whose end is not known."""
+        return _usd(sum(account.committed for account in self._accounts.values()))
+
+    @property
+    def held_usd(self) -> float:
+        """All that counts as gone: spent, or granted and not given back."""
+        return _usd(sum(account.held for account in self._accounts.values()))
+
+    def grants(self, alive: Collection[NodeId]) -> list[BudgetGranted]:
+        """Grants to say now. Who is not alive gets nothing: it could not give back.
+
+        As long as there is plenty, each gets an equal share of half of what is free, so that it
+        can go on alone for long; near the end exactly what its next call needs.
+        """
+        if self.budget_usd is None:
+            return []
+        share_count = max(len(alive), SHARES_MIN)
+        accounts = [
+            (self._accounts[each], each) for each in sorted(alive) if each in self._accounts
+        ]
+        # Who wants least is served first: that way most calls are paid for.
+        accounts.sort(key=lambda each: each[0].unanswered)
+        said = []
+        for account, origin in accounts:
+            amount = self._amount_for(account, share_count)
+            if amount:
+                said.append(BudgetGranted(origin, _usd(account.granted + amount)))
+                account.grant(said[-1].total_usd)
+                self._changed.add(origin)
+        return said
+
+    def is_spent(self, alive: Collection[NodeId]) -> bool:
+        """No producer can make one more call: all that are alive ask for more than is free, and
+        none has a call under way whose end may leave something over. For a moment this may seem
+        so while a producer takes in that a call of its own has ended."""
+        if self.budget_usd is None or not alive:
+            return False
+        free = self._free()
+        accounts = [self._accounts.get(origin) for origin in alive]
+        return all(
+            account is not None and account.unanswered > free and not account.calls_under_way
+            for account in accounts
+        )
+
+    def _amount_for(self, account: Account, share_count: int) -> int:
+        """What to grant more; 0: nothing now."""
+        free = self._free()
+        share = free // (2 * share_count)
+        wanted = account.unanswered
+        if wanted:
+            ahead = CALLS_AHEAD * wanted
+            amount = max(share, ahead) if ahead * share_count <= free else wanted
+            return amount if amount <= free else 0
+        low = CALLS_AHEAD * account.call_cost * max(1, account.calls_under_way)
+        return share - account.rest if account.rest < low <= share // 2 else 0
+
+    def _free(self) -> int:
+        held = sum(account.held for account in self._accounts.values())
+        return _exact(self.budget_usd) - held
+
+    def _account(self, origin: NodeId) -> Account:
+        return self._accounts.setdefault(origin, Account())
+
+
+class Purse:
+    """A producer's side: what it may still spend.
+
+    Fed with all of its own log, earlier starts' included, and with the collector's.
+    """
+
+    def __init__(self, own: LogId, *, is_bounded: bool, since_ms: int) -> None:
+        """
+        Args:
+            own: the log of this start.
+            is_bounded: whether the run has a budget, as far as this producer was told at its
+                start; the collector's log may say otherwise.
+            since_ms: when this start of the run began: what the collector said of the run's
+                budget before is history. Grants are not: they hold over all starts.
+        """
+        self._own = own
+        self._is_bounded = is_bounded
+        self._since_ms = since_ms
+        self._budget_said = (0, 0)
+        self._account = Account()
+        self._present = Account()
+        """Of this start alone."""
+        self._pending: list[int] = []
+        """Reserved for calls whose start is not in the log yet."""
+        self._past_at_least = 0
+        self._asked: BudgetAsked | None = None
+
+    def apply(self, log: LogId, seq: int, entry: LogEntry) -> None:
+        """Take in an entry of any log; others' money is none of its business."""
+        if isinstance(entry, BudgetGranted):
+            if entry.origin == self._own.origin:
+                self._account.grant(entry.total_usd)
+        elif isinstance(entry, BudgetSet):
+            if log.epoch >= self._since_ms and (log.epoch, seq) > self._budget_said:
+                self._budget_said = log.epoch, seq
+                self._is_bounded = entry.total_usd is not None
+        elif log.origin == self._own.origin:
+            self._account.apply(log, seq, entry)
+            if log == self._own:
+                self._present.apply(log, seq, entry)
+                if isinstance(entry, CallStarted):
+                    self._settle(_exact(entry.reserved_usd))
+
+    def may_spend(self, amount_usd: float | None) -> bool:
+        """Whether a call may be made that costs at most `amount_usd`; None: nobody bills for it."""
+        return not self._is_bounded or _exact(amount_usd) <= max(0, self._rest())
+
+    def reserve(self, amount_usd: float | None) -> bool:
+        """Set the amount aside, until the call's CallStarted is in the log; False: it is not
+        there. To be said then: `ask`."""
+        if not self.may_spend(amount_usd):
+            return False
+        self._pending.append(_exact(amount_usd))
+        return True
+
+    def release(self, amount_usd: float | None) -> None:
+        """No call is made of what was reserved."""
+        self._settle(_exact(amount_usd))
+
+    def ask(self, amount_usd: float | None) -> BudgetAsked | None:
+        """What to say where `amount_usd` cannot be reserved; None: it has been said."""
+        return self._say(_exact(amount_usd))
+
+    def give_back(self) -> BudgetAsked | None:
+        """What to say on leaving, when no call is under way; None: there is nothing left."""
+        return self._say(0) if self._rest() > 0 else None
+
+    def forfeit(self) -> None:
+        """Part of its own past is lost: all that it was granted so far may have been spent."""
+        granted = self._account.granted - self._account.returned
+        self._past_at_least = max(self._past_at_least, granted - self._present.committed)
+
+    @property
+    def spent_usd(self) -> float:
+        return _usd(self._account.spent)
+
+    @property
+    def left_usd(self) -> float | None:
+        """What it may still spend; None: there is no cap."""
+        return _usd(max(0, self._rest())) if self._is_bounded else None
+
+    def _rest(self) -> int:
+        past = self._account.committed - self._present.committed
+        committed = max(past, self._past_at_least) + self._present.committed
+        return self._account.granted - self._account.returned - committed - sum(self._pending)
+
+    def _settle(self, amount: int) -> None:
+        if amount in self._pending:
+            self._pending.remove(amount)
+
+    def _say(self, wanted: int) -> BudgetAsked | None:
+        if not self._is_bounded:
+            return None
+        account = self._account
+        asked = BudgetAsked(
+            granted_usd=_usd(account.granted),
+            returned_usd=_usd(account.returned + max(0, self._rest())),
+            wanted_usd=_usd(wanted),
+        )
+        if asked == self._asked:
+            return None
+        self._asked = asked
+        account.returned = _exact(asked.returned_usd)
+        return asked
+
+
+def _row(origin: NodeId, account: Account) -> AccountRow:
+    return AccountRow(
+        origin,
+        _usd(account.granted),
+        _usd(account.returned),
+        *account.ask.place,
+        _usd(account.ask.granted),
+        _usd(account.ask.wanted),
+    )
