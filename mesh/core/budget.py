@@ -223,16 +223,13 @@ class Treasury:
         if self.budget_usd is None:
             return []
         share_count = max(len(alive), SHARES_MIN)
-        accounts = [
-            (self._accounts[each], each) for each in sorted(alive) if each in self._accounts
-        ]
-        # Who wants least is served first: that way most calls are paid for.
-        accounts.sort(key=lambda each: each[0].unanswered)
+        accounts = [(origin, self._account(origin)) for origin in sorted(alive)]
+        # Who asks comes first, who asks for least before the others: most calls are paid so.
+        accounts.sort(key=lambda each: each[1].unanswered or _exact(self.budget_usd))
         said = []
-        for account, origin in accounts:
-            amount = self._amount_for(account, share_count)
-            if amount:
-                said.append(BudgetGranted(origin, _usd(account.granted + amount)))
+        for origin, account in accounts:
+            if amount := self._amount_for(account, share_count):
+                said.append(BudgetGranted(origin, _usd(account.held + account.returned + amount)))
                 account.grant(said[-1].total_usd)
                 self._changed.add(origin)
         return said
@@ -260,7 +257,7 @@ class Treasury:
             amount = max(share, ahead) if ahead * share_count <= free else wanted
             return amount if amount <= free else 0
         low = CALLS_AHEAD * account.call_cost * max(1, account.calls_under_way)
-        return share - account.rest if account.rest < low <= share // 2 else 0
+        return share - max(0, account.rest) if account.rest < low <= share // 2 else 0
 
     def _free(self) -> int:
         held = sum(account.held for account in self._accounts.values())
