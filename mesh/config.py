@@ -19,6 +19,19 @@ TICKET_EXPIRES_S = 7 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
+class TokenPrices:
+    """What a model costs by the user's own word: dollars per million tokens, each >= 0."""
+
+    input: float
+    output: float
+    """Hidden reasoning included."""
+    cached_input: float | None = None
+    """Input that is read from the provider's cache; None: as other input."""
+    cache_write: float | None = None
+    """Input that is written to it; None: as other input."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
     """One model that producers may call, as `--model SPEC` names it."""
 
@@ -37,6 +50,8 @@ class ModelSpec:
     simulated: bool = False
     price_of: str | None = None
     """Simulated models: the real model whose price is charged; "" means unknown."""
+    prices: TokenPrices | None = None
+    """The user's own, before any price list's; None: whatever the list says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +111,10 @@ class RunTerms:
     alone_limit_s: float
     seed: int
     started_ms: int
+    has_budget: bool = False
+    """Producers make no call that they were not granted."""
+    prices: dict[str, TokenPrices] = field(default_factory=dict)
+    """The user's own, by the spec of a model: all machines count a call's cost alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +132,15 @@ class ExploreSettings:
     target: int | None = None
     """Stop at this many accepted entries over the whole run."""
     budget_usd: float | None = None
-    """Stop when the whole run has cost this much; None: no cap."""
+    """The whole run never costs more; None: no cap."""
+    max_cost_per_item_usd: float | None = None
+    """Stop when one more new entry is expected to cost more than this."""
     time_limit_s: float | None = None
     """Stop this long after this start."""
     exclude: Path | None = None
+    concurrency: int = 1
+    """Calls of each producer at once, 1..64. More find more in a minute and know less of one
+    another; providers' limits hold for all together."""
     mesh: MeshSettings = MeshSettings()
     open_to_others: bool = False
     """Print the join ticket: producers of other machines are wanted."""
@@ -204,6 +228,7 @@ class CollectorSettings:
     exclude: Path | None = None
     target: int | None = None
     budget_usd: float | None = None
+    max_cost_per_item_usd: float | None = None
     time_limit_s: float | None = None
     started_ms: int = 0
     """When this start of the run began, ms since 1970; a restarted collector keeps it."""
