@@ -43,12 +43,23 @@ def knowledge_of(model: SimulatedModel, catalog: Catalog, seed: int) -> Knowledg
     source = random.Random(f"{seed}/knowledge/{model.name}/{catalog.topic}")
     count = len(catalog.entries)
     known_count = min(count, max(1, round(model.knows * count)))
-    indices = tuple(sorted(source.sample(range(count), known_count)))
+    common = _common_knowledge(catalog, round(model.shared_knowledge * known_count), seed)
+    others = range(count) if not common else sorted(set(range(count)) - common)
+    indices = tuple(sorted([*common, *source.sample(others, known_count - len(common))]))
     inverse_weights = tuple(
         math.exp(model.zipf * math.log(index + 1) - model.taste * source.gauss(0.0, 1.0))
         for index in indices
     )
     return Knowledge(indices, inverse_weights, {i: at for at, i in enumerate(indices)})
+
+
+def _common_knowledge(catalog: Catalog, known_count: int, seed: int) -> frozenset[int]:
+    """The first of the entries in the order in which all models come to know what all know."""
+    if not known_count:
+        return frozenset()
+    count = len(catalog.entries)
+    order = random.Random(f"{seed}/shared knowledge/{catalog.topic}").sample(range(count), count)
+    return frozenset(order[:known_count])
 
 
 def draw(

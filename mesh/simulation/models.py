@@ -26,7 +26,16 @@ CacheRule = Literal["prefix", "breakpoints"]
 _MODELS_FILE = "simulated_models.toml"
 _ODD_MODELS_FILE = "odd_models.toml"
 _SHARES = frozenset(
-    {"knows", "suppress", "suppress_min", "obey", "judge_accuracy", "facet_overlap", "facet_miss"}
+    {
+        "knows",
+        "suppress",
+        "suppress_min",
+        "obey",
+        "judge_accuracy",
+        "facet_overlap",
+        "facet_miss",
+        "shared_knowledge",
+    }
 )
 _REQUIRED = ("api", "knows", "taste", "suppress", "obey", "ttft_s", "tokens_per_s", "format")
 
@@ -53,6 +62,8 @@ class SimulatedModel:
     zipf: float = 0.8
     suppress_drop: float = 0.03
     suppress_min: float = 0.70
+    suppress_onset: int = 100
+    shared_knowledge: float = 0.0
     alias_rate: float = 0.0
     case_rate: float = 0.0
     accent_rate: float = 0.0
@@ -86,9 +97,9 @@ class SimulatedModel:
 
     def suppression(self, listed_count: int) -> float:
         """s of the TOML's head: the chance that a listed entry is passed over."""
-        if listed_count <= 100:
+        if listed_count <= self.suppress_onset:
             return self.suppress
-        fallen = self.suppress - self.suppress_drop * math.log2(listed_count / 100)
+        fallen = self.suppress - self.suppress_drop * math.log2(listed_count / self.suppress_onset)
         return max(self.suppress_min, fallen)
 
 
@@ -190,6 +201,6 @@ def _fault(figure: str, kind: str, value: object) -> str:
 def _range_fault(figure: str, value: float) -> str:
     if figure in _SHARES or figure.endswith("_rate"):
         return "" if 0 <= value <= 1 else "a share between 0 and 1"
-    if figure in {"tokens_per_s", "context_tokens"}:
+    if figure in {"tokens_per_s", "context_tokens", "suppress_onset"}:
         return "" if 0 < value < math.inf else "more than 0"
     return "" if 0 <= value < math.inf else "0 or more"

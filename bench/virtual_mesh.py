@@ -1,0 +1,273 @@
+"""A whole run in memory and virtual time: N real callers, who hears what when, one real ledger.
+
+What is real: each producer's Caller with its prompts, parser, prices and known items, and the
+collector's verdicts. Left out: processes, frames, sockets, disks. Who is told what, and when, is
+the bench's variable: line by line, at the end of each call, or never.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import msgspec
+
+from bench.virtual_models import VirtualModels
+from mesh.config import ApiKey, ModelSpec, ProducerSettings
+from mesh.core import entries as log
+from mesh.core.entries import LogEntry
+from mesh.core.items import EntryId, LogId, NodeId
+from mesh.core.known import KnownItems
+from mesh.core.ledger import FoundEntry, Ledger
+from mesh.core.normalize import item_key
+from mesh.core.stopping import Dryness
+from mesh.llm.interface import LLMClient
+from mesh.nodes.producing.calling import Caller, Orders
+
+DELAY_S = 0.001
+"""From one node to another; measured in real processes it is below that."""
+EPOCH = 1
+WATCH_S = 0.25
+"""How often the run is checked against its end."""
+
+COLLECTOR_LOG = LogId(NodeId(bytes([255]) * 16), EPOCH)
+
+OpenClient = Callable[[ModelSpec, ApiKey | None], LLMClient]
+
+
+class Telling(enum.Enum):
+    """When the others hear what a call finds."""
+
+    BY_LINE = "by line"
+    BY_CALL = "by call"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class MeshSetup:
+    """One run."""
+
+    settings: ProducerSettings
+    """Of the first producer; the others' differ in label, model and seed."""
+    producer_count: int
+    telling: Telling
+    distinct_max: int | None
+    """End when so many catalog entries were found; None: when the topic counts as exhausted."""
+    time_max_s: float
+
+
+class VirtualProducer:
+    """One producer: its log, what it knows, and whom it tells."""
+
+    def __init__(
+        self, settings: ProducerSettings, number: int, tell: Callable[[Said], None]
+    ) -> None:
+        self.settings = settings
+        self.log = LogId(NodeId(number.to_bytes(16, "big")), EPOCH)
+        self.known = KnownItems()
+        self.activity = ""
+        self._tell = tell
+        self._last_seq = 0
+
+    async def say(self, entries: Sequence[LogEntry]) -> int:
+        """See mesh.nodes.producing.calling.Teller."""
+        first_seq = self._last_seq + 1
+        self._last_seq += len(entries)
+        said = Said(self.log, first_seq, [_in_virtual_time(entry) for entry in entries])
+        self.apply(said)
+        self._tell(said)
+        return first_seq
+
+    def notice(self, text: str) -> None:
+        """Nobody reads notices here."""
+
+    def apply(self, said: Said) -> None:
+        """Learn what some node said."""
+        for entry in said.entries:
+            match entry:
+                case log.Found(text=text):
+                    self.known.add(item_key(text), text)
+                case log.Accepted(ordinal=ordinal, text=text):
+                    self.known.accept(ordinal, item_key(text), text, said.log.epoch)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Entries of one log, in order."""
+
+    log: LogId
+    first_seq: int
+    entries: Sequence[LogEntry]
+
+
+@dataclass(slots=True)
+class VirtualCollector:
+    """Gives verdicts on what it is told, and tells them to its producers."""
+
+    producer_count: int
+    tell: Callable[[Said], None]
+    log: LogId = COLLECTOR_LOG
+    dryness: Dryness = field(default_factory=Dryness)
+    _ledger: Ledger = field(default_factory=Ledger)
+    _ordinals: dict[bytes, int] = field(default_factory=dict)
+    _accepted_of_call: dict[tuple[LogId, int], int] = field(default_factory=dict)
+    _last_seq: int = 0
+
+    @property
+    def exhausted(self) -> bool:
+        return self.dryness.is_exhausted(self.producer_count)
+
+    def apply(self, said: Said) -> None:
+        """Decide on what was found; count what each call brought."""
+        calls: list[int] = []
+        batch: list[FoundEntry] = []
+        for seq, entry in enumerate(said.entries, said.first_seq):
+            if isinstance(entry, log.Found):
+                identity = EntryId(said.log.origin, said.log.epoch, seq)
+                batch.append(FoundEntry(identity, item_key(entry.text), entry.text, entry.facet))
+                calls.append(entry.call)
+        self._give_verdicts(said.log, batch, calls)
+        for entry in said.entries:
+            if isinstance(entry, log.CallFinished):
+                accepted = self._accepted_of_call.pop((said.log, entry.call), 0)
+                self.dryness.call_finished(entry.outcome, accepted)
+
+    def _give_verdicts(
+        self, finder: LogId, batch: Sequence[FoundEntry], calls: Sequence[int]
+    ) -> None:
+        if not batch:
+            return
+        ordinals = self._ordinals
+        stored = {found.key: ordinals[found.key] for found in batch if found.key in ordinals}
+        verdicts = self._ledger.decide(batch, stored)
+        for found, call, verdict in zip(batch, calls, verdicts, strict=True):
+            if isinstance(verdict, log.Accepted):
+                self._ordinals[found.key] = verdict.ordinal
+                count = self._accepted_of_call.get((finder, call), 0)
+                self._accepted_of_call[finder, call] = count + 1
+        first_seq = self._last_seq + 1
+        self._last_seq += len(verdicts)
+        self.tell(Said(self.log, first_seq, verdicts))
+
+
+@dataclass(slots=True)
+class _Post:
+    """Delivers what one producer says, by the rule of the run."""
+
+    telling: Telling
+    others: Callable[[], Sequence[VirtualProducer]]
+    collector: VirtualCollector
+    _held_back: list[Said] = field(default_factory=list)
+
+    def send(self, said: Said) -> None:
+        if self.telling is Telling.BY_CALL:
+            self._held_back.append(said)
+            if not any(isinstance(entry, log.CallFinished) for entry in said.entries):
+                return
+            held, self._held_back = self._held_back, []
+            for each in held:
+                self._deliver(each)
+        else:
+            self._deliver(said)
+
+    def _deliver(self, said: Said) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(DELAY_S, self.collector.apply, said)
+        for other in self.others():
+            loop.call_later(DELAY_S, other.apply, said)
+
+
+class VirtualMesh:
+    """The producers and collectors of one run.
+
+    Where nobody is told, each producer has a collector of its own: N runs that know nothing of
+    one another.
+    """
+
+    def __init__(
+        self,
+        setup: MeshSetup,
+        models: VirtualModels,
+        wrap: Callable[[OpenClient, VirtualProducer], OpenClient],
+    ) -> None:
+        self._setup = setup
+        self._models = models
+        self._wrap = wrap
+        self.producers: list[VirtualProducer] = []
+        self.collectors: list[VirtualCollector] = []
+        self._build()
+
+    async def run(self) -> str:
+        """Explore until the setup says that it is enough; returns why it ended."""
+        callers = [asyncio.ensure_future(self._caller(each).run()) for each in self.producers]
+        try:
+            return await self._watch(callers)
+        finally:
+            for caller in callers:
+                caller.cancel()
+            await asyncio.gather(*callers, return_exceptions=True)
+
+    def _build(self) -> None:
+        alone = self._setup.telling is Telling.NEVER
+        together = VirtualCollector(self._setup.producer_count, self._tell_all)
+        for number in range(self._setup.producer_count):
+            collector = together
+            if alone:
+                collector = VirtualCollector(1, partial(self._tell_one, number))
+            self.collectors += [collector] if alone or not number else []
+            post = _Post(self._setup.telling, partial(self._others, number), collector)
+            settings = _settings_of(self._setup.settings, number)
+            self.producers.append(VirtualProducer(settings, number + 1, post.send))
+
+    def _caller(self, producer: VirtualProducer) -> Caller:
+        number = self.producers.index(producer)
+        return Caller(
+            producer.settings,
+            Orders(producer.settings.model),
+            producer,
+            open_client=self._wrap(self._models.opener(number), producer),
+        )
+
+    async def _watch(self, callers: Sequence[asyncio.Future[None]]) -> str:
+        loop, setup = asyncio.get_running_loop(), self._setup
+        while True:
+            await asyncio.sleep(WATCH_S)
+            for caller in callers:
+                if caller.done():
+                    caller.result()  # Only a bug ends a caller.
+            if setup.distinct_max is not None:
+                if self._models.record.distinct_count >= setup.distinct_max:
+                    return "target"
+            elif all(collector.exhausted for collector in self.collectors):
+                return "exhausted"
+            if loop.time() >= setup.time_max_s:
+                return "time"
+
+    def _others(self, number: int) -> list[VirtualProducer]:
+        if self._setup.telling is Telling.NEVER:
+            return []
+        return [each for at, each in enumerate(self.producers) if at != number]
+
+    def _tell_all(self, said: Said) -> None:
+        for number in range(len(self.producers)):
+            self._tell_one(number, said)
+
+    def _tell_one(self, number: int, said: Said) -> None:
+        asyncio.get_running_loop().call_later(DELAY_S, self.producers[number].apply, said)
+
+
+def _settings_of(first: ProducerSettings, number: int) -> ProducerSettings:
+    """Producers take the models in turn, as in a run."""
+    model = first.models[number % len(first.models)].spec
+    seed = first.seed * 1_000 + number
+    return replace(first, label=f"producer-{number + 1}", model=model, seed=seed)
+
+
+def _in_virtual_time(entry: LogEntry) -> LogEntry:
+    if not isinstance(entry, log.CallStarted):
+        return entry
+    now_ms = round(asyncio.get_running_loop().time() * 1000)
+    return msgspec.structs.replace(entry, started_ms=now_ms)
