@@ -93,6 +93,10 @@ class LimitSeen(Entry, tag="l", frozen=True):
     """A call was refused for it."""
     wait_s: Amount
     """How long the provider asks to wait; 0: not at all."""
+    call: Count = 0
+    """Whose answer said so: what is left is what this call left. 0: not known."""
+    tokens_reset_s: Amount | None = None
+    """Until the limit on tokens is whole again."""
 
 
 class Rejected(Entry, tag="x", frozen=True):
