@@ -17,7 +17,7 @@ from mesh.config import SimulatorSettings
 from mesh.simulation.books import Books
 from mesh.simulation.catalog import Catalog, CatalogShelf
 from mesh.simulation.drawing import Knowledge, draw, knowledge_of
-from mesh.simulation.facets import entries_of_facet, proposed_facets
+from mesh.simulation.facets import NO_FACETS, entries_of_facet, proposed_facets
 from mesh.simulation.faults import Fault, FaultKind, Mishap, RateWindow, fault_of, mishap_of
 from mesh.simulation.judging import judgements
 from mesh.simulation.models import SimulatedModel, load_models
@@ -238,12 +238,24 @@ class Simulator:
         if mishap is Mishap.EMPTY:
             return WrittenAnswer(""), "empty"
         if reading.wanted is Wanted.FACETS:
-            names = proposed_facets(model, reading.catalog, reading.asked_count, self.seed)
-            return write_names(model, names), "ok"
+            return self._written_facets(model, reading)
         if reading.wanted is Wanted.JUDGEMENT:
             answers = judgements(model, reading.catalog, reading.questions, source)
             return WrittenAnswer("\n".join(answers) + "\n"), "ok"
         return self._written_entries(model, reading, source)
+
+    def _written_facets(
+        self, model: SimulatedModel, reading: PromptReading
+    ) -> tuple[WrittenAnswer, str]:
+        names = proposed_facets(
+            model,
+            reading.catalog,
+            reading.asked_count,
+            self.seed,
+            within=reading.facet,
+            beside=reading.known_facets,
+        )
+        return (write_names(model, names), "ok") if names else (WrittenAnswer(NO_FACETS), "dry")
 
     def _written_entries(
         self, model: SimulatedModel, reading: PromptReading, source: random.Random

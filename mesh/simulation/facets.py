@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from zlib import crc32
 
 from mesh.simulation.catalog import Catalog
@@ -24,21 +24,51 @@ PARTS_IN_A_NAME_MAX = 6
 _STYLES = ("{}", "Famous {}", "{} worth knowing", "All {}", "{} and the like", "Well-known {}")
 _SEPARATORS = (", ", " and ", " & ", " / ")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_RANGE_STYLES = ("{}", "({})", "with names {}")
 _RANGE = re.compile(r"\bfrom ([A-Za-z]) to ([A-Za-z])\b")
+_RANGE_WORDS = re.compile(rf"\s*\(?(?:\bwith names )?{_RANGE.pattern}\)?")
 _UNKNOWN_FACET_SHARE = 0.125
+NO_FACETS = "No more facets.\n"
+_ANYTHING = frozenset({"name", "entrie", "entry", "item", "thing"})
 _FILLER = frozenset({"and", "of", "the", "in", "for", "other", "all", "famous", "well", "known"})
 
 
 def proposed_facets(
-    model: SimulatedModel, catalog: Catalog, count: int, seed: int
+    model: SimulatedModel,
+    catalog: Catalog,
+    count: int,
+    seed: int,
+    *,
+    within: str | None = None,
+    beside: Sequence[str] = (),
 ) -> tuple[str, ...]:
-    """`count` facets as `model` splits the topic; the same whenever it is asked."""
-    source = random.Random(f"{seed}/facets/{model.name}/{catalog.topic}/{count}")
+    """`count` facets as `model` splits the topic; the same whenever it is asked.
+
+    Args:
+        within: split this facet instead.
+        beside: facets there are already: only what none of them names is split. () when they
+            name everything.
+    """
+    asked = f"{within or ''}/{'/'.join(sorted(beside))}"
+    source = random.Random(f"{seed}/facets/{model.name}/{catalog.topic}/{count}{asked.strip('/')}")
     style, separator = source.choice(_STYLES), source.choice(_SEPARATORS)
-    groups = _groups(catalog, count, model, source)
+    own = catalog.facets()
+    if within is not None:
+        named = _whole_names(within, own) or _shared_words(within, own)
+        if len(named) < 2 or _RANGE.search(within):
+            return _parts_by_letter(within, count, model, source)
+        own = {name: own[name] for name in own if name in named}
+    elif beside:
+        named_beside = {name for facet in beside for name in _whole_names(facet, own)}
+        own = {name: own[name] for name in own if name not in named_beside}
+        if not own:
+            return ()
+    groups = _groups(own, count, model, source)
     if not groups:
         return tuple(f"Names from {first} to {last}" for first, last in _letter_ranges(count))
     names = [style.format(separator.join(group)) for group in groups]
+    if within is not None or beside:
+        return tuple(dict.fromkeys(names))
     return tuple(dict.fromkeys([*names, *_split_by_letter(names, count - len(names))]))[:count]
 
 
@@ -49,9 +79,13 @@ def entries_of_facet(facet: str, catalog: Catalog, miss_share: float, seed: int)
     of them, other entries for other names.
     """
     inside = _named_entries(facet, catalog)
-    if inside is None:
-        return _sample(facet, range(len(catalog.entries)), _UNKNOWN_FACET_SHARE, seed)
     letters = _RANGE.search(facet)
+    if inside is None:
+        whole = _RANGE_WORDS.sub("", facet)
+        unnamed = _sample(whole, range(len(catalog.entries)), _UNKNOWN_FACET_SHARE, seed)
+        if letters is None:
+            return unnamed
+        inside = sorted(unnamed)
     if letters:
         first, last = letters[1].lower(), letters[2].lower()
         inside = [i for i in inside if _is_between(catalog.entries[i].name, first, last)]
@@ -61,10 +95,10 @@ def entries_of_facet(facet: str, catalog: Catalog, miss_share: float, seed: int)
 
 
 def _groups(
-    catalog: Catalog, count: int, model: SimulatedModel, source: random.Random
+    own: Mapping[str, Sequence[int]], count: int, model: SimulatedModel, source: random.Random
 ) -> list[list[str]]:
-    """The catalog's facets in at most `count` groups of about equally many entries."""
-    sizes = {facet: len(indices) for facet, indices in catalog.facets().items()}
+    """The catalog's facets `own` in at most `count` groups of about equally many entries."""
+    sizes = {facet: len(indices) for facet, indices in own.items()}
     largest = sorted(sizes, key=lambda facet: -sizes[facet])[: count * PARTS_IN_A_NAME_MAX]
     groups: list[list[str]] = [[] for _ in range(min(count, len(largest)))]
     # Each model weighs facets a little differently, so that their groups differ too.
@@ -93,11 +127,38 @@ def _split_by_letter(names: Sequence[str], missing_count: int) -> list[str]:
     ]
 
 
-def _letter_ranges(count: int) -> list[tuple[str, str]]:
-    count = min(count, len(_LETTERS))
-    bounds = [round(len(_LETTERS) * number / count) for number in range(count + 1)]
+def _parts_by_letter(
+    facet: str, count: int, model: SimulatedModel, source: random.Random
+) -> tuple[str, ...]:
+    """Parts of a facet that is not made of several: by the first letter of entries' names.
+
+    Some parts begin a letter early, into the part before.
+    """
+    style = source.choice(_RANGE_STYLES)
+    letters = _LETTERS
+    found = _RANGE.search(facet)
+    if found:
+        first, last = found[1].lower(), found[2].lower()
+        letters = _LETTERS[_LETTERS.index(first) : _LETTERS.index(last) + 1]
+        style = "{}"
+    parts = []
+    for first, last in _letter_ranges(count, letters):
+        at = letters.index(first.lower())
+        if at and source.random() < model.facet_overlap:
+            first = letters[at - 1].upper()
+        words = f"from {first} to {last}"
+        whole = facet[: found.start()] + words + facet[found.end() :] if found else None
+        parts.append(whole or f"{facet} {style.format(words)}")
+    return tuple(part for part in dict.fromkeys(parts) if part != facet)
+
+
+def _letter_ranges(count: int, letters: str = _LETTERS) -> list[tuple[str, str]]:
+    if not letters:
+        return []
+    count = min(count, len(letters))
+    bounds = [round(len(letters) * number / count) for number in range(count + 1)]
     return [
-        (_LETTERS[start].upper(), _LETTERS[end - 1].upper())
+        (letters[start].upper(), letters[end - 1].upper())
         for start, end in itertools.pairwise(bounds)
     ]
 
@@ -108,7 +169,9 @@ def _named_entries(facet: str, catalog: Catalog) -> list[int] | None:
     named = _whole_names(facet, own) or _shared_words(facet, own)
     if named:
         return sorted({index for name in named for index in own[name]})
-    return list(range(len(catalog.entries))) if _RANGE.search(facet) else None
+    rest = _RANGE_WORDS.sub("", facet)
+    means_all = rest != facet and _stems(rest) <= _ANYTHING
+    return list(range(len(catalog.entries))) if means_all else None
 
 
 def _whole_names(facet: str, own: Sequence[str] | dict[str, list[int]]) -> list[str]:

@@ -2,8 +2,9 @@
 
 Finds the topic, the entries that are listed, how many are asked for, and whether entries, facets
 or a judgement are wanted. Tolerant: what a prompt does not say gets a usual value. The words it
-looks for: `Topic: …`, `Write up to N`, `Facet: …`, `Split the topic into N facets`, and for a
-judgement `Entry: …` followed by numbered candidates.
+looks for: `Topic: …`, `Write up to N`, `Facet: …`; for facets `Split the topic into N facets`,
+`Split the facet into N facets` with `Facet: …`, or `N further facets` with lines under `Known
+facets:`; and for a judgement `Entry: …` followed by numbered candidates.
 """
 
 from __future__ import annotations
@@ -24,7 +25,15 @@ _TASK_CHARACTERS = 3_000
 _TOPIC = re.compile(r"^Topic:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
 _WRITE_UP_TO = re.compile(r"\bwrite up to (\d[\d,]*)", re.IGNORECASE)
 _FACET = re.compile(r"^Facet:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
-_SPLIT = re.compile(r"\bsplit the topic into (\d+) facets", re.IGNORECASE)
+_SPLIT = re.compile(
+    r"\b(?:split the (?P<what>topic|facet) into (?P<parts>\d+) facets"
+    r"|(?P<more>\d+) further facets)",
+    re.IGNORECASE,
+)
+_KNOWN_FACETS = re.compile(
+    r"^Known facets:[ \t]*\n(?P<names>.*?)(?:\n[ \t]*\n|^End of known facets|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
 _INTEGER = re.compile(r"\b\d[\d,]*\b")
 _JUDGED = re.compile(r"^Entry:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
 _CANDIDATE = re.compile(r"^[ \t]*(\d+)[.)][ \t]+(\S.*?)[ \t]*$", re.MULTILINE)
@@ -56,6 +65,9 @@ class PromptReading:
     listed: frozenset[int]
     """Catalog entries that appear in the text, an alias counting as its entry."""
     facet: str | None = None
+    """That entries are asked of, or that is to be split."""
+    known_facets: tuple[str, ...] = ()
+    """Where further facets are asked for, those there are."""
     questions: tuple[Question, ...] = ()
 
 
@@ -79,13 +91,34 @@ def read_prompt(text: str, catalog: Catalog) -> PromptReading:
     listed = _listed(text, catalog)
     split = _last(_SPLIT, task)
     if split:
-        count = min(FACETS_MAX, max(1, int(split[1])))
-        return PromptReading(Wanted.FACETS, catalog, count, listed)
+        return _facets_reading(split, text, task, catalog, listed)
     questions = _questions(task)
     if questions:
         count = len(questions)
         return PromptReading(Wanted.JUDGEMENT, catalog, count, listed, questions=questions)
     return PromptReading(Wanted.ENTRIES, catalog, _asked_count(task), listed, facet=_facet_of(task))
+
+
+def _facets_reading(
+    split: re.Match[str], text: str, task: str, catalog: Catalog, listed: frozenset[int]
+) -> PromptReading:
+    count = min(FACETS_MAX, max(1, int((split["parts"] or split["more"])[:9])))
+    facet: str | None = None
+    known_facets: tuple[str, ...] = ()
+    if split["more"]:
+        known_facets = _known_facets(text)
+    elif split["what"].lower() == "facet":
+        named = _last(_FACET, task)
+        facet = named[1] if named else None
+    return PromptReading(
+        Wanted.FACETS, catalog, count, listed, facet=facet, known_facets=known_facets
+    )
+
+
+def _known_facets(text: str) -> tuple[str, ...]:
+    found = _last(_KNOWN_FACETS, text)
+    names = map(str.strip, found["names"].splitlines()) if found else ()
+    return tuple(name for name in names if name)
 
 
 def _listed(text: str, catalog: Catalog) -> frozenset[int]:
