@@ -24,6 +24,11 @@ _SYSTEM_REFUSED = re.compile(
     r"|(?:not support|unsupported)[^.]{0,40}\bsystem\b",
     re.IGNORECASE,
 )
+_SCHEMA_REFUSED = re.compile(
+    r"response_format|json[ _]?schema|output_(?:config|format)|structured[ _]outputs?"
+    r"|output format|guided|grammar",
+    re.IGNORECASE,
+)
 _CAP_TOO_SMALL = re.compile(
     r"output limit was reached|higher max_(?:completion_)?tokens", re.IGNORECASE
 )
@@ -50,6 +55,14 @@ class AcceptedParameters:
     """False: the instructions lead the user's message instead."""
     cache_control: bool = True
     """Whether cache breakpoints may be set (Anthropic's API only)."""
+    cache_breakpoints: bool = False
+    """Whether the prompt is kept up to explicit breakpoints (OpenAI's API, 5.6 and later)."""
+    cache_key: bool = True
+    """Whether a word may be sent that keeps calls of one prefix together (OpenAI's API only)."""
+    cached_tokens_min: int = 512
+    """Shortest prefix that is kept: no breakpoint is set within it."""
+    structured: bool = True
+    """Whether JSON by a strict schema may be asked for."""
     output_cap_factor: int = 1
     """The cap is multiplied by this: hidden reasoning used up what was left for the answer."""
     output_tokens_limit: int | None = None
@@ -81,11 +94,11 @@ def adapt(parameters: AcceptedParameters, rejection: Rejection) -> AcceptedParam
     """What to send instead; None when the rejection is about something else.
 
     Each answer differs from `parameters` in a way that is never undone, so that repeating a call
-    as long as it is not None ends: two cap names, four switches, one limit and a few growths.
+    as long as it is not None ends: two cap names, seven switches, one limit and a few growths.
     """
     if _CAP_TOO_SMALL.search(rejection.message):
         return with_higher_cap(parameters)
-    for change in (_without_stream_options, _whole_answers, _other_cap, _plain_cache, _no_system):
+    for change in _CHANGES:
         changed = change(parameters, rejection)
         if changed is not None:
             return changed
@@ -139,6 +152,29 @@ def _plain_cache(parameters: AcceptedParameters, rejection: Rejection) -> Accept
     return replace(parameters, cache_control=False)
 
 
+def _no_cache_breakpoints(
+    parameters: AcceptedParameters, rejection: Rejection
+) -> AcceptedParameters | None:
+    named = _names(rejection, "prompt_cache_breakpoint", "prompt_cache_options")
+    return (
+        replace(parameters, cache_breakpoints=False)
+        if parameters.cache_breakpoints and named
+        else None
+    )
+
+
+def _no_cache_key(
+    parameters: AcceptedParameters, rejection: Rejection
+) -> AcceptedParameters | None:
+    named = _names(rejection, "prompt_cache_key")
+    return replace(parameters, cache_key=False) if parameters.cache_key and named else None
+
+
+def _plain_text(parameters: AcceptedParameters, rejection: Rejection) -> AcceptedParameters | None:
+    refused = _SCHEMA_REFUSED.search(f"{rejection.parameter} {rejection.message}")
+    return replace(parameters, structured=False) if parameters.structured and refused else None
+
+
 def _no_system(parameters: AcceptedParameters, rejection: Rejection) -> AcceptedParameters | None:
     if not parameters.system_message or not _SYSTEM_REFUSED.search(rejection.message):
         return None
@@ -153,3 +189,15 @@ def _names(rejection: Rejection, *names: str) -> bool:
     """
     where = rejection.parameter or rejection.message
     return any(re.search(rf"\b{name}\b", where) for name in names)
+
+
+_CHANGES = (
+    _plain_text,
+    _no_cache_breakpoints,
+    _no_cache_key,
+    _without_stream_options,
+    _whole_answers,
+    _other_cap,
+    _plain_cache,
+    _no_system,
+)

@@ -11,7 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mesh.config import ApiKey, ModelSpec
 from mesh.llm.accepted_parameters import AcceptedParameters, Rejection, adapt, with_higher_cap
@@ -24,35 +24,27 @@ from mesh.llm.errors import (
 )
 from mesh.llm.failures import NO_ANSWER_IN_TIME, Failure, failure_of
 from mesh.llm.interface import (
+    CallProgress,
     Completed,
+    ErrorKind,
     FinishReason,
     Prompt,
     ProviderError,
+    RateLimits,
     StreamEvent,
     TextDelta,
     Usage,
 )
+from mesh.llm.rate_headers import rate_limits
 from mesh.llm.sdk_http import CallTimeouts, ResponseHeaders
-from mesh.llm.usage import estimated_usage
+from mesh.llm.usage import cut_usage, ended_usage, largest_usage
 
-ADAPTATIONS_MAX = 6
+ADAPTATIONS_MAX = 8
 """Calls repeated with other parameters at most, before the rejection is reported."""
 MODEL_NAMES_MAX = 1_000
 
 _REJECTING_STATUSES = frozenset({400, 422})
 _CUT = Failure(status=None, network="it ended too early")
-
-
-@dataclass(slots=True)
-class Answer:
-    """What is known about one answer while it comes in."""
-
-    begun: bool = False
-    """The server has accepted the call: from here on it may cost."""
-    text_bytes: int = 0
-    finish_reason: FinishReason | None = None
-    usage: Usage | None = None
-    """As reported so far; its `estimated` is set as long as the final report is missing."""
 
 
 class AdaptiveClient(ABC):
@@ -71,18 +63,28 @@ class AdaptiveClient(ABC):
         """What the model is known to accept; grows as calls are rejected."""
         self.response_headers = ResponseHeaders()
         self._secrets = (key.value,) if key is not None else ()
+        self._reasons: bool | None = None
+        """Whether it has been seen to reason unseen; None as long as no report has told."""
 
     async def stream(
-        self, prompt: Prompt, *, output_tokens_max: int
+        self,
+        prompt: Prompt,
+        *,
+        output_tokens_max: int,
+        structured: bool = False,
+        progress: CallProgress | None = None,
     ) -> AsyncGenerator[StreamEvent, None]:
         """See `LLMClient.stream`."""
+        answer = CallProgress() if progress is None else progress
         for adaptations_left in range(ADAPTATIONS_MAX, -1, -1):
-            answer = Answer()
+            self._note_request(answer, output_tokens_max, structured)
             failure: Failure | None = None
             try:
                 async with aclosing(self._ask(prompt, output_tokens_max, answer)) as pieces:
                     async for piece in pieces:
-                        answer.text_bytes += len(piece.encode())
+                        piece_bytes = len(piece.encode())
+                        answer.text_bytes += piece_bytes
+                        answer.piece_bytes_max = max(answer.piece_bytes_max, piece_bytes)
                         yield TextDelta(piece)
             except self._faults() as error:
                 failure = failure_of(error)
@@ -93,8 +95,23 @@ class AdaptiveClient(ABC):
             failure = _CUT if failure is None else failure
             # Outside the except clause, so that the SDK's error, which may quote the key, is not
             # chained to ours.
-            if answer.begun or not adaptations_left or not self._adapt(failure):
+            if answer.begun or not adaptations_left or not self._adapt(failure, output_tokens_max):
                 raise await self._error(failure, prompt, answer)
+
+    @property
+    def structured_possible(self) -> bool:
+        """See `LLMClient.structured_possible`."""
+        return self.parameters.structured
+
+    def largest_usage(
+        self, prompt: Prompt, output_tokens_max: int, *, structured: bool = False
+    ) -> Usage:
+        """See `LLMClient.largest_usage`."""
+        return largest_usage(
+            prompt,
+            self.parameters.output_cap(output_tokens_max),
+            structured=structured and self.parameters.structured,
+        )
 
     async def model_names(self) -> list[str]:
         """See `LLMClient.model_names`."""
@@ -115,7 +132,7 @@ class AdaptiveClient(ABC):
 
     @abstractmethod
     def _ask(
-        self, prompt: Prompt, output_tokens_max: int, answer: Answer
+        self, prompt: Prompt, output_tokens_max: int, answer: CallProgress
     ) -> AsyncGenerator[str, None]:
         """Send one request, yield the answer's text as it comes, note the rest in `answer`."""
 
@@ -136,8 +153,18 @@ class AdaptiveClient(ABC):
         patient = self.parameters.patient or not self.parameters.streaming
         return self._timeouts.patient_s if patient else self._timeouts.event_s
 
-    def _adapt(self, failure: Failure) -> bool:
-        """Learn from a rejection; False when the failure is not about a parameter."""
+    def _note_request(self, answer: CallProgress, output_tokens_max: int, structured: bool) -> None:
+        answer.output_tokens_cap = self.parameters.output_cap(output_tokens_max)
+        answer.structured = structured and self.parameters.structured
+        answer.may_reason = self._reasons is not False
+
+    def _note_beginning(self, answer: CallProgress) -> None:
+        """To be called as soon as the provider has accepted the call."""
+        answer.begun = True
+        answer.limits = self._limits(self.latest_headers)
+
+    def _adapt(self, failure: Failure, output_tokens_max: int) -> bool:
+        """Learn from a rejection; True when the call may be repeated by what was learned."""
         if failure.status not in _REJECTING_STATUSES or is_unknown_model(failure):
             return False
         if is_prompt_too_long(failure) or is_without_credit(failure):
@@ -145,34 +172,44 @@ class AdaptiveClient(ABC):
         adapted = adapt(self.parameters, Rejection(failure.message, failure.parameter))
         if adapted is None:
             return False
+        cap = self.parameters.output_cap(output_tokens_max)
         self.parameters = adapted
+        if adapted.output_cap(output_tokens_max) > cap:
+            # Never within a call: money was reserved for the cap as it was.
+            raise ProviderError(
+                ErrorKind.RETRY,
+                f"{self.model.name} needs more room for its answer: the next call has it",
+                status=failure.status,
+            )
         return True
 
-    def _completed(self, prompt: Prompt, answer: Answer, finish: FinishReason) -> Completed:
-        usage = self._usage(prompt, answer)
+    def _completed(self, prompt: Prompt, answer: CallProgress, finish: FinishReason) -> Completed:
+        usage = ended_usage(prompt, answer)
+        if not usage.estimated:
+            self._reasons = bool(self._reasons or usage.reasoning_tokens)
         if not answer.text_bytes and finish is FinishReason.LENGTH:
             # All of the cap went into reasoning that is not shown: leave more room next time.
             usage = replace(usage, reasoning_tokens=usage.reasoning_tokens or usage.output_tokens)
+            self._reasons = True
             self.parameters = with_higher_cap(self.parameters) or self.parameters
-        return Completed(finish, usage)
+        return Completed(finish, usage, answer.limits)
 
-    def _usage(self, prompt: Prompt, answer: Answer) -> Usage:
-        """As reported; what the report lacks is estimated from the text."""
-        estimate = estimated_usage(prompt, answer.text_bytes)
-        reported = answer.usage
-        if reported is None:
-            return estimate
-        if not reported.estimated:
-            return reported
-        return replace(reported, output_tokens=max(reported.output_tokens, estimate.output_tokens))
-
-    async def _error(self, failure: Failure, prompt: Prompt, answer: Answer) -> ProviderError:
+    async def _error(self, failure: Failure, prompt: Prompt, answer: CallProgress) -> ProviderError:
         if is_unknown_model(failure) and not is_prompt_too_long(failure):
             return unknown_model_error(self.model, await self._names_if_listed())
         if answer.begun and not answer.text_bytes and failure.network == NO_ANSWER_IN_TIME:
             self.parameters = replace(self.parameters, patient=True)
-        usage = self._usage(prompt, answer) if answer.begun else None
+        # Also where it was cut before it began: the provider may have read and answered it.
+        charged = answer.begun or failure.sent
+        usage = self._cut_usage(prompt, answer) if charged else None
         return self._sorted(failure, answering=answer.begun, usage=usage)
+
+    def _cut_usage(self, prompt: Prompt, answer: CallProgress) -> Usage:
+        usage = cut_usage(prompt, answer)
+        if self.parameters.streaming or not usage.estimated:
+            return usage
+        # Nothing tells how much was written of an answer that comes whole.
+        return replace(usage, output_tokens=answer.output_tokens_cap)
 
     async def _names_if_listed(self) -> list[str]:
         try:
@@ -190,4 +227,8 @@ class AdaptiveClient(ABC):
             secrets=self._secrets,
             answering=answering,
             usage=usage,
+            limits=self._limits(failure.headers) if failure.headers else None,
         )
+
+    def _limits(self, headers: Mapping[str, str]) -> RateLimits | None:
+        return rate_limits(headers, self.model.api, time.time())

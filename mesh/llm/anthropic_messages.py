@@ -1,15 +1,16 @@
 """A client of Anthropic's messages API.
 
 The prompt goes out as content blocks: the instructions, each sealed chunk of known entries, what
-is newer, the task. Cache breakpoints are set on the instructions and on the last sealed chunks:
-a breakpoint is found again by the next calls although new chunks have followed it. What the two
+is newer, the task. Cache breakpoints are set on the last sealed chunks: what was kept up to one
+of them is found by later calls, as long as no more than 20 blocks have followed it. What the two
 providers have in common is adaptive_client.py's.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,9 +19,11 @@ import anthropic.resources.messages  # here, not in the midst of the first call
 
 from mesh.config import ApiKey, ModelSpec
 from mesh.llm.accepted_parameters import AcceptedParameters
-from mesh.llm.adaptive_client import MODEL_NAMES_MAX, AdaptiveClient, Answer
+from mesh.llm.adaptive_client import MODEL_NAMES_MAX, AdaptiveClient
+from mesh.llm.answer_format import ENTRIES_SCHEMA
+from mesh.llm.cache_rules import cache_tokens_min, may_be_cached
 from mesh.llm.endpoints import base_url_of
-from mesh.llm.interface import FinishReason, Prompt, Usage
+from mesh.llm.interface import CallProgress, FinishReason, Prompt, Usage
 from mesh.llm.sdk_http import (
     NO_KEY,
     CallTimeouts,
@@ -36,9 +39,13 @@ if TYPE_CHECKING:
 
 AUTH_TOKEN_VARIABLE = "ANTHROPIC_AUTH_TOKEN"  # noqa: S105 (a variable's name)
 
-CACHED_CHUNKS_MAX = 3
-"""Breakpoints on sealed chunks; with the one on the instructions the four that the API allows."""
+BREAKPOINTS_MAX = 4
+"""That the API allows. Producers may differ by some sealed chunks, so that the last few are all
+worth keeping; each writes what the one before it has not."""
 
+OUTPUT_CONFIG = {"format": {"type": "json_schema", "schema": ENTRIES_SCHEMA}}
+
+_THOUGHTS = frozenset({"thinking", "redacted_thinking"})
 _FINISH_REASONS = {
     "max_tokens": FinishReason.LENGTH,
     "model_context_window_exceeded": FinishReason.LENGTH,
@@ -55,7 +62,11 @@ class AnthropicMessagesClient(AdaptiveClient):
     """One model behind the messages API."""
 
     def __init__(self, model: ModelSpec, key: ApiKey | None, timeouts: CallTimeouts) -> None:
-        first = AcceptedParameters(cap_names=("max_tokens",), cap_required=True)
+        first = AcceptedParameters(
+            cap_names=("max_tokens",),
+            cap_required=True,
+            cached_tokens_min=cache_tokens_min(model),
+        )
         super().__init__(model, key, first, timeouts)
         quiet_sdk_loggers()
         options = http_client_options(model, key, self.response_headers)
@@ -85,12 +96,14 @@ class AnthropicMessagesClient(AdaptiveClient):
         return _FAULTS
 
     async def _ask(
-        self, prompt: Prompt, output_tokens_max: int, answer: Answer
+        self, prompt: Prompt, output_tokens_max: int, answer: CallProgress
     ) -> AsyncGenerator[str, None]:
         parameters = self.parameters
-        request = request_body(self.model.name, prompt, output_tokens_max, parameters)
+        request = request_body(
+            self.model.name, prompt, output_tokens_max, parameters, structured=answer.structured
+        )
         reply = await self._sdk.messages.create(**request, timeout=self._timeout())
-        answer.begun = True
+        self._note_beginning(answer)
         if not parameters.streaming:
             text = _read_whole(cast("Message", reply), answer)
             if text:
@@ -113,31 +126,44 @@ class AnthropicMessagesClient(AdaptiveClient):
 
 
 def request_body(
-    name: str, prompt: Prompt, output_tokens_max: int, parameters: AcceptedParameters
+    name: str,
+    prompt: Prompt,
+    output_tokens_max: int,
+    parameters: AcceptedParameters,
+    *,
+    structured: bool = False,
 ) -> dict[str, Any]:
     """The arguments of one call: the fewest that do, of those that the model accepts."""
+    blocks = [prompt.instructions, *(chunk + "\n" for chunk in prompt.known_chunks)]
+    marked = _marked(blocks, parameters)
+    system, *known = (_block(text, cached=at in marked) for at, text in enumerate(blocks))
+    # The API refuses empty blocks.
+    changing = [prompt.known_fresh + "\n", prompt.task] if prompt.known_fresh else [prompt.task]
+    content = [*known, *(_block(text, cached=False) for text in changing)]
     body: dict[str, Any] = {
         "model": name,
         "max_tokens": parameters.output_cap(output_tokens_max),
-        "system": [_block(prompt.instructions, cached=parameters.cache_control)],
-        "messages": [{"role": "user", "content": _content(prompt, parameters)}],
+        "system": [system],
+        "messages": [{"role": "user", "content": content}],
     }
     if parameters.streaming:
         body["stream"] = True
+    if structured and parameters.structured:
+        body["output_config"] = OUTPUT_CONFIG
     return body
 
 
-def _content(prompt: Prompt, parameters: AcceptedParameters) -> list[dict[str, Any]]:
-    """The user's message, one block a part; empty blocks are refused by the API."""
-    first_cached = len(prompt.known_chunks) - CACHED_CHUNKS_MAX
-    blocks = [
-        _block(chunk + "\n", cached=parameters.cache_control and index >= first_cached)
-        for index, chunk in enumerate(prompt.known_chunks)
+def _marked(blocks: Sequence[str], parameters: AcceptedParameters) -> frozenset[int]:
+    """Indices of the blocks that end a prefix worth keeping: the last ones, long enough."""
+    if not parameters.cache_control:
+        return frozenset()
+    ends_bytes = itertools.accumulate(len(text.encode()) for text in blocks)
+    long_enough = [
+        at
+        for at, end_bytes in enumerate(ends_bytes)
+        if may_be_cached(end_bytes, parameters.cached_tokens_min)
     ]
-    if prompt.known_fresh:
-        blocks.append(_block(prompt.known_fresh + "\n", cached=False))
-    blocks.append(_block(prompt.task, cached=False))
-    return blocks
+    return frozenset(long_enough[-BREAKPOINTS_MAX:])
 
 
 def _block(text: str, *, cached: bool) -> dict[str, Any]:
@@ -154,7 +180,7 @@ class _StreamReader:
     between it counts as an estimate, so that a cut stream is charged as one.
     """
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: CallProgress) -> None:
         self._answer = answer
         self._counts: dict[str, int | None] = {}
 
@@ -162,6 +188,10 @@ class _StreamReader:
         """Note what `event` tells; returns its text."""
         if event.type == "message_start":
             self._note_usage(event.message.usage, final=False)
+        elif event.type == "content_block_start":
+            # Thoughts are billed in full and shown in part or not at all.
+            thinks = event.content_block.type in _THOUGHTS
+            self._answer.may_reason = self._answer.may_reason or thinks
         elif event.type == "content_block_delta" and event.delta.type == "text_delta":
             return event.delta.text
         elif event.type == "message_delta":
@@ -177,7 +207,7 @@ class _StreamReader:
         self._answer.usage = _usage(self._counts, estimated=not final)
 
 
-def _read_whole(message: Message, answer: Answer) -> str:
+def _read_whole(message: Message, answer: CallProgress) -> str:
     """As the stream's reader, for an answer in one piece; one that is no message counts as cut."""
     blocks = getattr(message, "content", None)
     if blocks is None:

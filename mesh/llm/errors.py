@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from mesh.config import ModelSpec
 from mesh.llm.endpoints import base_url_of, is_named_by_address, server_name
 from mesh.llm.failures import Failure, retry_after_s
-from mesh.llm.interface import ErrorKind, ProviderError, Usage
+from mesh.llm.interface import ErrorKind, ProviderError, RateLimits, Usage
 from mesh.llm.safe_text import bounded, safe_line
 
 NEAR_MATCHES_MAX = 3
@@ -30,12 +30,28 @@ _NO_CREDIT = re.compile(
     re.IGNORECASE,
 )
 _TOO_LONG_CODES = frozenset(
-    {"context_length_exceeded", "string_above_max_length", "request_too_large"}
+    {
+        "context_length_exceeded",
+        "exceed_context_size_error",
+        "request_too_large",
+        "string_above_max_length",
+    }
 )
 _TOO_LONG = re.compile(
-    r"context[ _-]?(?:length|window|size)|prompt is too long|too many (?:input |prompt )?tokens"
-    r"|input (?:is )?too long|prompt (?:length|tokens)[^.]{0,30}exceed|request too large",
+    r"context[ _-]?(?:length|limit|window|size)|prompt is too long"
+    r"|too many (?:input |prompt )?tokens|input (?:is )?too long"
+    r"|prompt (?:length|tokens)[^.]{0,30}exceed|request too large",
     re.IGNORECASE,
+)
+_NUMBER = r"(\d[\d,_]{0,12})"
+_TOKENS_MAX = (
+    # Anthropic: "210000 tokens > 200000 maximum", "190000 + 20000 > 200000".
+    re.compile(rf"> {_NUMBER}"),
+    # OpenAI and vLLM; llama.cpp; Gemini: "number of tokens allowed (1048576)".
+    re.compile(
+        rf"(?:context (?:length|window|size)|\blimit|tokens allowed)\D{{0,16}}{_NUMBER}",
+        re.IGNORECASE,
+    ),
 )
 _UNKNOWN_MODEL_CODES = frozenset({"model_not_found", "invalid_model", "unknown_model"})
 _UNKNOWN_MODEL = re.compile(
@@ -61,6 +77,7 @@ def provider_error(
     secrets: Iterable[str] = (),
     answering: bool = False,
     usage: Usage | None = None,
+    limits: RateLimits | None = None,
 ) -> ProviderError:
     """Sort a failed call by what can be done about it.
 
@@ -69,6 +86,7 @@ def provider_error(
         secrets: keys in use, kept out of the message.
         answering: the answer had begun, so that the server was reached: its stream was cut.
         usage: what the call used before it failed.
+        limits: as the answer's headers say.
     """
     kind = error_kind(failure, answering=answering)
     return ProviderError(
@@ -77,7 +95,21 @@ def provider_error(
         status=failure.status,
         retry_after_s=retry_after_s(failure.headers, now_s=now_s),
         usage=usage,
+        limits=limits,
+        tokens_max=tokens_max(failure) if kind is ErrorKind.SHORTEN_PROMPT else None,
     )
+
+
+def tokens_max(failure: Failure) -> int | None:
+    """What prompt and answer may hold together, by the words of a "too long"; None: not told.
+
+    Example: `prompt is too long: 210000 tokens > 200000 maximum` tells 200000.
+    """
+    if failure.tokens_max is not None:
+        return failure.tokens_max
+    found = (pattern.search(failure.message) for pattern in _TOKENS_MAX)
+    number = next((match[1] for match in found if match is not None), "")
+    return int(re.sub(r"\D", "", number) or 0) or None
 
 
 def error_kind(failure: Failure, *, answering: bool = False) -> ErrorKind:

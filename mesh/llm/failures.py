@@ -15,6 +15,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 NO_ANSWER_IN_TIME = "no answer in time"
+_NO_NAME = "its name cannot be resolved"
+_REFUSED = "connection refused"
+_NOT_TRUSTED = "no secure connection, its certificate or the network's is not trusted"
+_NO_CONNECTION_IN_TIME = "no connection in time"
+_NO_CONNECTION = "no connection"
+_BEFORE_SENDING = frozenset(
+    {_NO_NAME, _REFUSED, _NOT_TRUSTED, _NO_CONNECTION_IN_TIME, _NO_CONNECTION}
+)
 
 _CAUSES_MAX = 12
 _SECONDS_A_MS = 0.001
@@ -33,9 +41,16 @@ class Failure:
     """The provider's class of error, such as `overloaded_error`."""
     parameter: str = ""
     """The parameter that the provider names in a field of its own."""
+    tokens_max: int | None = None
+    """What prompt and answer may hold together, where a field tells it (llama.cpp: `n_ctx`)."""
     headers: Mapping[str, str] = field(default_factory=dict)
     network: str = ""
     """What went wrong below HTTP, in words for a person; "" when an answer came."""
+
+    @property
+    def sent(self) -> bool:
+        """The connection failed after the call went out: it may have been answered, and cost."""
+        return bool(self.network) and self.network not in _BEFORE_SENDING
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -51,6 +66,7 @@ def failure_of(error: BaseException) -> Failure:
         code=_text(detail, "code"),
         type=_text(detail, "type"),
         parameter=_text(detail, "param"),
+        tokens_max=_count(detail, "n_ctx"),
         headers=dict(response.headers) if response is not None else {},
         network="" if reported else network_fault(error),
     )
@@ -62,18 +78,18 @@ def network_fault(error: BaseException) -> str:
         return "it cannot be read"
     causes = _causes(error)
     if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return "its name cannot be resolved"
+        return _NO_NAME
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return "connection refused"
+        return _REFUSED
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        return "no secure connection, its certificate or the network's is not trusted"
+        return _NOT_TRUSTED
     names = [type(cause).__name__ for cause in causes]
     if any("ConnectTimeout" in name for name in names):
-        return "no connection in time"
+        return _NO_CONNECTION_IN_TIME
     if any("Timeout" in name for name in names):
         return NO_ANSWER_IN_TIME
     if "ConnectError" in names:
-        return "no connection"
+        return _NO_CONNECTION
     return "the connection broke"
 
 
@@ -150,6 +166,11 @@ def _validation_detail(detail: object) -> dict[str, Any]:
 def _text(detail: Mapping[str, Any], name: str) -> str:
     value = detail.get(name)
     return str(value) if isinstance(value, str | int) else ""
+
+
+def _count(detail: Mapping[str, Any], name: str) -> int | None:
+    value = detail.get(name)
+    return value if isinstance(value, int) and value > 0 else None
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -25,6 +25,9 @@ class Prompt:
     """Known entries newer than the last sealed chunk, one a line; "" when there are none."""
     task: str
     """The facet to explore and how many entries to write."""
+    cache_key: str = ""
+    """Calls that share a prefix and this word are sent to the same one of the provider's machines,
+    where it knows such a thing (cache_rules.py); "" leaves it to the provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class RateLimits:
     tokens_left: int | None = None
     reset_s: float | None = None
     """Until the limit on requests is whole again."""
+    tokens_reset_s: float | None = None
+    """Until the limit on tokens is whole again."""
 
 
 class FinishReason(enum.StrEnum):
@@ -81,6 +86,31 @@ class Completed:
 
 
 StreamEvent = TextDelta | Completed
+
+
+@dataclass(slots=True)
+class CallProgress:
+    """What is known of one call while it is under way: the client writes, the caller reads.
+
+    So that a call which the caller ends by itself can be charged (`usage.cut_usage`), and limits
+    are known when an answer begins, not when it has ended.
+    """
+
+    begun: bool = False
+    """The provider has accepted the call: from here on it costs."""
+    text_bytes: int = 0
+    piece_bytes_max: int = 0
+    """The largest piece so far: how much may be on its way."""
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+    """As reported so far; its `estimated` is set as long as the final report is missing."""
+    limits: RateLimits | None = None
+    output_tokens_cap: int = 0
+    """The cap on output as it is sent: hidden reasoning may have raised it."""
+    structured: bool = False
+    """JSON by a strict schema was asked for."""
+    may_reason: bool = True
+    """Hidden reasoning may have been written, which is billed and not seen."""
 
 
 class ErrorKind(enum.StrEnum):
@@ -113,6 +143,7 @@ class ProviderError(Exception):
         retry_after_s: float | None = None,
         usage: Usage | None = None,
         limits: RateLimits | None = None,
+        tokens_max: int | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -121,20 +152,46 @@ class ProviderError(Exception):
         self.usage = usage
         self.limits = limits
         """As the refusing answer's headers say."""
+        self.tokens_max = tokens_max
+        """Of a prompt that is too long: what it and its answer may hold together, if that is told.
+        """
 
 
 class LLMClient(Protocol):
     """One model of one provider."""
 
-    def stream(self, prompt: Prompt, *, output_tokens_max: int) -> AsyncIterator[StreamEvent]:
+    def stream(
+        self,
+        prompt: Prompt,
+        *,
+        output_tokens_max: int,
+        structured: bool = False,
+        progress: CallProgress | None = None,
+    ) -> AsyncIterator[StreamEvent]:
         """Yield the answer as it comes, `Completed` last.
 
         Closing or cancelling the iterator closes the connection at once, so that no more output
         is paid for.
 
+        Args:
+            structured: ask for JSON by a strict schema, `{"entries": [...]}`; a model that takes
+                none answers in lines, and the prompt's words fit both.
+            progress: filled in as the call goes on; a new one for each call.
+
         Raises:
             ProviderError: the call failed, before or in the middle of the answer.
         """
+        ...
+
+    @property
+    def structured_possible(self) -> bool:
+        """False once the model has rejected a schema."""
+        ...
+
+    def largest_usage(
+        self, prompt: Prompt, output_tokens_max: int, *, structured: bool = False
+    ) -> Usage:
+        """What the call may use at most, for reserving money before it is made."""
         ...
 
     async def model_names(self) -> list[str]:

@@ -2,13 +2,16 @@
 
 The prompt goes out as one system and one user message of plain text, which every compatible
 server takes; known entries stay a byte-identical prefix from call to call, which is what
-automatic prompt caches match. What the two providers have in common is adaptive_client.py's.
+automatic prompt caches match. Models that keep prompts up to explicit breakpoints alone get the
+same text in parts, each sealed chunk marked: a call reads up to the longest one that is kept and
+pays for keeping what is new. What the two providers have in common is adaptive_client.py's.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import openai
@@ -16,9 +19,16 @@ import openai.resources.chat.completions  # here, not in the midst of the first 
 
 from mesh.config import ApiKey, ModelSpec
 from mesh.llm.accepted_parameters import AcceptedParameters
-from mesh.llm.adaptive_client import MODEL_NAMES_MAX, AdaptiveClient, Answer
+from mesh.llm.adaptive_client import MODEL_NAMES_MAX, AdaptiveClient
+from mesh.llm.answer_format import ENTRIES_SCHEMA
+from mesh.llm.cache_rules import (
+    cache_tokens_min,
+    may_be_cached,
+    takes_cache_key,
+    wants_breakpoints,
+)
 from mesh.llm.endpoints import base_url_of, is_named_by_address, is_official
-from mesh.llm.interface import FinishReason, Prompt, Usage
+from mesh.llm.interface import CallProgress, FinishReason, Prompt, Usage
 from mesh.llm.sdk_http import (
     NO_KEY,
     CallTimeouts,
@@ -32,6 +42,14 @@ if TYPE_CHECKING:
     from openai import AsyncStream
     from openai.types import CompletionUsage
     from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
+BREAKPOINTS_MAX = 80
+"""Of one request, that are looked up in the cache; the latest four are written."""
+
+RESPONSE_FORMAT = {
+    "type": "json_schema",
+    "json_schema": {"name": "entries", "strict": True, "schema": ENTRIES_SCHEMA},
+}
 
 _FINISH_REASONS = {
     "length": FinishReason.LENGTH,
@@ -74,12 +92,14 @@ class OpenAIChatClient(AdaptiveClient):
         return _FAULTS
 
     async def _ask(
-        self, prompt: Prompt, output_tokens_max: int, answer: Answer
+        self, prompt: Prompt, output_tokens_max: int, answer: CallProgress
     ) -> AsyncGenerator[str, None]:
         parameters = self.parameters
-        request = request_body(self.model.name, prompt, output_tokens_max, parameters)
+        request = request_body(
+            self.model.name, prompt, output_tokens_max, parameters, structured=answer.structured
+        )
         reply = await self._sdk.chat.completions.create(**request, timeout=self._timeout())
-        answer.begun = True
+        self._note_beginning(answer)
         if not parameters.streaming:
             text = _read_whole(cast("ChatCompletion", reply), answer)
             if text:
@@ -99,7 +119,12 @@ class OpenAIChatClient(AdaptiveClient):
 
 
 def request_body(
-    name: str, prompt: Prompt, output_tokens_max: int, parameters: AcceptedParameters
+    name: str,
+    prompt: Prompt,
+    output_tokens_max: int,
+    parameters: AcceptedParameters,
+    *,
+    structured: bool = False,
 ) -> dict[str, Any]:
     """The arguments of one call: the fewest that do, of those that the model accepts."""
     body: dict[str, Any] = {"model": name, "messages": _messages(prompt, parameters)}
@@ -109,39 +134,78 @@ def request_body(
         body["stream"] = True
         if parameters.stream_options:
             body["stream_options"] = {"include_usage": True}
+    if prompt.cache_key and parameters.cache_key:
+        body["prompt_cache_key"] = prompt.cache_key
+    if parameters.cache_breakpoints:
+        # Else the end of the prompt, which no other call shares, would be kept and paid for.
+        body["prompt_cache_options"] = {"mode": "explicit"}
+    if structured and parameters.structured:
+        body["response_format"] = RESPONSE_FORMAT
     return body
 
 
 def _first_parameters(model: ModelSpec) -> AcceptedParameters:
     """What to try first: servers other than OpenAI's own may ignore the newer name of the cap."""
     compatible = is_named_by_address(model) or not is_official("openai", model.base_url)
-    if compatible and not model.simulated:
-        return AcceptedParameters(cap_names=("max_tokens", "max_completion_tokens"))
-    return AcceptedParameters()
+    names = ("max_completion_tokens", "max_tokens")
+    return AcceptedParameters(
+        cap_names=names[::-1] if compatible and not model.simulated else names,
+        cache_key=takes_cache_key(model),
+        cache_breakpoints=wants_breakpoints(model),
+        cached_tokens_min=cache_tokens_min(model),
+    )
 
 
-def _messages(prompt: Prompt, parameters: AcceptedParameters) -> list[dict[str, str]]:
-    known = "\n".join(part for part in (*prompt.known_chunks, prompt.known_fresh) if part)
-    parts = [known, prompt.task] if known else [prompt.task]
+def _messages(prompt: Prompt, parameters: AcceptedParameters) -> list[dict[str, Any]]:
+    sealed = [chunk + "\n" for chunk in prompt.known_chunks]
+    fresh = [prompt.known_fresh + "\n"] if prompt.known_fresh else []
+    rest = [*fresh, f"\n{prompt.task}" if sealed or fresh else prompt.task]
     if not parameters.system_message:
-        return [{"role": "user", "content": "\n\n".join([prompt.instructions, *parts])}]
+        sealed = [prompt.instructions + "\n\n", *sealed]
+        return [{"role": "user", "content": _content(sealed, rest, parameters)}]
+    before_bytes = len(prompt.instructions.encode())
     return [
         {"role": "system", "content": prompt.instructions},
-        {"role": "user", "content": "\n\n".join(parts)},
+        {"role": "user", "content": _content(sealed, rest, parameters, before_bytes)},
     ]
 
 
-def _read_chunk(chunk: ChatCompletionChunk, answer: Answer) -> str:
+def _content(
+    sealed: Sequence[str],
+    rest: Sequence[str],
+    parameters: AcceptedParameters,
+    before_bytes: int = 0,
+) -> str | list[dict[str, Any]]:
+    """One text, or where breakpoints are wanted its parts, each sealed one marked.
+
+    A part's text is the same whatever follows it. `before_bytes` stand before the first.
+    """
+    if not parameters.cache_breakpoints:
+        return "".join((*sealed, *rest))
+    parts: list[dict[str, Any]] = []
+    prefix_bytes = before_bytes
+    for at, text in enumerate(sealed):
+        prefix_bytes += len(text.encode())
+        part: dict[str, Any] = {"type": "text", "text": text}
+        among_latest = at >= len(sealed) - BREAKPOINTS_MAX
+        if among_latest and may_be_cached(prefix_bytes, parameters.cached_tokens_min):
+            part["prompt_cache_breakpoint"] = {"mode": "explicit"}
+        parts.append(part)
+    return [*parts, {"type": "text", "text": "".join(rest)}]
+
+
+def _read_chunk(chunk: ChatCompletionChunk, answer: CallProgress) -> str:
     """Note what `chunk` tells; returns its text. Compatible servers fill any field with null."""
-    if getattr(chunk, "usage", None) is not None:
-        answer.usage = _usage(cast("CompletionUsage", chunk.usage))
     choices = getattr(chunk, "choices", None) or ()
+    if choices and choices[0].finish_reason is not None:
+        answer.finish_reason = _finish_reason(choices[0].finish_reason, answer)
+    if getattr(chunk, "usage", None) is not None:
+        # Some servers report with every chunk what was used up to it.
+        usage = _usage(cast("CompletionUsage", chunk.usage))
+        answer.usage = replace(usage, estimated=answer.finish_reason is None)
     if not choices:
         return ""
-    choice = choices[0]
-    if choice.finish_reason is not None:
-        answer.finish_reason = _finish_reason(choice.finish_reason, answer)
-    delta = choice.delta
+    delta = choices[0].delta
     if delta is None:
         return ""
     if getattr(delta, "refusal", None):
@@ -149,7 +213,7 @@ def _read_chunk(chunk: ChatCompletionChunk, answer: Answer) -> str:
     return delta.content or ""
 
 
-def _read_whole(completion: ChatCompletion, answer: Answer) -> str:
+def _read_whole(completion: ChatCompletion, answer: CallProgress) -> str:
     """As `_read_chunk`, for an answer in one piece; one without choices counts as cut."""
     choices = getattr(completion, "choices", None)
     if not choices:
@@ -163,7 +227,7 @@ def _read_whole(completion: ChatCompletion, answer: Answer) -> str:
     return choice.message.content or ""
 
 
-def _finish_reason(reason: str | None, answer: Answer) -> FinishReason:
+def _finish_reason(reason: str | None, answer: CallProgress) -> FinishReason:
     if answer.finish_reason is FinishReason.REFUSED:
         return FinishReason.REFUSED
     return _FINISH_REASONS.get(reason or "", FinishReason.STOP)

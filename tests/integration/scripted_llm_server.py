@@ -90,6 +90,17 @@ def text_answer(status: int, text: str, content_type: str = "text/html") -> Answ
     return answer
 
 
+def broken_answer() -> Answer:
+    """The connection breaks before a word of an answer."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    return answer
+
+
 def redirect_answer(url: str) -> Answer:
     async def answer(request: web.Request) -> web.StreamResponse:
         return web.Response(status=307, headers={"Location": url})

@@ -18,6 +18,7 @@ from mesh.llm.adaptive_client import AdaptiveClient
 from mesh.llm.checking import check_lines, check_models
 from mesh.llm.clients import open_client
 from mesh.llm.interface import (
+    CallProgress,
     Completed,
     ErrorKind,
     FinishReason,
@@ -28,12 +29,13 @@ from mesh.llm.interface import (
     Usage,
 )
 from mesh.llm.sdk_http import CallTimeouts
-from mesh.llm.usage import estimated_usage
+from mesh.llm.usage import REQUEST_TOKENS, UNDER_WAY_TOKENS, cut_usage, largest_usage
 from tests.integration.scripted_llm_server import (
     OPENAI_USAGE,
     Answer,
     ScriptedServer,
     anthropic_events,
+    broken_answer,
     held_answer,
     json_answer,
     openai_events,
@@ -168,12 +170,55 @@ async def test_a_cut_stream_is_an_error_that_tells_what_it_used(api: Api, abort:
     assert events == [TextDelta(text) for text in TEXTS]
     assert caught.value.kind is ErrorKind.RETRY
     assert "was cut" in str(caught.value)
-    output_tokens = -(-len("".join(TEXTS).encode()) // 4)
     if api == "anthropic":  # it reports the prompt's tokens when the stream begins
-        expected = Usage(50, 20, output_tokens, cache_write_tokens=10, estimated=True)
+        expected = Usage(50, 20, 100, cache_write_tokens=10, estimated=True)
     else:
-        expected = estimated_usage(PROMPT, len("".join(TEXTS).encode()))
+        expected = largest_usage(PROMPT, 100)
+    # Whether it reasons unseen is not known yet: the whole cap may have been written.
     assert caught.value.usage == expected
+
+
+@pytest.mark.parametrize("api", APIS)
+async def test_a_cut_stream_of_a_model_that_shows_all_it_writes_costs_little(api: Api) -> None:
+    whole = stream_answer(good_events(api, *TEXTS))
+    async with scripted_server(whole, stream_answer(cut_events(api, *TEXTS))) as server:
+        client = client_at(server, api)
+        await ask(client, 10_000)
+        with pytest.raises(ProviderError) as caught:
+            await ask(client, 10_000)
+        await client.close()
+    assert caught.value.usage is not None
+    assert 7 + UNDER_WAY_TOKENS < caught.value.usage.output_tokens < 200
+
+
+@pytest.mark.parametrize("api", APIS)
+async def test_a_call_that_the_caller_ends_is_charged_by_what_is_known_of_it(api: Api) -> None:
+    gate, closed = asyncio.Event(), asyncio.Event()
+    whole = stream_answer(good_events(api, *TEXTS))
+    held = held_answer(good_events(api, *TEXTS), gate, closed, sent_first_count=4)
+    progress = CallProgress()
+    async with scripted_server(whole, held) as server:
+        client = client_at(server, api)
+        await ask(client)
+        stream = client.stream(PROMPT, output_tokens_max=10_000, progress=progress)
+        await anext(stream)
+        await stream.aclose()
+        await client.close()
+    assert progress.begun
+    assert progress.text_bytes >= len(TEXTS[0].encode())
+    usage = cut_usage(PROMPT, progress)
+    assert usage.estimated
+    assert usage.output_tokens < 200
+    assert usage.input_tokens >= (50 if api == "anthropic" else REQUEST_TOKENS)
+
+
+@pytest.mark.parametrize("api", APIS)
+async def test_a_connection_that_breaks_before_the_answer_may_have_cost(api: Api) -> None:
+    async with scripted_server(broken_answer()) as server:
+        error = await error_of(client_at(server, api))
+    assert error.kind is ErrorKind.UNREACHABLE
+    assert error.usage is not None
+    assert error.usage.input_tokens > 0
 
 
 async def test_an_answer_that_ended_is_whole_although_its_usage_was_lost() -> None:
@@ -182,8 +227,9 @@ async def test_an_answer_that_ended_is_whole_although_its_usage_was_lost() -> No
         client = client_at(server, "openai")
         (*_, last) = await ask(client)
         await client.close()
-    usage = estimated_usage(PROMPT, len("".join(TEXTS).encode()))
-    assert last == Completed(FinishReason.STOP, usage)
+    assert isinstance(last, Completed)
+    assert last.finish_reason is FinishReason.STOP
+    assert last.usage == largest_usage(PROMPT, 100)
 
 
 async def test_a_server_that_reports_no_usage_is_charged_an_estimate() -> None:
@@ -296,6 +342,21 @@ async def test_a_model_that_may_not_stream_is_asked_for_whole_answers_from_then_
     assert ["stream" in call.body for call in server.calls] == [True, False, False]
 
 
+async def test_a_cap_is_never_raised_within_a_call_for_which_money_was_reserved() -> None:
+    message = "Could not finish the message because max_tokens or model output limit was reached."
+    refused = json_answer(400, error_body("openai", "invalid_request_error", message))
+    async with scripted_server(refused, stream_answer(openai_events("Louvre"))) as server:
+        client = client_at(server, "openai")
+        before = client.largest_usage(PROMPT, 100).output_tokens
+        with pytest.raises(ProviderError) as caught:
+            await ask(client)
+        after = client.largest_usage(PROMPT, 100).output_tokens
+        await ask(client)
+        await client.close()
+    assert caught.value.kind is ErrorKind.RETRY
+    assert [call.body["max_tokens"] for call in server.calls] == [before, after] == [100, 400]
+
+
 async def test_an_empty_answer_cut_by_the_cap_counts_as_reasoning_and_raises_the_cap() -> None:
     empty = stream_answer(openai_events(finish="length"))
     async with scripted_server(empty, stream_answer(openai_events("Louvre"))) as server:
@@ -359,6 +420,7 @@ async def test_a_server_that_is_not_there_is_unreachable(api: Api) -> None:
         error = await error_of(client_at(url, api))
     assert error.kind is ErrorKind.UNREACHABLE
     assert str(error) == f"no answer from {url.removeprefix('http://')}: connection refused"
+    assert error.usage is None
 
 
 @pytest.mark.parametrize("api", APIS)
