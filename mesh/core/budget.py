@@ -12,7 +12,7 @@ a producer that has gone without giving back, the rest stays bound to it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from mesh.core.entries import (
@@ -45,6 +45,20 @@ def _usd(amount: int) -> float:
     return amount / _PICO
 
 
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """A call as it was stored, as far as money is concerned."""
+
+    log: LogId
+    seq: int
+    model: str
+    is_started: bool
+    """Its start is known; its end may be known before."""
+    reserved_usd: float | None
+    is_ended: bool
+    cost_usd: float | None
+
+
 @dataclass(slots=True)
 class OpenCalls:
     """What calls may cost whose end is not known. Start and end come in any order, each once."""
@@ -74,6 +88,13 @@ class OpenCalls:
             self.total -= self._reserved.pop(place)
         else:
             self._ended_before.add(place)
+
+    def restore(self, call: CallRow) -> None:
+        """Take up a call as it was stored."""
+        if call.is_started:
+            self.started((call.log, call.seq), call.reserved_usd)
+        if call.is_ended:
+            self.ended((call.log, call.seq))
 
     def count_of(self, log: LogId) -> int:
         """Open calls of one start of a producer."""
@@ -110,12 +131,9 @@ class Account:
         """Take in an entry of the producer's own log."""
         match entry:
             case CallStarted(reserved_usd=reserved_usd):
-                self._note(log)
-                self.call_cost = max(self.call_cost, _exact(reserved_usd))
-                self.open.started((log, seq), reserved_usd)
+                self.call_started((log, seq), reserved_usd)
             case CallFinished(call=call, cost_usd=cost_usd):
-                self.open.ended((log, call))
-                self.spent += _exact(cost_usd)
+                self.call_ended((log, call), cost_usd)
             case BudgetAsked():
                 self._note(log)
                 self.granted = max(self.granted, _exact(entry.granted_usd))
@@ -123,6 +141,15 @@ class Account:
                 if (log.epoch, seq) > self.ask.place:
                     granted, wanted = _exact(entry.granted_usd), _exact(entry.wanted_usd)
                     self.ask = Ask((log.epoch, seq), granted, wanted)
+
+    def call_started(self, place: Place, reserved_usd: float | None) -> None:
+        self._note(place[0])
+        self.call_cost = max(self.call_cost, _exact(reserved_usd))
+        self.open.started(place, reserved_usd)
+
+    def call_ended(self, place: Place, cost_usd: float | None) -> None:
+        self.open.ended(place)
+        self.spent += _exact(cost_usd)
 
     def _note(self, log: LogId) -> None:
         if self.present is None or log.epoch > self.present.epoch:
@@ -180,24 +207,32 @@ class Treasury:
         self._changed: set[NodeId] = set()
 
     def apply(self, log: LogId, seq: int, entry: LogEntry) -> None:
-        """Take in one entry: of any producer, or a grant that this collector said itself, which
-        one that was restored from an old copy hears from others."""
-        if isinstance(entry, BudgetGranted):
-            self._account(NodeId(entry.origin)).grant(entry.total_usd)
-            self._changed.add(NodeId(entry.origin))
-        elif isinstance(entry, CallStarted | CallFinished | BudgetAsked):
-            self._account(log.origin).apply(log, seq, entry)
+        """Take in one entry of any producer."""
+        if isinstance(entry, CallStarted | CallFinished | BudgetAsked):
+            self.account(log.origin).apply(log, seq, entry)
             if isinstance(entry, BudgetAsked):
                 self._changed.add(log.origin)
 
-    def restore(self, rows: Iterable[AccountRow]) -> None:
-        """Take up accounts as they were stored; their calls are applied one by one."""
-        for row in rows:
-            account = self._account(row.origin)
-            account.grant(row.granted_usd)
-            account.returned = _exact(row.returned_usd)
-            place = row.asked_epoch, row.asked_seq
-            account.ask = Ask(place, _exact(row.asked_granted_usd), _exact(row.wanted_usd))
+    def hear_own_past(self, granted: BudgetGranted) -> None:
+        """Take in what this collector has granted and does not remember: it was restored from an
+        old copy, and others know better."""
+        self.account(NodeId(granted.origin)).grant(granted.total_usd)
+        self._changed.add(NodeId(granted.origin))
+
+    def restore(self, row: AccountRow) -> None:
+        """Take up an account as it was stored; its calls are taken up by `restore_call`."""
+        account = self.account(row.origin)
+        account.grant(row.granted_usd)
+        account.returned = _exact(row.returned_usd)
+        place = row.asked_epoch, row.asked_seq
+        account.ask = Ask(place, _exact(row.asked_granted_usd), _exact(row.wanted_usd))
+
+    def restore_call(self, call: CallRow) -> None:
+        account = self.account(call.log.origin)
+        if call.is_started:
+            account.call_started((call.log, call.seq), call.reserved_usd)
+        if call.is_ended:
+            account.call_ended((call.log, call.seq), call.cost_usd)
 
     def changed_rows(self) -> list[AccountRow]:
         """Accounts that have changed since this was last asked, to be stored."""
@@ -223,7 +258,7 @@ class Treasury:
         if self.budget_usd is None:
             return []
         share_count = max(len(alive), SHARES_MIN)
-        accounts = [(origin, self._account(origin)) for origin in sorted(alive)]
+        accounts = [(origin, self.account(origin)) for origin in sorted(alive)]
         # Who asks comes first, who asks for least before the others: most calls are paid so.
         accounts.sort(key=lambda each: each[1].unanswered or _exact(self.budget_usd))
         said = []
@@ -263,7 +298,8 @@ class Treasury:
         held = sum(account.held for account in self._accounts.values())
         return _exact(self.budget_usd) - held
 
-    def _account(self, origin: NodeId) -> Account:
+    def account(self, origin: NodeId) -> Account:
+        """One producer's, an empty one where nothing is known of it."""
         return self._accounts.setdefault(origin, Account())
 
 

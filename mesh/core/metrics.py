@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from mesh.core.budget import CallRow, OpenCalls, Place
 from mesh.core.entries import CallFinished
 
 WINDOW_S = 60.0
@@ -21,6 +22,7 @@ HISTORY_POINTS_MAX = 600
 LATENCIES_MAX = 512
 
 FAILED_OUTCOMES = frozenset({"retry", "unreachable", "give_up", "shorten_prompt"})
+CUT_OUTCOME = "cut"
 
 
 @dataclass(slots=True)
@@ -38,6 +40,9 @@ class ModelCounts:
     cost_usd: float = 0.0
     calls_unpriced: int = 0
     """Calls whose price is unknown."""
+    calls_cut: int = 0
+    """Calls that their producer ended, as they brought too little."""
+    cache_write_tokens: int = 0
 
     @property
     def generated(self) -> int:
@@ -46,8 +51,10 @@ class ModelCounts:
     def count_call(self, call: CallFinished) -> None:
         self.calls += 1
         self.calls_failed += call.outcome in FAILED_OUTCOMES
+        self.calls_cut += call.outcome == CUT_OUTCOME
         self.input_tokens += call.input_tokens
         self.cached_input_tokens += call.cached_input_tokens
+        self.cache_write_tokens += call.cache_write_tokens
         self.output_tokens += call.output_tokens
         if call.cost_usd is not None:
             self.cost_usd += call.cost_usd
@@ -79,6 +86,7 @@ class RunMetrics:
     _window: deque[tuple[float, str, int]] = field(default_factory=deque)
     _window_counts: dict[str, int] = field(default_factory=dict)
     _latencies: dict[str, deque[float]] = field(default_factory=dict)
+    _open: dict[str, OpenCalls] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._thin()
@@ -100,6 +108,21 @@ class RunMetrics:
         if call.outcome not in FAILED_OUTCOMES and call.outcome != "cancelled":
             latencies = self._latencies.setdefault(call.model, deque(maxlen=LATENCIES_MAX))
             latencies.append(call.latency_s)
+
+    def call_started(self, place: Place, model: str, reserved_usd: float | None) -> None:
+        """From here on the call may cost so much, until its end is known."""
+        self._open_of(model).started(place, reserved_usd)
+
+    def call_ended(self, place: Place, model: str) -> None:
+        """What it cost is counted by `count_call`."""
+        self._open_of(model).ended(place)
+
+    def restore_call(self, call: CallRow) -> None:
+        """Take up a call as it was stored; the totals contain it already."""
+        self._open_of(call.model).restore(call)
+
+    def _open_of(self, model: str) -> OpenCalls:
+        return self._open.setdefault(model, OpenCalls())
 
     def sample(self, t_s: float) -> HistoryPoint:
         """Add a point to the history and return it; older points thin out past the bound."""
@@ -129,6 +152,12 @@ class RunMetrics:
         return sum(counts.cost_usd for counts in self.models.values())
 
     @property
+    def reserved_usd(self) -> float:
+        """What calls may cost whose end is not known: they are under way, or were cut by a crash.
+        With the known costs this is never less than what providers bill."""
+        return sum(calls.total_usd for calls in self._open.values())
+
+    @property
     def cost_complete(self) -> bool:
         return not any(counts.calls_unpriced for counts in self.models.values())
 
@@ -153,6 +182,12 @@ class RunMetrics:
             "duplicate_rate": round(self.duplicate_rate, 4),
             "cost_usd": round(self.cost_usd, 6),
             "cost_complete": self.cost_complete,
+            "reserved_usd": round(self.reserved_usd, 6),
+            "cost_per_100_unique_usd": cost_per_100_usd(self.cost_usd, self.unique_total),
+            "cached_share": share(
+                sum(counts.cached_input_tokens for counts in totals),
+                sum(counts.input_tokens for counts in totals),
+            ),
             "models": [
                 self._model_snapshot(model, last_minute.get(model, 0))
                 for model in sorted(self.models)
@@ -174,7 +209,9 @@ class RunMetrics:
     def _model_snapshot(self, model: str, last_minute: int) -> dict[str, Any]:
         counts = self.models[model]
         latencies = self._latencies.get(model)
+        open_calls = self._open.get(model, OpenCalls())
         unpriced = counts.calls_unpriced > 0 and counts.cost_usd == 0
+        cost_usd = None if unpriced else counts.cost_usd
         return {
             "model": model,
             "unique_total": counts.unique,
@@ -184,10 +221,16 @@ class RunMetrics:
             "rejected_total": counts.rejected,
             "calls_total": counts.calls,
             "calls_failed": counts.calls_failed,
+            "calls_cut": counts.calls_cut,
+            "calls_open": len(open_calls),
             "input_tokens": counts.input_tokens,
             "cached_input_tokens": counts.cached_input_tokens,
+            "cache_write_tokens": counts.cache_write_tokens,
+            "cached_share": share(counts.cached_input_tokens, counts.input_tokens),
             "output_tokens": counts.output_tokens,
-            "cost_usd": None if unpriced else round(counts.cost_usd, 6),
+            "cost_usd": None if cost_usd is None else round(cost_usd, 6),
+            "reserved_usd": round(open_calls.total_usd, 6),
+            "cost_per_100_unique_usd": cost_per_100_usd(cost_usd, counts.unique),
             "latency_s_p50": round(statistics.median(latencies), 3) if latencies else None,
         }
 
@@ -196,6 +239,15 @@ class RunMetrics:
             _, model, count = self._window.popleft()
             self._window_counts[model] -= count
         return {model: self._window_counts.get(model, 0) for model in sorted(self.models)}
+
+
+def cost_per_100_usd(cost_usd: float | None, unique: int) -> float | None:
+    """Dollars for each 100 unique entries; None: price unknown, or nothing found yet."""
+    return None if cost_usd is None or not unique else round(100 * cost_usd / unique, 6)
+
+
+def share(part: int, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None
 
 
 def thinned(history: list[HistoryPoint]) -> list[HistoryPoint]:

@@ -1,4 +1,4 @@
-"""When a run ends by itself: target, budget, time, or nothing left to find."""
+"""When a run ends by itself: target, budget, time, entries too dear, or nothing left to find."""
 
 from __future__ import annotations
 
@@ -13,7 +13,26 @@ CALLS_THAT_LOOKED = frozenset({"ok", "length", "dry", "empty"})
 
 def dollars(amount: float) -> str:
     """An amount for people: cents, and more digits only where it is below one: $1.00, $0.004."""
-    return f"${amount:.2f}" if amount >= 0.01 or amount == 0 else f"${amount:g}"
+    if amount >= 0.01 or amount <= 0:
+        return f"${amount:.2f}"
+    return f"${float(f'{amount:.4g}'):.12f}".rstrip("0")
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """How far a run has come, as far as it may end for it."""
+
+    unique_total: int
+    cost_usd: float
+    """Sum of the known costs."""
+    start_elapsed_s: float
+    """Of this start."""
+    no_call_is_paid: bool = False
+    """No producer can be granted one more call: core.budget."""
+    item_cost_usd: float | None = None
+    """Expected of the next new entry: core.item_cost."""
+    exhausted: str | None = None
+    """Why nothing is left to find."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +43,35 @@ class StopRules:
     budget_usd: float | None = None
     time_limit_s: float | None = None
     """Counts this start only, the others the whole run."""
+    max_cost_per_item_usd: float | None = None
 
-    def reason_to_stop(
-        self, *, unique_total: int, cost_usd: float, start_elapsed_s: float
-    ) -> str | None:
+    def reason_to_stop(self, now: RunProgress) -> str | None:
         """Why the run is over, in words for a person; None: it is not."""
-        if self.target is not None and unique_total >= self.target:
+        if self.target is not None and now.unique_total >= self.target:
             return f"target of {self.target} entries reached"
-        if self.budget_usd is not None and cost_usd >= self.budget_usd:
+        if self.budget_usd is not None and now.cost_usd >= self.budget_usd:
             return f"budget of {dollars(self.budget_usd)} spent"
-        if self.time_limit_s is not None and start_elapsed_s >= self.time_limit_s:
+        if self.budget_usd is not None and now.no_call_is_paid:
+            rest = dollars(self.budget_usd - now.cost_usd)
+            return (
+                f"budget of {dollars(self.budget_usd)} spent but for {rest}: one call may cost more"
+            )
+        if self.time_limit_s is not None and now.start_elapsed_s >= self.time_limit_s:
             return f"time limit of {self.time_limit_s:g} s reached"
+        if now.exhausted is not None:
+            return now.exhausted
+        if self._is_too_dear(now.item_cost_usd):
+            assert now.item_cost_usd is not None
+            assert self.max_cost_per_item_usd is not None
+            return (
+                f"one more new entry is expected to cost {dollars(now.item_cost_usd)}, "
+                f"more than {dollars(self.max_cost_per_item_usd)}"
+            )
         return None
+
+    def _is_too_dear(self, item_cost_usd: float | None) -> bool:
+        bound = self.max_cost_per_item_usd
+        return bound is not None and item_cost_usd is not None and item_cost_usd > bound
 
 
 @dataclass(slots=True)

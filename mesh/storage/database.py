@@ -17,12 +17,14 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from mesh.core.entries import CallFinished, CallStarted
+from mesh.core.budget import AccountRow, CallRow
+from mesh.core.entries import CallFinished, CallStarted, FacetProposed
+from mesh.core.facet_ids import facet_id
 from mesh.core.items import LogId, NodeId
 from mesh.core.metrics import HistoryPoint, ModelCounts
 from mesh.core.seqset import SeqSet
 
-FORMAT_VERSION = "1"
+FORMAT_VERSION = "2"
 LOOK_UP_KEYS_MAX = 500
 """Keys in one SELECT, well below SQLite's bound on parameters."""
 
@@ -44,6 +46,7 @@ class ItemRow:
     call: int
     model: str
     t_s: float
+    facet: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class Batch:
     excluded: list[tuple[bytes, str]] = field(default_factory=list)
     calls_started: list[tuple[LogId, int, CallStarted]] = field(default_factory=list)
     calls_finished: list[tuple[LogId, CallFinished]] = field(default_factory=list)
+    facets: list[tuple[LogId, int, FacetProposed]] = field(default_factory=list)
+    accounts: list[AccountRow] = field(default_factory=list)
     taken_in: dict[LogId, list[tuple[int, int]]] = field(default_factory=dict)
     model_totals: dict[str, ModelCounts] = field(default_factory=dict)
     own_frames: list[OwnFrame] = field(default_factory=list)
@@ -74,21 +79,41 @@ class Batch:
 
 _totals_of = attrgetter(*(column.name for column in fields(ModelCounts)))
 _TOTAL_COLUMNS = ", ".join(f'"{column.name}"' for column in fields(ModelCounts))
+_account_of = attrgetter(*(column.name for column in fields(AccountRow)))
+_started_of = attrgetter(
+    *("model", "asked_count", "facet", "purpose", "started_ms", "reserved_usd")
+)
+_finished_of = attrgetter(
+    *("call", "model", "outcome", "error", "input_tokens", "cached_input_tokens"),
+    *("cache_write_tokens", "output_tokens", "reasoning_tokens", "estimated", "cost_usd"),
+    *("latency_s", "first_token_s"),
+)
 _STARTED_SQL = """
-    INSERT INTO calls (origin, epoch, seq, model, asked_count, facet, started_ms)
-    VALUES (?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO calls (origin, epoch, seq, model, asked_count, facet, purpose, started_ms,
+        reserved_usd)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET asked_count = excluded.asked_count, facet = excluded.facet,
-        started_ms = excluded.started_ms, model = excluded.model"""
+        purpose = excluded.purpose, started_ms = excluded.started_ms,
+        reserved_usd = excluded.reserved_usd, model = excluded.model"""
 _FINISHED_SQL = """
     INSERT INTO calls (origin, epoch, seq, model, outcome, error, input_tokens,
-        cached_input_tokens, output_tokens, reasoning_tokens, estimated, cost_usd, latency_s,
-        first_token_s)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, estimated,
+        cost_usd, latency_s, first_token_s)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET outcome = excluded.outcome, error = excluded.error,
         input_tokens = excluded.input_tokens, cached_input_tokens = excluded.cached_input_tokens,
+        cache_write_tokens = excluded.cache_write_tokens,
         output_tokens = excluded.output_tokens, reasoning_tokens = excluded.reasoning_tokens,
         estimated = excluded.estimated, cost_usd = excluded.cost_usd,
         latency_s = excluded.latency_s, first_token_s = excluded.first_token_s"""
+_ITEMS_SQL = """
+    SELECT items.ordinal, items.text, items.model, coalesce(nodes.label, ''),
+        coalesce((SELECT name FROM facets WHERE id = items.facet), calls.facet), items.t_s
+    FROM items LEFT JOIN nodes ON nodes.origin = items.origin
+    LEFT JOIN calls ON calls.origin = items.origin AND calls.epoch = items.epoch
+        AND calls.seq = items.call
+    WHERE items.ordinal > ? AND (? = '%%' OR items.text LIKE ? ESCAPE '\\')
+    ORDER BY items.ordinal LIMIT ?"""
 
 
 class RunDatabase:
@@ -178,30 +203,36 @@ class RunDatabase:
         query = "SELECT text FROM items WHERE ordinal > ? ORDER BY ordinal"
         return (row[0] for row in self._connection.execute(query, (after,)))
 
-    def acceptances(self) -> Iterator[tuple[int, bytes, int, int, str]]:
-        """(ordinal, origin, epoch, seq, text) of every accepted entry, in order of ordinal."""
-        query = "SELECT ordinal, origin, epoch, seq, text FROM items ORDER BY ordinal"
+    def acceptances(self) -> Iterator[tuple[int, bytes, int, int, str, int]]:
+        """(ordinal, origin, epoch, seq, text, facet) of every accepted entry, in order of
+        ordinal."""
+        query = "SELECT ordinal, origin, epoch, seq, text, facet FROM items ORDER BY ordinal"
         yield from self._connection.execute(query)
 
     def items(self, *, after: int, limit: int, containing: str) -> list[dict[str, Any]]:
         """Rows for `/api/items`, ascending by ordinal."""
         pattern = "%" + containing.translate({92: "\\\\", 37: "\\%", 95: "\\_"}) + "%"
-        rows = self._connection.execute(
-            """SELECT items.ordinal, items.text, items.model, coalesce(nodes.label, ''),
-                      calls.facet, items.t_s
-               FROM items LEFT JOIN nodes ON nodes.origin = items.origin
-               LEFT JOIN calls ON calls.origin = items.origin AND calls.epoch = items.epoch
-                    AND calls.seq = items.call
-               WHERE items.ordinal > ? AND (? = '%%' OR items.text LIKE ? ESCAPE '\\')
-               ORDER BY items.ordinal LIMIT ?""",
-            (after, pattern, pattern, limit),
-        )
+        rows = self._connection.execute(_ITEMS_SQL, (after, pattern, pattern, limit))
         columns = ("ordinal", "text", "model", "node", "facet", "t_s")
         return [dict(zip(columns, row, strict=True)) for row in rows]
 
     def model_totals(self) -> dict[str, ModelCounts]:
         query = f"SELECT model, {_TOTAL_COLUMNS} FROM model_totals"  # noqa: S608 our own columns
         return {row[0]: ModelCounts(*row[1:]) for row in self._connection.execute(query)}
+
+    def calls(self) -> Iterator[CallRow]:
+        """Every call, of which start or end is known."""
+        query = """SELECT origin, epoch, seq, model, started_ms IS NOT NULL, reserved_usd,
+            outcome IS NOT NULL, cost_usd FROM calls"""
+        for origin, epoch, seq, model, started, reserved, ended, cost in self._connection.execute(
+            query
+        ):
+            log = LogId(NodeId(origin), epoch)
+            yield CallRow(log, seq, model, bool(started), reserved, bool(ended), cost)
+
+    def accounts(self) -> Iterator[AccountRow]:
+        """What each producer may spend."""
+        return (AccountRow(*row) for row in self._connection.execute("SELECT * FROM accounts"))
 
     def recent_unique(self, since_t_s: float) -> list[tuple[float, str, int]]:
         """(t_s, model, count) of the entries accepted since then, in order."""
@@ -265,51 +296,47 @@ class RunDatabase:
 
     def _store(self, cursor: sqlite3.Cursor, batch: Batch) -> None:
         cursor.executemany(
-            "INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (i.ordinal, i.key, i.text, i.origin, i.epoch, i.seq, i.call, i.model, i.t_s)
+                (
+                    i.ordinal,
+                    i.key,
+                    i.text,
+                    i.origin,
+                    i.epoch,
+                    i.seq,
+                    i.call,
+                    i.model,
+                    i.facet,
+                    i.t_s,
+                )
                 for i in batch.items
             ],
         )
         cursor.executemany("INSERT OR IGNORE INTO excluded VALUES (?, ?)", batch.excluded)
+        self._store_calls(cursor, batch)
+        cursor.executemany(
+            "INSERT OR REPLACE INTO facets VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (facet_id(f.name), f.name, f.parent, f.model, f.call, log.origin, log.epoch, seq)
+                for log, seq, f in batch.facets
+            ],
+        )
+        cursor.executemany(
+            "INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [_account_of(row) for row in batch.accounts],
+        )
+        self._store_progress(cursor, batch)
+
+    def _store_calls(self, cursor: sqlite3.Cursor, batch: Batch) -> None:
         cursor.executemany(
             _STARTED_SQL,
-            [
-                (
-                    log.origin,
-                    log.epoch,
-                    seq,
-                    call.model,
-                    call.asked_count,
-                    call.facet,
-                    call.started_ms,
-                )
-                for log, seq, call in batch.calls_started
-            ],
+            [(*log, seq, *_started_of(call)) for log, seq, call in batch.calls_started],
         )
         cursor.executemany(
             _FINISHED_SQL,
-            [
-                (
-                    log.origin,
-                    log.epoch,
-                    call.call,
-                    call.model,
-                    call.outcome,
-                    call.error,
-                    call.input_tokens,
-                    call.cached_input_tokens,
-                    call.output_tokens,
-                    call.reasoning_tokens,
-                    call.estimated,
-                    call.cost_usd,
-                    call.latency_s,
-                    call.first_token_s,
-                )
-                for log, call in batch.calls_finished
-            ],
+            [(*log, *_finished_of(call)) for log, call in batch.calls_finished],
         )
-        self._store_progress(cursor, batch)
 
     def _store_progress(self, cursor: sqlite3.Cursor, batch: Batch) -> None:
         cursor.executemany(

@@ -17,6 +17,7 @@ CREATE TABLE items (               -- the accepted entries: line `ordinal` of ou
     seq     INTEGER NOT NULL,
     call    INTEGER NOT NULL,      -- seq of that log's CallStarted
     model   TEXT NOT NULL,
+    facet   INTEGER NOT NULL,      -- id in `facets` of the one that its call asked for; 0: none
     t_s     REAL NOT NULL
 );
 CREATE UNIQUE INDEX items_by_key ON items (key);
@@ -26,6 +27,19 @@ CREATE TABLE excluded (            -- `--exclude`: known, never written
     text TEXT NOT NULL
 ) WITHOUT ROWID;
 
+CREATE TABLE facets (              -- parts of the topic, each as often as a model named it
+    id     INTEGER NOT NULL,       -- follows from the name
+    name   TEXT NOT NULL,
+    parent INTEGER NOT NULL,       -- id of the facet that it is a part of; 0: the topic
+    model  TEXT NOT NULL,
+    call   INTEGER NOT NULL,       -- seq of that log's CallStarted
+    origin BLOB NOT NULL,
+    epoch  INTEGER NOT NULL,
+    seq    INTEGER NOT NULL,
+    PRIMARY KEY (origin, epoch, seq)
+) WITHOUT ROWID;
+CREATE INDEX facets_by_id ON facets (id);
+
 CREATE TABLE calls (               -- every attempt to ask a model
     origin              BLOB NOT NULL,
     epoch               INTEGER NOT NULL,
@@ -33,11 +47,14 @@ CREATE TABLE calls (               -- every attempt to ask a model
     model               TEXT,
     asked_count         INTEGER,
     facet               TEXT,
+    purpose             TEXT,      -- entries | facets
     started_ms          INTEGER,
+    reserved_usd        REAL,      -- the most it may cost; counts until its end is said
     outcome             TEXT,      -- NULL: not finished, or its end was never said
     error               TEXT,
     input_tokens        INTEGER,   -- cached ones included
     cached_input_tokens INTEGER,
+    cache_write_tokens  INTEGER,   -- of the input, written to a cache
     output_tokens       INTEGER,   -- hidden reasoning included
     reasoning_tokens    INTEGER,
     estimated           INTEGER,   -- 1: the provider did not say, the counts are ours
@@ -58,7 +75,19 @@ CREATE TABLE model_totals (        -- sums over all log entries taken in, one ro
     cached_input_tokens INTEGER NOT NULL,
     output_tokens       INTEGER NOT NULL,
     cost_usd            REAL NOT NULL,
-    calls_unpriced      INTEGER NOT NULL
+    calls_unpriced      INTEGER NOT NULL,
+    calls_cut           INTEGER NOT NULL, -- ended by their producer: they brought too little
+    cache_write_tokens  INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE accounts (            -- what each producer may spend, over all its starts
+    origin            BLOB PRIMARY KEY,
+    granted_usd       REAL NOT NULL,
+    returned_usd      REAL NOT NULL, -- given back: it may spend granted_usd - returned_usd
+    asked_epoch       INTEGER NOT NULL, -- its latest word: which entry of its log,
+    asked_seq         INTEGER NOT NULL,
+    asked_granted_usd REAL NOT NULL, -- what it had been granted by then,
+    wanted_usd        REAL NOT NULL  -- and what its next call may cost; 0: nothing
 ) WITHOUT ROWID;
 
 CREATE TABLE taken_in (            -- which entries of which log these facts contain

@@ -295,10 +295,10 @@ def test_reading_a_run_that_is_not_there_makes_none(path: Path) -> None:
 
 
 def test_another_format_is_refused_with_both_versions(path: Path, database: RunDatabase) -> None:
-    database.commit(Batch(meta={"format_version": "2"}))
+    database.commit(Batch(meta={"format_version": "99"}))
     database.close()
     for opening in (RunDatabase.open, RunDatabase.open_read_only):
-        with pytest.raises(UnusableDatabase, match="has format 2, this version reads 1"):
+        with pytest.raises(UnusableDatabase, match=f"has format 99, this version reads {FORMAT_VERSION}"):
             opening(path)
 
 

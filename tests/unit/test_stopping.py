@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from mesh.core.stopping import DRY_CALLS_PER_PRODUCER, Dryness, StopRules
+from mesh.core.stopping import DRY_CALLS_PER_PRODUCER, Dryness, RunProgress, StopRules
 
 
 def reason(
     rules: StopRules, unique_total: int = 0, cost_usd: float = 0.0, start_elapsed_s: float = 0.0
 ) -> str | None:
-    return rules.reason_to_stop(
-        unique_total=unique_total, cost_usd=cost_usd, start_elapsed_s=start_elapsed_s
-    )
+    return rules.reason_to_stop(RunProgress(unique_total, cost_usd, start_elapsed_s))
 
 
 def test_without_bounds_a_run_goes_on() -> None:

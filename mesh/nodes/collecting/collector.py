@@ -23,7 +23,9 @@ from mesh.core.ledger import Ledger
 from mesh.core.membership import Endpoint
 from mesh.core.metrics import RunMetrics
 from mesh.core.normalize import clean_text, item_key
+from mesh.core.stopping import RunProgress
 from mesh.nodes.channel import Channel, ChildFailed, Message
+from mesh.nodes.collecting.granting import Granting
 from mesh.nodes.collecting.intake import Intake
 from mesh.nodes.collecting.run_course import CourseChange, RunCourse
 from mesh.nodes.collecting.run_view import DatabaseReader, LiveRunView
@@ -75,6 +77,7 @@ class Collector:
         self.database = database
         self.ledger = Ledger()
         self.metrics = RunMetrics()
+        self.granting = Granting(settings.budget_usd)
         self.tickets = TicketOffice(self)
         self.course = RunCourse(settings, self._carry_out)
         self._directory = directory
@@ -102,6 +105,8 @@ class Collector:
         if log_id.origin != self.node.own.origin:
             self.intake.add(log_id, first_seq, entries)
             self.course.first_entry()
+            if any(isinstance(entry, log.BudgetAsked) for entry in entries):
+                self._grant()
         else:
             self.intake.hear_own_past(entries)
 
@@ -259,6 +264,7 @@ class Collector:
             earlier_s=str(self._earlier_s),
         )
         self.intake.open_epoch()
+        self.intake.say(log.BudgetSet(budget))
         self.tickets.take_up()
         self.course.start(self._remembered)
         if self.settings.exclude:
@@ -302,6 +308,7 @@ class Collector:
                 self.intake.add_history(self.metrics.sample(now_s))
                 self.intake.remember(elapsed_s=f"{now_s:.3f}")
             self._check_course()
+            self._grant()
             self._declare_lost()
             await asyncio.sleep(WATCH_S)
 
@@ -327,14 +334,22 @@ class Collector:
             self.intake.recover(log_id, first_seq, last_seq)
             self.intake.remember(lost=json.dumps([_lost_as_json(each) for each in self.lost]))
 
+    def _grant(self) -> None:
+        """Grant budget to producers that need more."""
+        if self.course.stop_reason is None:
+            self.intake.say(*self.granting.grants(self.node, self._producers_alive()))
+
     def _check_course(self) -> None:
-        self.course.check(
+        producers = self._producers_alive()
+        progress = RunProgress(
             # What is not stored yet may have to wait for room: no target is reached by it.
             unique_total=self.desk.stored_count,
             cost_usd=max(self.metrics.cost_usd, self.desk.heard_cost_usd),
             start_elapsed_s=self.start_elapsed_s(),
-            producer_count=len(self._producers_alive()),
-            models_heard=self._models_heard(),
+            no_call_is_paid=self.granting.no_call_is_paid(self.node, producers),
+        )
+        self.course.check(
+            progress, producer_count=len(producers), models_heard=self._models_heard()
         )
         trouble = self.course.notices.get(STORAGE)
         if trouble and self.desk.waiting_count > WAITING_ENTRIES_MAX:

@@ -118,6 +118,9 @@ def _restore(collector: Collector, own_epochs: Sequence[tuple[int, int]]) -> Non
     database, node = collector.database, collector.node
     collector.ledger.restore(database.accepted_keys(), database.excluded_keys())
     collector.metrics = RunMetrics(database.model_totals(), database.history())
+    for call in database.calls():
+        collector.metrics.restore_call(call)
+    collector.granting.restore(database)
     for t_s, model, count in database.recent_unique(collector.run_time_s() - WINDOW_S):
         collector.metrics.restore_window(model, count, t_s)
     taken_in = database.taken_in()
@@ -136,6 +139,7 @@ def _restore(collector: Collector, own_epochs: Sequence[tuple[int, int]]) -> Non
         taken_in=taken_in,
         run_time_s=collector.run_time_s,
         call_finished=collector.call_finished,
+        treasury=collector.granting.treasury,
     )
     collector.intake = Intake(
         desk=collector.desk,

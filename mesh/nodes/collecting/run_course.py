@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mesh.config import CollectorSettings
 from mesh.core import entries as log
 from mesh.core.entries import NOTE_CHARACTERS_MAX, LogEntry
+from mesh.core.item_cost import ItemCost
 from mesh.core.items import NodeId
 from mesh.core.routing import replacement_models
-from mesh.core.stopping import Dryness, StopRules
+from mesh.core.stopping import Dryness, RunProgress, StopRules
 
 PAUSED_BY_USER = "paused by the user"
 
@@ -46,8 +47,14 @@ class RunCourse:
         """Lines for page and terminal, by what they are about."""
         self._models = [model.spec for model in settings.models]
         self._carry_out = carry_out
-        self._rules = StopRules(settings.target, settings.budget_usd, settings.time_limit_s)
+        self._rules = StopRules(
+            settings.target,
+            settings.budget_usd,
+            settings.time_limit_s,
+            settings.max_cost_per_item_usd,
+        )
         self._dryness = Dryness()
+        self._item_cost = ItemCost()
         self._assigned: dict[NodeId, str] = {}
         self._given_up: dict[str, str] = {}
 
@@ -115,26 +122,31 @@ class RunCourse:
         self._change(log.ModelAssigned(producer, model))
         return None
 
+    @property
+    def item_cost_usd(self) -> float | None:
+        """Expected of the next new entry; None: not known yet."""
+        return self._item_cost.expected_usd
+
     def check(
-        self,
-        *,
-        unique_total: int,
-        cost_usd: float,
-        start_elapsed_s: float,
-        producer_count: int,
-        models_heard: Mapping[NodeId, str],
+        self, progress: RunProgress, *, producer_count: int, models_heard: Mapping[NodeId, str]
     ) -> None:
         """Stop when a bound is reached or nothing is left to find; forget notices of models that
-        nobody calls any more."""
+        nobody calls any more.
+
+        Args:
+            progress: all but what this object knows itself.
+        """
         called = {**models_heard, **self._assigned}.values()
         for model in self._models:
             if model not in called and model not in self._given_up:
                 self.notices.pop(model, None)
-        reason = self._rules.reason_to_stop(
-            unique_total=unique_total, cost_usd=cost_usd, start_elapsed_s=start_elapsed_s
-        )
-        if reason is None and self._dryness.is_exhausted(producer_count):
-            reason = f"exhausted: {self._dryness.calls_in_a_row} calls in a row found nothing new"
+        exhausted = None
+        if self._dryness.is_exhausted(producer_count):
+            exhausted = (
+                f"exhausted: {self._dryness.calls_in_a_row} calls in a row found nothing new"
+            )
+        progress = replace(progress, item_cost_usd=self.item_cost_usd, exhausted=exhausted)
+        reason = self._rules.reason_to_stop(progress)
         if reason:
             self.stop(reason)
 
@@ -143,6 +155,7 @@ class RunCourse:
     ) -> None:
         """Watch how calls go: what has run dry, who cannot be reached, who is given up."""
         self._dryness.call_finished(call.outcome, accepted_count)
+        self._item_cost.call_finished(call.cost_usd, accepted_count)
         if call.outcome == "give_up":
             self._give_up(call.model, call.error or "it does not work", models_heard)
         elif call.model in self._given_up:

@@ -98,6 +98,8 @@ class LiveRunView:
             "simulated": settings.simulated,
             **collector.metrics.snapshot(collector.run_time_s()),
             "budget_usd": settings.budget_usd,
+            "max_cost_per_item_usd": settings.max_cost_per_item_usd,
+            "item_cost_usd": collector.course.item_cost_usd,
             "target": settings.target,
             "available_models": [model.spec for model in settings.models],
             "notices": list(collector.course.notices.values()),
@@ -223,6 +225,8 @@ class FinishedRunView:
         self._reader = reader
         self._meta = database.meta()
         self._metrics = RunMetrics(database.model_totals(), database.history())
+        for call in database.calls():
+            self._metrics.restore_call(call)
 
     def metrics(self, *, with_history: bool) -> JsonObject:
         elapsed_s = float(self._meta.get("elapsed_s", "0"))
@@ -234,6 +238,8 @@ class FinishedRunView:
             "simulated": self._meta.get("simulated") == "1",
             **self._metrics.snapshot(elapsed_s),
             "budget_usd": float(budget) if budget else None,
+            "max_cost_per_item_usd": None,
+            "item_cost_usd": None,
             "target": None,
             "notices": [],
             "run_dir": str(self._run_dir),

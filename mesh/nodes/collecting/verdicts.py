@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mesh.core import entries as log
+from mesh.core.budget import Treasury
 from mesh.core.entries import LogEntry
 from mesh.core.items import EntryId, LogId, NodeId
 from mesh.core.known import DIGEST_MODULUS, digest_bytes, key_digest
@@ -35,7 +36,7 @@ def list_anew(database: RunDatabase, first_ordinal: int) -> list[LogEntry]:
     `first_ordinal` on once more, in the present epoch, which is the latest."""
     held = list(database.acceptances())
     before, after = held[: first_ordinal - 1], held[first_ordinal - 1 :]
-    digest = sum(key_digest(item_key(text)) for *_, text in before) % DIGEST_MODULUS
+    digest = sum(key_digest(item_key(text)) for *_, text, _ in before) % DIGEST_MODULUS
     opened = log.EpochOpened(len(before), digest_bytes(digest))
     return [opened, *(log.Accepted(*acceptance) for acceptance in after)]
 
@@ -73,6 +74,8 @@ class VerdictDesk:
     """Seconds of the run so far, over all its starts."""
     call_finished: Callable[[LogId, log.CallFinished, int], None]
     """Told of every finished call and how many accepted entries it brought."""
+    treasury: Treasury = field(default_factory=lambda: Treasury(None))
+    """Told of every entry as it is heard: nothing may wait that keeps a budget."""
     durable: dict[LogId, int] = field(init=False)
     """Up to where each log is on disk."""
     heard_cost_usd: float = field(init=False)
@@ -122,6 +125,8 @@ class VerdictDesk:
         for entry in entries:
             if isinstance(entry, log.Accepted):
                 self._remember_past(entry)
+            elif isinstance(entry, log.BudgetGranted):
+                self.treasury.hear_own_past(entry)
 
     def _remember_past(self, accepted: log.Accepted) -> None:
         log_id, seq = LogId(NodeId(accepted.origin), accepted.epoch), accepted.seq
@@ -157,9 +162,10 @@ class VerdictDesk:
     def _queue_up(self, log_id: LogId, first_seq: int, entries: Sequence[LogEntry]) -> None:
         self._queue.append((log_id, first_seq, entries))
         self.waiting_count += len(entries)
-        self.heard_cost_usd += sum(
-            entry.cost_usd or 0.0 for entry in entries if isinstance(entry, log.CallFinished)
-        )
+        for seq, entry in enumerate(entries, first_seq):
+            self.treasury.apply(log_id, seq, entry)
+            if isinstance(entry, log.CallFinished):
+                self.heard_cost_usd += entry.cost_usd or 0.0
 
     def say(self, *entries: LogEntry) -> None:
         """Queue entries of the collector's own log, behind the verdicts of what is queued."""
@@ -256,11 +262,15 @@ class VerdictDesk:
             self.metrics.of(entry.model).duplicates += 1
         elif isinstance(entry, log.Rejected):
             self.metrics.of(entry.model).rejected += 1
+        elif isinstance(entry, log.FacetProposed):
+            batch.facets.append((said.log, said.seq, entry))
         elif isinstance(entry, log.CallStarted):
             self.metrics.of(entry.model)
+            self.metrics.call_started((said.log, said.seq), entry.model, entry.reserved_usd)
             batch.calls_started.append((said.log, said.seq, entry))
         elif isinstance(entry, log.CallFinished):
             self.metrics.count_call(entry)
+            self.metrics.call_ended((said.log, entry.call), entry.model)
             batch.calls_finished.append((said.log, entry))
             accepted_count = self._accepted_by_call.pop((said.log, entry.call), 0)
             self.call_finished(said.log, entry, accepted_count)
@@ -269,6 +279,7 @@ class VerdictDesk:
         batch.excluded, batch.meta, batch.history = self._excluded, self._meta, self._history
         self._to_say, self._excluded, self._meta, self._history = [], [], {}, []
         batch.model_totals = dict(self.metrics.models)
+        batch.accounts = self.treasury.changed_rows()
         batch.nodes = [(m.origin, m.label) for m in self.node.membership.all()]
 
 
@@ -283,4 +294,5 @@ def _item_row(verdict: log.Accepted, key: bytes, found: log.Found, t_s: float) -
         found.call,
         found.model,
         t_s,
+        found.facet,
     )

@@ -1,0 +1,58 @@
+"""When the collector grants budget to producers, and when it takes the budget for spent.
+
+How much each gets is core.budget's decision. What is here waits for certainty: a collector that
+was restored from an old copy first hears what it has granted, and what seems spent must stay so
+for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+
+from mesh.core.budget import Treasury
+from mesh.core.entries import BudgetGranted
+from mesh.core.items import NodeId
+from mesh.nodes.peer.mesh_node import MeshNode
+from mesh.storage.database import RunDatabase
+
+OWN_PAST_HEARD_S = 2.0
+"""Two heartbeats: by then a collector knows of all that others have heard of its past."""
+SPENT_FOR_S = 1.0
+"""A producer whose call has just ended may be about to ask for less, or to need nothing."""
+
+
+class Granting:
+    """One collector's treasury, and the clock that it is asked by."""
+
+    def __init__(self, budget_usd: float | None) -> None:
+        self.treasury = Treasury(budget_usd)
+        self._opened_s = self._last_paid_s = _now_s()
+
+    def restore(self, database: RunDatabase) -> None:
+        """Take up what producers may spend, have spent, and may be spending."""
+        for row in database.accounts():
+            self.treasury.restore(row)
+        for call in database.calls():
+            self.treasury.restore_call(call)
+
+    def grants(self, node: MeshNode, producers: Collection[NodeId]) -> list[BudgetGranted]:
+        """Grants to say now; none while this collector may not know all that it has granted."""
+        return self.treasury.grants(producers) if self._knows_its_past(node) else []
+
+    def no_call_is_paid(self, node: MeshNode, producers: Collection[NodeId]) -> bool:
+        """Whether for a while now no producer can be granted one more call."""
+        now_s = _now_s()
+        if not (self._knows_its_past(node) and self.treasury.is_spent(producers)):
+            self._last_paid_s = now_s
+        return now_s - self._last_paid_s >= SPENT_FOR_S
+
+    def _knows_its_past(self, node: MeshNode) -> bool:
+        if not node.own.earlier_logs:
+            return True
+        is_heard = _now_s() - self._opened_s >= OWN_PAST_HEARD_S
+        return is_heard and not node.replica.missing_of(node.own.origin)
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
