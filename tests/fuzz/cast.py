@@ -92,11 +92,14 @@ class Cast:
     def feed_frames(self) -> list[bytes]:
         """One of each kind that travels on feeds, and log entries of every class."""
         found: list[LogEntry] = [
-            log.CallStarted("openai:gpt", 40, None, 5),
+            log.CallStarted("openai:gpt", 40, None, 5, "entries", 0.002, 1_500),
             log.Found("Musée d’Orsay", 1, "openai:gpt"),
             log.Repeat("東京", 1, "openai:gpt"),
             log.Rejected("chatter", "Sure! Here are\nsome", 1, "openai:gpt"),
             log.CallFinished(1, "m", "ok", None, 10, 5, 7, 0, False, 0.001, 1.5, 0.25),
+            log.FacetProposed("museums", 0, 1, "openai:gpt"),
+            log.LimitSeen("openai:gpt", 5, 60, 59, None, None, 1.0, False, 0.0),
+            log.BudgetAsked(0.25, 0.01, 0.02),
         ]
         origin, epoch = self.other.log.origin, self.other.log.epoch
         verdicts: list[LogEntry] = [
@@ -108,6 +111,8 @@ class Cast:
             log.Lost(origin, epoch - 5, 1, 3),
             log.StateChanged("running", None),
             log.ModelAssigned(origin, "anthropic:haiku"),
+            log.BudgetSet(1.0),
+            log.BudgetGranted(origin, 0.25),
             log.TicketRevoked(b"ticket 0"),
             log.MemberRevoked(b"a stranger's id "),
         ]
