@@ -59,6 +59,9 @@ class AnswerParser:
         self._pending = ""
         """Text from a line's beginning on, at most line_characters_max long."""
         self._skipping = False
+        self._says_nothing = True
+        """Neither entry nor remark so far."""
+        self._empty_document = False
 
     def feed(self, delta: str) -> list[Parsed]:
         """What `delta` completes: entries whose line or string has ended, remarks, rejects."""
@@ -79,7 +82,11 @@ class AnswerParser:
         elif self._pending:
             found += self._lines.read_cut(self._pending) if cut else self._lines.read(self._pending)
         self._pending = ""
-        return self._bounded(found + self._lines.finish())
+        found = self._bounded(found + self._lines.finish())
+        if self._says_nothing and self._empty_document:
+            # A list without an entry, where nothing but a list may be written.
+            found.append(Remark(RemarkKind.EXHAUSTED))
+        return found
 
     def _bounded(self, found: list[Parsed]) -> list[Parsed]:
         kept: list[Parsed] = []
@@ -91,6 +98,7 @@ class AnswerParser:
                 if self._entries_left < 0:
                     continue
             kept.append(part)
+        self._says_nothing = self._says_nothing and not kept
         return kept
 
     def _read(self, text: str, *, last: bool) -> list[Parsed]:
@@ -102,6 +110,7 @@ class AnswerParser:
                 position = self._json.feed(text, position)
                 found += self._json_names(self._json)
                 if self._json.state is not JsonState.OPEN:
+                    self._empty_document = self._json.state is JsonState.CLOSED
                     self._json = None
                 continue
             if not self._skipping and self._json_begins(text, position, last=last) is None:

@@ -61,8 +61,9 @@ Others work on the same list at the same time.
 Topic: {topic}
 
 Rules for your answer:
-- Write one entry a line, and nothing but entries.
-- Write the bare name only, in its most usual form: no numbering, no bullets, no quotes, \
+- Write one entry a line, and nothing but entries; where the answer has to be JSON, write \
+one entry a string.
+- Write the bare name only, in its most usual form: no numbering, no bullets, \
 no descriptions, no headings, no introduction, no closing remark.
 - Write only real entries that belong to the topic. Never invent one.
 - Write no entry that is listed under "{heading}", in whatever spelling or language.
@@ -335,7 +336,7 @@ def _task(known: KnownForPrompt, ask_count: int, facet: str | None) -> str:
     if known.unlisted_count:
         lines.append(_unlisted(known.unlisted_count, facet))
     what = "entries of this facet of the topic" if facet else "entries of the topic"
-    lines.append(f"Write up to {ask_count} further {what}, one a line, by the rules above.")
+    lines.append(f"Write up to {ask_count} further {what}, by the rules above.")
     if facet:
         lines.append(f"Facet: {facet}")
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -508,3 +509,34 @@ def test_every_entry_is_clean_and_every_reject_short(answer: str, cut: bool) -> 
             assert clean_text(part.text) == part.text
         elif isinstance(part, Rejected):
             assert len(part.text) <= 200
+
+
+def test_a_structured_answer_gives_each_entry_as_its_string_closes() -> None:
+    answer = '{"entries":["Louvre","Sacr\\u00e9-C\\u0153ur","Paris, Texas","1. Orsay"]}'
+    parser = AnswerParser()
+    found_at = [
+        (at, part.text)
+        for at, character in enumerate(answer)
+        for part in parser.feed(character)
+        if isinstance(part, Entry)
+    ]
+    assert parser.finish(cut=False) == []
+    assert [name for _, name in found_at] == ["Louvre", "Sacré-Cœur", "Paris, Texas", "Orsay"]
+    closing_quotes = [match.start() for match in re.finditer(r'"[,\]]', answer)]
+    assert [at for at, _ in found_at] == closing_quotes
+
+
+def test_a_structured_answer_that_is_cut_keeps_the_strings_that_were_closed() -> None:
+    assert _names('{"entries": ["Louvre", "Notre-Da', cut=True) == ["Louvre"]
+
+
+@pytest.mark.parametrize(
+    "answer", ['{"entries":[]}', '{ "entries" : [ ] }\n', '{"entries":["No more entries."]}']
+)
+def test_a_structured_answer_without_entries_says_that_there_are_no_more(answer: str) -> None:
+    assert _parse(answer) == [Remark(RemarkKind.EXHAUSTED)]
+
+
+@pytest.mark.parametrize("answer", ['{"entries":["Louvre"]}', '{"entries":[]}\nLouvre', ""])
+def test_an_answer_with_entries_or_without_a_list_does_not(answer: str) -> None:
+    assert Remark(RemarkKind.EXHAUSTED) not in _parse(answer)
