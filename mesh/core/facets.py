@@ -196,6 +196,12 @@ class FacetPlan:
         chooser = Chooser(self._tree, self.calls, model, concurrent_count, known_count, random)
         return chooser.choose()
 
+    @property
+    def is_first_being_made(self) -> bool:
+        """Whether there is no plan yet, but a call for one is under way."""
+        calls = self._tree.calls()
+        return not self._tree.facets() and any(map(self._tree.is_under_way, calls))
+
     def is_exhausted(self, models: Iterable[str]) -> bool:
         """Whether nothing is left to find for those models of the run that work."""
         return facet_choice.is_exhausted(self._tree, self.calls, tuple(models))

@@ -1,15 +1,15 @@
-"""The producer's loop of calls: prompt, stream, publish, log, and what to do after a failure.
+"""The producer's calls: when one is made, what is logged of it, and what to do after a failure.
 
 Every attempt is a call of its own in the log, built on a fresh prompt: a retry knows what has
-been found while it waited. The wording of prompts is llm.prompts', the reading of answers
-llm.parsing's, the waiting llm.retrying's.
+been found while it waited. A call is made when the collector's orders, the provider's limits and
+the budget allow it. What it asks is composing.py's, the reading of its answer answers.py's, the
+waiting after a failure llm.retrying's.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import random
 import time
 from collections import Counter
@@ -19,82 +19,66 @@ from typing import Protocol
 
 from mesh.config import ApiKey, ModelSpec, ProducerSettings
 from mesh.core import entries as log
+from mesh.core.call_course import CallCourse
 from mesh.core.entries import NOTE_CHARACTERS_MAX, LogEntry
-from mesh.core.known import KnownItems
-from mesh.core.normalize import item_key
-from mesh.llm import parsing
+from mesh.core.facets import OPEN_FACET, LookIn, Work
+from mesh.core.outlook import Outlook
 from mesh.llm.clients import open_client
 from mesh.llm.interface import (
+    CallProgress,
     Completed,
     ErrorKind,
     FinishReason,
     LLMClient,
-    Prompt,
     ProviderError,
     Usage,
 )
-from mesh.llm.parsing import AnswerParser
-from mesh.llm.pricing import cost_usd
-from mesh.llm.prompts import PromptBuilder, prompt_tokens_estimate
+from mesh.llm.pricing import charge_usd, reservation_usd
+from mesh.llm.rate_headers import limit_seen
 from mesh.llm.retrying import FailureStreak, RetryPolicy, given_up
+from mesh.llm.usage import cut_usage
+from mesh.nodes.producing.answers import Answer, PlanningAnswer
+from mesh.nodes.producing.composing import ComposedCall, Composer
+from mesh.nodes.producing.orders import Orders
 
-logger = logging.getLogger(__name__)
-
-ASK_COUNT = 40
-OUTPUT_TOKENS_FOR_EACH = 40
-OUTPUT_TOKENS_BESIDE = 400
-CHARACTERS_A_TOKEN = 4
-KNOWN_ENTRIES_MAX = 5_000
-KNOWN_ENTRIES_MIN = 100
 DRY_WAIT_S = 0.5
 """After an answer without one entry: a model that has run dry must not be asked in a loop."""
 
 DECLINED_MAX = 8
 """Answers in a row that the model or its provider's filter declined; then it is given up."""
 
+STAGGER_S = 0.3
+"""The first calls begin within so long of one another, not at once: each that begins later knows
+what the one before is about."""
 
-@dataclass(slots=True)
-class Orders:
-    """What the collector has told this producer, and what keeps it from calling."""
+PLAN_WAIT_S = 6.0
+"""How long the first calls of a run wait for its plan, one looking about meanwhile: without a
+plan they would all write the same entries."""
 
-    model: str
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    _go: asyncio.Event = field(default_factory=asyncio.Event)
-    _held_by: dict[str, None] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._go.set()
-
-    def hold(self, reason: str, held: bool) -> None:
-        """Begin or cease to hold calls back for `reason`; each reason is lifted by itself."""
-        if held:
-            self._held_by[reason] = None
-        else:
-            self._held_by.pop(reason, None)
-        self._go.clear() if self._held_by else self._go.set()
-
-    def assign(self, model: str) -> None:
-        if model != self.model:
-            self.model = model
-            self.changed.set()
-
-    @property
-    def held_by(self) -> str | None:
-        """Why no call is made, None when they are."""
-        return next(iter(self._held_by), None)
-
-    async def may_call(self) -> None:
-        """Return when not paused."""
-        await self._go.wait()
+LOOK_S = 0.05
+"""Between looks whether what a call waits for has come."""
+LIMIT_LOOK_S = 1.0
+SHOWN_WAIT_S = 1.0
+"""A shorter wait for a limit is not worth telling."""
 
 
 class Teller(Protocol):
     """The producer, as far as its calls need it."""
 
-    known: KnownItems
+    outlook: Outlook
     activity: str
 
-    async def say(self, entries: Sequence[LogEntry]) -> int: ...
+    async def say(self, entries: Sequence[LogEntry]) -> int:
+        """Write to the own log and publish; the seq of the first."""
+        ...
+
+    async def stored(self) -> None:
+        """Return when all that was said would survive a power cut."""
+        ...
+
+    def producers_count(self) -> int:
+        """Producers of the run that are alive, this one included."""
+        ...
 
     def notice(self, text: str) -> None: ...
 
@@ -103,27 +87,21 @@ class Teller(Protocol):
 class _Call:
     """One attempt."""
 
-    model: ModelSpec
-    prompt: Prompt
+    composed: ComposedCall
+    reserved_usd: float | None
+    started_s: float
     seq: int = 0
-    started_s: float = field(default_factory=lambda: _now_s())
+    progress: CallProgress = field(default_factory=CallProgress)
     first_token_s: float | None = None
-    answer_characters: int = 0
-    entry_count: int = 0
-    said_dry: bool = False
+    """From its start."""
 
-    def usage_estimate(self) -> Usage:
-        """For a call whose end never came."""
-        return Usage(
-            input_tokens=prompt_tokens_estimate(self.prompt),
-            cached_input_tokens=0,
-            output_tokens=self.answer_characters // CHARACTERS_A_TOKEN,
-            estimated=True,
-        )
+    @property
+    def model(self) -> ModelSpec:
+        return self.composed.model
 
 
 class Caller:
-    """Makes one call after another until cancelled."""
+    """Makes calls, `settings.concurrency` at once, until cancelled."""
 
     def __init__(
         self,
@@ -139,126 +117,235 @@ class Caller:
         self._open_client = open_client
         self._random = random.Random(f"{settings.seed}/calls")
         self._policy = RetryPolicy(self._random)
-        self._prompts = PromptBuilder(settings.topic)
+        self._composer = Composer(
+            settings.topic, settings.run_id, settings.tactics, teller.outlook, self._random
+        )
         self._clients: dict[str, LLMClient] = {}
         self._streaks: dict[str, FailureStreak] = {}
-        self._known_max: dict[str, int] = {}
         self._declined_in_a_row: Counter[str] = Counter()
 
     async def run(self) -> None:
         """Call until cancelled; a call that is cut keeps its complete lines."""
         try:
-            while True:
-                if self._orders.held_by is not None:
-                    self._teller.activity = self._orders.held_by
-                await self._orders.may_call()
-                model = self._model()
-                wait_s = await self._attempt(model)
-                if wait_s is None:
-                    await self._another_model_than(model)
-                elif wait_s:
-                    await self._pause(wait_s)
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._settings.concurrency):
+                    group.create_task(self._call_on())
         finally:
             await self._close_clients()
+
+    async def _call_on(self) -> None:
+        """One call after another."""
+        if self._settings.tactics.staggered:
+            await asyncio.sleep(self._random.uniform(0.0, STAGGER_S))
+        while True:
+            if self._orders.held_by is not None:
+                self._teller.activity = self._orders.held_by
+            await self._orders.may_call()
+            model = self._model()
+            wait_s = await self._attempt(model)
+            if wait_s is None:
+                await self._another_model_than(model)
+            elif wait_s:
+                await self._pause(wait_s)
 
     def _model(self) -> ModelSpec:
         return next(m for m in self._settings.models if m.spec == self._orders.model)
 
     async def _attempt(self, model: ModelSpec) -> float | None:
         """Make one call; return how long to wait before the next, None: the model is given up."""
-        call = _Call(model, self._build_prompt(model))
-        self._teller.activity = "asking"
-        started = log.CallStarted(
-            model.spec, ASK_COUNT, None, time.time_ns() // 1_000_000
-        )
-        call.seq = await self._teller.say([started])
+        call = await self._begin(model)
+        if call is None:
+            return 0.0
+        answer: Answer | PlanningAnswer
         try:
-            completed = await self._stream(call)
+            if call.composed.is_planning:
+                answer = PlanningAnswer(
+                    call.composed, call.seq, self._settings.topic, self._teller.say
+                )
+            else:
+                answer = self._answer(call)
+            completed = await self._read(call, answer)
         except ProviderError as error:
             return await self._failed(call, error)
         except BaseException as error:
             # Also where a bug ends this producer: what the call cost must be known.
             name = None if isinstance(error, asyncio.CancelledError) else type(error).__name__
-            await self._finish(call, "cancelled", call.usage_estimate(), name)
+            await self._finish(call, "cancelled", self._cut_usage(call), name)
             raise
-        outcome = _outcome(call, completed)
-        if outcome == "refused" and not call.entry_count:
-            return await self._declined(call, completed)
-        self._streak(model).succeeded()
-        self._declined_in_a_row[model.spec] = 0
-        await self._finish(call, outcome, completed.usage)
-        return DRY_WAIT_S if call.entry_count == 0 else 0.0
+        return await self._ended(call, answer, completed)
 
-    async def _declined(self, call: _Call, completed: Completed) -> float | None:
+    # Before a call
+
+    async def _begin(self, model: ModelSpec) -> _Call | None:
+        """Wait until a call may be made, then log that it is; None: orders have changed."""
+        started_s, outlook = _now_s(), self._teller.outlook
+        while self._orders.held_by is None and self._orders.model == model.spec:
+            work = self._next_work(model)
+            if self._awaits_plan(work) and _now_s() - started_s < PLAN_WAIT_S:
+                self._teller.activity = "waiting for the plan"
+                await asyncio.sleep(LOOK_S)
+                continue
+            client = self._client(model)
+            composed = self._composer.compose(model, client, work)
+            wait_s = outlook.allowances.wait_s(model.spec, composed.prompt_tokens, _now_s())
+            if wait_s:
+                await self._await_limit(model, wait_s)
+                continue
+            largest = client.largest_usage(
+                composed.prompt, composed.output_tokens_max, structured=composed.structured
+            )
+            amount = reservation_usd(model, composed.prompt_tokens, largest.output_tokens)
+            if not outlook.purse.reserve(amount):
+                await self._await_budget(amount)
+                continue
+            return await self._log_start(composed, amount)
+        return None
+
+    def _next_work(self, model: ModelSpec) -> Work:
+        plan = self._teller.outlook.plan
+        # The very first looks about at once, so that the first entry does not wait for a plan.
+        if not self._settings.tactics.facets or not plan.calls.entry_calls_count:
+            return LookIn(OPEN_FACET, None)
+        return plan.next_work(
+            model.spec,
+            random=self._random,
+            concurrent_count=self._teller.producers_count() * self._settings.concurrency,
+            known_count=len(self._teller.outlook.known),
+        )
+
+    def _awaits_plan(self, work: Work) -> bool:
+        plan = self._teller.outlook.plan
+        looks_about = isinstance(work, LookIn) and work.facet == OPEN_FACET
+        return looks_about and self._settings.tactics.facets and plan.is_first_being_made
+
+    async def _await_limit(self, model: ModelSpec, wait_s: float) -> None:
+        if wait_s > SHOWN_WAIT_S:
+            self._teller.activity = f"waiting for the rate limit of {model.spec}, {wait_s:.0f} s"
+        await self._pause(min(wait_s, LIMIT_LOOK_S))
+
+    async def _await_budget(self, amount_usd: float | None) -> None:
+        self._teller.activity = "waiting for budget"
+        self._orders.money_moved.clear()
+        asked = self._teller.outlook.purse.ask(amount_usd)
+        if asked is not None:
+            await self._teller.say([asked])
+        await self._orders.money_moved.wait()
+
+    async def _log_start(self, composed: ComposedCall, reserved_usd: float | None) -> _Call:
+        call = _Call(composed, reserved_usd, _now_s())
+        self._teller.activity = "planning" if composed.is_planning else "asking"
+        work = composed.work
+        call.seq = await self._teller.say(
+            [
+                log.CallStarted(
+                    model=composed.model.spec,
+                    asked_count=composed.ask_count,
+                    facet=getattr(work, "name", None),
+                    started_ms=time.time_ns() // 1_000_000,
+                    purpose="facets" if composed.is_planning else "entries",
+                    reserved_usd=reserved_usd,
+                    prompt_tokens=composed.prompt_tokens,
+                )
+            ]
+        )
+        if reserved_usd is not None:
+            await self._teller.stored()
+        return call
+
+    # The call
+
+    def _answer(self, call: _Call) -> Answer:
+        return Answer(
+            composed=call.composed,
+            call=call.seq,
+            outlook=self._teller.outlook,
+            say=self._teller.say,
+            course=CallCourse(self._composer.average.share),
+            cutting=self._settings.tactics.cutting,
+        )
+
+    async def _read(self, call: _Call, answer: Answer | PlanningAnswer) -> Completed | None:
+        composed = call.composed
+        events = self._client(call.model).stream(
+            composed.prompt,
+            output_tokens_max=composed.output_tokens_max,
+            structured=composed.structured,
+            progress=call.progress,
+        )
+        return await answer.read(events, lambda: self._begun(call))
+
+    async def _begun(self, call: _Call) -> None:
+        """The answer has begun: the others may know what its provider allows."""
+        call.first_token_s = _now_s() - call.started_s
+        seen = limit_seen(
+            call.progress.limits, model=call.model.spec, call=call.seq, now_ms=_wall_ms()
+        )
+        await self._say_limit(seen)
+
+    async def _say_limit(self, seen: log.LimitSeen | None) -> None:
+        outlook = self._teller.outlook
+        if seen is not None and outlook.allowances.seen(
+            outlook.own, seen, now_s=_now_s(), now_ms=_wall_ms()
+        ):
+            await self._teller.say([seen])
+
+    # After a call
+
+    async def _ended(
+        self, call: _Call, answer: Answer | PlanningAnswer, completed: Completed | None
+    ) -> float | None:
+        usage = completed.usage if completed else self._cut_usage(call)
+        outcome = _outcome(answer, completed)
+        if outcome == "refused" and not answer.brought_count:
+            return await self._declined(call, usage)
+        self._streak(call.model).succeeded()
+        self._declined_in_a_row[call.model.spec] = 0
+        note = str(answer.cut) if isinstance(answer, Answer) and answer.cut else None
+        await self._finish(call, outcome, usage, note)
+        if isinstance(answer, Answer):
+            self._learn(call, answer, usage)
+        return 0.0 if answer.brought_count else DRY_WAIT_S
+
+    def _learn(self, call: _Call, answer: Answer, usage: Usage) -> None:
+        written_s = _now_s() - call.started_s - (call.first_token_s or 0.0)
+        self._composer.pace(call.model).finished(
+            first_token_s=call.first_token_s,
+            writing_s=written_s,
+            entry_count=answer.entry_count,
+            output_tokens=usage.output_tokens - usage.reasoning_tokens,
+        )
+        self._composer.ended(answer.ending(), call.composed, usage)
+
+    async def _declined(self, call: _Call, usage: Usage) -> float | None:
         """A model that declines this topic every time is given up: nothing else would end it."""
         count = self._declined_in_a_row[call.model.spec] + 1
         self._declined_in_a_row[call.model.spec] = count
         if count < DECLINED_MAX:
-            await self._finish(call, "refused", completed.usage)
+            await self._finish(call, "refused", usage)
             return DRY_WAIT_S
         error = f"{call.model.spec} declined to answer {count} times in a row"
-        await self._finish(call, ErrorKind.GIVE_UP.value, completed.usage, error)
+        await self._finish(call, ErrorKind.GIVE_UP.value, usage, error)
         return None
-
-    def _build_prompt(self, model: ModelSpec) -> Prompt:
-        known = self._teller.known
-        return self._prompts.build(
-            known.accepted,
-            known.fresh(),
-            ask_count=ASK_COUNT,
-            known_entries_max=self._known_max.get(model.spec, KNOWN_ENTRIES_MAX),
-        )
-
-    async def _stream(self, call: _Call) -> Completed:
-        """Publish each entry as its line is complete; complete lines survive a cut stream."""
-        parser = AnswerParser()
-        output_tokens_max = ASK_COUNT * OUTPUT_TOKENS_FOR_EACH + OUTPUT_TOKENS_BESIDE
-        events = self._client(call.model).stream(call.prompt, output_tokens_max=output_tokens_max)
-        completed: Completed | None = None
-        try:
-            async with contextlib.aclosing(events):  # type: ignore[type-var]
-                async for event in events:
-                    if isinstance(event, Completed):
-                        completed = event
-                        continue
-                    if call.first_token_s is None:
-                        call.first_token_s = _now_s() - call.started_s
-                    call.answer_characters += len(event.text)
-                    await self._publish(call, parser.feed(event.text))
-        finally:
-            cut = completed is None or completed.finish_reason is FinishReason.LENGTH
-            await self._publish(call, parser.finish(cut=cut))
-        assert completed is not None
-        return completed
-
-    async def _publish(self, call: _Call, parsed: Sequence[parsing.Parsed]) -> None:
-        said: list[LogEntry] = []
-        for line in parsed:
-            if isinstance(line, parsing.Entry):
-                call.entry_count += 1
-                # Known from here on: the same entry twice in one answer is a repeat.
-                kind = (
-                    log.Found
-                    if self._teller.known.add(item_key(line.text), line.text)
-                    else log.Repeat
-                )
-                said.append(kind(line.text, call.seq, call.model.spec))
-            elif isinstance(line, parsing.Rejected):
-                said.append(log.Rejected(line.reason.value, line.text, call.seq, call.model.spec))
-            elif line.kind is parsing.RemarkKind.EXHAUSTED:
-                call.said_dry = True
-        if said:
-            await self._teller.say(said)
 
     async def _failed(self, call: _Call, error: ProviderError) -> float | None:
         failures = self._streak(call.model).failed(error)
         wait_s = self._policy.after(error, failures)
         if error.kind is ErrorKind.SHORTEN_PROMPT:
-            self._shorten(call.model)
+            self._composer.shorten(call.model, error.tokens_max)
+        is_limit = error.status == 429 and error.kind is ErrorKind.RETRY
+        await self._say_limit(
+            limit_seen(
+                error.limits,
+                model=call.model.spec,
+                call=call.seq,
+                now_ms=_wall_ms(),
+                refused=is_limit,
+                wait_s=error.retry_after_s or 0.0,
+            )
+        )
         if wait_s is None:
             error = given_up(error, failures)
-        usage = error.usage or (call.usage_estimate() if call.answer_characters else _NOTHING)
-        await self._finish(call, error.kind.value, usage, str(error))
+        await self._finish(call, error.kind.value, error.usage or _NOTHING, str(error))
         self._teller.activity = f"waiting: {error}"
         return wait_s
 
@@ -277,17 +364,16 @@ class Caller:
                     output_tokens=usage.output_tokens,
                     reasoning_tokens=usage.reasoning_tokens,
                     estimated=usage.estimated,
-                    cost_usd=cost_usd(call.model, usage),
+                    cost_usd=charge_usd(call.model, usage, call.reserved_usd),
                     latency_s=round(_now_s() - call.started_s, 4),
                     first_token_s=call.first_token_s,
+                    cache_write_tokens=usage.cache_write_tokens,
                 )
             ]
         )
 
-    def _shorten(self, model: ModelSpec) -> None:
-        known_max = self._known_max.get(model.spec, KNOWN_ENTRIES_MAX)
-        known_max = min(known_max, len(self._teller.known)) // 2
-        self._known_max[model.spec] = max(KNOWN_ENTRIES_MIN, known_max)
+    def _cut_usage(self, call: _Call) -> Usage:
+        return cut_usage(call.composed.prompt, call.progress)
 
     async def _another_model_than(self, given_up_model: ModelSpec) -> None:
         """The model is given up: wait for the collector to assign another."""
@@ -325,11 +411,17 @@ def _now_s() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _outcome(call: _Call, completed: Completed) -> str:
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _outcome(answer: Answer | PlanningAnswer, completed: Completed | None) -> str:
+    if completed is None:
+        return "cut"
     if completed.finish_reason is FinishReason.REFUSED:
         return "refused"
     if completed.finish_reason is FinishReason.LENGTH:
         return "length"
-    if call.said_dry:
+    if isinstance(answer, Answer) and answer.said_dry:
         return "dry"
-    return "ok" if call.entry_count else "empty"
+    return "ok" if answer.brought_count else "empty"

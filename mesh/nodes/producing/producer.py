@@ -14,15 +14,18 @@ from collections.abc import Sequence
 
 from mesh.config import ProducerSettings
 from mesh.core import entries as log
+from mesh.core.budget import Purse
 from mesh.core.entries import LogEntry
-from mesh.core.items import LogId
-from mesh.core.known import KnownItems, digest_bytes
-from mesh.core.membership import Endpoint, Liveness
-from mesh.core.normalize import item_key
+from mesh.core.items import LogId, NodeId
+from mesh.core.known import digest_bytes
+from mesh.core.membership import Endpoint, Liveness, Role
+from mesh.core.outlook import Outlook
+from mesh.core.rate_limits import Allowances
 from mesh.nodes.channel import Channel, ChildFailed, Message
 from mesh.nodes.peer.identity import Overtaken, members_as_json, members_from_json
 from mesh.nodes.peer.mesh_node import MeshNode
-from mesh.nodes.producing.calling import Caller, Orders
+from mesh.nodes.producing.calling import Caller
+from mesh.nodes.producing.orders import Orders
 from mesh.nodes.supervising.limits import raise_descriptor_limit
 from mesh.storage.node_directory import NodeDirectory
 from mesh.storage.node_log import NodeLog, UnreadableLog
@@ -38,6 +41,7 @@ ORPHAN_HANDOVER_S = 2.0
 GOODBYE_S = 0.25
 REPORT_S = 0.5
 WRITE_RETRY_S = 1.0
+PAST_LOOK_S = 0.1
 
 ControlPlace = tuple[int, int]
 """(epoch, seq) of an entry in the collector's log."""
@@ -54,10 +58,10 @@ class Producer:
         channel: Channel,
     ) -> None:
         self.settings = settings
-        self.known = KnownItems()
         self.orders = Orders(settings.model)
         self.activity = "starting"
         self.node: MeshNode
+        self.outlook: Outlook
         self._directory = directory
         self._log = own_log
         self._channel = channel
@@ -72,23 +76,34 @@ class Producer:
         self._ended_by: Exception | None = None
         self._members_saved = True
         self._handover_s = HANDOVER_S
+        self._gone: set[NodeId] = set()
+
+    def take_node(self, node: MeshNode) -> None:
+        """Become the owner of `node`, before it hears anything."""
+        self.node = node
+        own, settings = node.own, self.settings
+        is_bounded = settings.terms is not None and settings.terms.has_budget
+        self.outlook = Outlook(
+            own.log,
+            Purse(own.log, is_bounded=is_bounded, since_ms=settings.started_ms),
+            Allowances(own.origin),
+        )
 
     # What the node asks of its owner
 
     def apply(self, log_id: LogId, first_seq: int, entries: Sequence[LogEntry]) -> None:
-        known = self.known
-        for offset, entry in enumerate(entries):
+        now_s, now_ms = asyncio.get_running_loop().time(), time.time_ns() // 1_000_000
+        for seq, entry in enumerate(entries, first_seq):
+            self.outlook.apply(log_id, seq, entry, now_s=now_s, now_ms=now_ms)
             match entry:
-                case log.Found(text=text) | log.Imported(text=text):
-                    known.add(item_key(text), text)
-                case log.Accepted(ordinal=ordinal, text=text):
-                    known.accept(ordinal, item_key(text), text, log_id.epoch)
-                case log.EpochOpened(accepted_count=accepted_count):
-                    known.open_epoch(log_id.epoch, accepted_count)
                 case log.StateChanged():
-                    self._state_changed(entry, (log_id.epoch, first_seq + offset))
+                    self._state_changed(entry, (log_id.epoch, seq))
                 case log.ModelAssigned():
-                    self._model_assigned(entry, (log_id.epoch, first_seq + offset))
+                    self._model_assigned(entry, (log_id.epoch, seq))
+                case log.BudgetGranted() | log.BudgetSet():
+                    self.orders.money_moved.set()
+                case log.Lost(origin=origin) if origin == self.node.own.origin:
+                    self.outlook.purse.forfeit()
 
     def durable(self, log_id: LogId, last_seq: int) -> None:
         # The latest holds: a collector restored from an old copy holds less than it did.
@@ -97,7 +112,8 @@ class Producer:
             self._durable_moved.set()
 
     def known_summary(self) -> tuple[int, bytes]:
-        return len(self.known), digest_bytes(self.known.digest)
+        known = self.outlook.known
+        return len(known), digest_bytes(known.digest)
 
     def activity_and_model(self) -> tuple[str, str]:
         return self.activity, self.orders.model
@@ -143,6 +159,7 @@ class Producer:
             for said in self.node.place(self._unsaid):
                 self._log.append(said.frame, said.first_seq, said.count)
                 self.node.tell([said])
+                self._take_in(said.first_seq, self._unsaid[: said.count])
                 del self._unsaid[: said.count]
         except OSError as error:
             self.node.last_seq = self._log.last_seq
@@ -152,6 +169,26 @@ class Producer:
             self._unwritable = False
             self.notice(f"{self.settings.label} can write its log again")
         return True
+
+    def _take_in(self, first_seq: int, entries: Sequence[LogEntry]) -> None:
+        """What this producer has said itself counts as what others say does."""
+        now_s, now_ms = asyncio.get_running_loop().time(), time.time_ns() // 1_000_000
+        for seq, entry in enumerate(entries, first_seq):
+            self.outlook.said(seq, entry, now_s=now_s, now_ms=now_ms)
+            if isinstance(entry, log.CallFinished):
+                self.orders.money_moved.set()
+
+    async def stored(self) -> None:
+        """Return when all that was said would survive a power cut: no call may be forgotten that
+        counts against a budget."""
+        if self.outlook.purse.left_usd is not None:
+            await asyncio.to_thread(self._log.sync)
+
+    def producers_count(self) -> int:
+        """Producers of the run that are alive, this one included."""
+        alive = self.node.alive()
+        others = (m for m in self.node.membership.others() if m.origin in alive)
+        return 1 + sum(member.role is Role.PRODUCER for member in others)
 
     def _cannot_write(self, error: OSError) -> None:
         self.activity = f"cannot write its log: {error.strerror or error}"
@@ -232,7 +269,15 @@ class Producer:
                 "curve_key": own.curve_key.decode("ascii"),
             }
         )
+        await self._past_known()
         await Caller(self.settings, self.orders, self).run()
+
+    async def _past_known(self) -> None:
+        """Where money is limited, wait for what others hold of this node's own past: before, it
+        cannot know what it has spent."""
+        missing_of = self.node.replica.missing_of
+        while self.outlook.purse.left_usd is not None and missing_of(self.node.own.origin):  # noqa: ASYNC110
+            await asyncio.sleep(PAST_LOOK_S)
 
     async def _report(self) -> None:
         """Tell the supervisor how it goes; hold back when the collector is away for too long."""
@@ -247,15 +292,25 @@ class Producer:
             if collector and self.node.liveness(collector.origin) is Liveness.LEFT:
                 self._end()  # It leaves at the end of the run; this one was told too late.
             self.orders.hold(f"waiting for the collector, unheard for {limit_s:g} s", alone)
+            self._free_leases()
             self._channel.send(
                 {
                     "event": "status",
-                    "known_count": len(self.known),
+                    "known_count": len(self.outlook.known),
                     "said_count": self._log.last_seq,
                     "state": self.activity,
                 }
             )
             await asyncio.sleep(REPORT_S)
+
+    def _free_leases(self) -> None:
+        """What a dead node was looking into is free for others."""
+        gone = {member.origin for member in self.node.membership.others()} - self.node.alive()
+        for origin in gone - self._gone:
+            self.outlook.plan.node_gone(origin)
+        for origin in self._gone - gone:
+            self.outlook.plan.node_back(origin)
+        self._gone = gone
 
     async def _sync(self) -> None:
         while True:
@@ -294,6 +349,9 @@ class Producer:
     async def _hand_over(self) -> int:
         """Repeat the goodbye until the collector holds everything; 0 when it does."""
         self.activity = "handing over"
+        if (given_back := self.outlook.purse.give_back()) is not None:
+            self._unsaid.append(given_back)
+            self._say_unsaid()
         await asyncio.to_thread(self._log.sync)
         deadline_s = time.monotonic() + self._handover_s
         while time.monotonic() < deadline_s:

@@ -60,7 +60,7 @@ def open_producer(settings: ProducerSettings, channel: Channel) -> Iterator[Prod
             raise ChildFailed(str(error)) from error
         closing.callback(transport.close, 1.0)
         producer = Producer(settings, directory, own_log, channel)
-        producer.node = _open_node(producer, directory, own_log, kept, transport, keys, epoch)
+        _open_node(producer, directory, own_log, kept, transport, keys, epoch)
         producer.take_ticket(settings.ticket)
         yield producer
 
@@ -73,7 +73,7 @@ def _open_node(
     transport: ZmqTransport,
     keys: NodeKeys | None,
     epoch: int,
-) -> MeshNode:
+) -> None:
     settings = producer.settings
     earlier_logs, problems = directory.earlier_logs()
     for problem in problems:
@@ -105,5 +105,5 @@ def _open_node(
         terms=json.dumps(pack(settings.terms)).encode() if settings.terms else b"",
     )
     node.attach(transport)
+    producer.take_node(node)
     transport.start(node)
-    return node

@@ -1,0 +1,44 @@
+"""What the collector has told a producer, and what keeps it from calling."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Orders:
+    """Which model to call, and whether to call at all."""
+
+    model: str
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when another model is assigned."""
+    money_moved: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when more may be affordable than before."""
+    _go: asyncio.Event = field(default_factory=asyncio.Event)
+    _held_by: dict[str, None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._go.set()
+
+    def hold(self, reason: str, held: bool) -> None:
+        """Begin or cease to hold calls back for `reason`; each reason is lifted by itself."""
+        if held:
+            self._held_by[reason] = None
+        else:
+            self._held_by.pop(reason, None)
+        self._go.clear() if self._held_by else self._go.set()
+
+    def assign(self, model: str) -> None:
+        if model != self.model:
+            self.model = model
+            self.changed.set()
+
+    @property
+    def held_by(self) -> str | None:
+        """Why no call is made, None when they are."""
+        return next(iter(self._held_by), None)
+
+    async def may_call(self) -> None:
+        """Return when not paused."""
+        await self._go.wait()
