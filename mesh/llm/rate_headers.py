@@ -30,7 +30,7 @@ CLOCK_ERROR_MAX_S = 2.0
 """Beyond this our clock is taken to be wrong. Below it our own is better than the header `Date`,
 which has whole seconds only."""
 
-_COUNT = re.compile(r"\s*(\d{1,15})(?![\d:])")
+_COUNT = re.compile(r"\s*(\d{1,15})(?![\w:]|,\d)")
 _DURATION_PART = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)(ms|us|µs|ns|d|h|m|s)")
 _SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
 _UNIT_S = {

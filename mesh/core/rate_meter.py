@@ -1,0 +1,282 @@
+"""How much of one limit is left and when there will be more, from what a provider says.
+
+After a call a provider says what is left and when the limit is whole again, but not how it comes
+back. Three ways are in use: evenly (a token bucket), all at once at the end of a fixed window,
+or each use by itself a period after it was made (a sliding window). A meter tells them apart by
+what the answers say over time. Who may use what is left is not decided here (rate_limits.py).
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+SPENDS_MAX = 20_000
+"""Uses remembered; older ones are forgotten, so that more seems left than is. The provider's next
+word corrects it."""
+PERIOD_S = 60.0
+"""Of a limit whose provider does not say when it is whole again."""
+MARGIN_S = 0.1
+"""How much later than computed a use is made: calls take unevenly long to reach the provider. It
+costs nothing lasting: what is not used in time shows as left."""
+
+_EVIDENCE_SHARE = 0.1
+"""A limit used less than this says little about how it comes back, and does not matter yet."""
+_ERROR_WEIGHT = 0.3
+_PERIOD_WEIGHT = 0.1
+_ERROR_MAX = 0.25
+"""A way of coming back whose predictions are off by more than this share is not believed."""
+_SAME_WINDOW_SHARE = 0.1
+"""Ends of windows that differ by less of a period are one and the same, read at other moments."""
+
+
+class Refill(enum.StrEnum):
+    """How a limit comes back."""
+
+    BUCKET = "bucket"
+    """Evenly, up to the limit."""
+    WINDOW = "window"
+    """All at once, at the end of a fixed window."""
+    TRAILING = "trailing"
+    """Each use a period after it was made. Whoever keeps to this keeps to the other two as well:
+    so it is assumed as long as nothing is known."""
+
+
+@dataclass(slots=True)
+class Spend:
+    """One use of the limit."""
+
+    at_s: float
+    amount: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a provider said of the limit in its answer to one call."""
+
+    at_s: float
+    """When the call was made: what is left is what this call left."""
+    heard_s: float
+    limit: float
+    left: float
+    reset_s: float | None
+    """From `heard_s` until the limit is whole again."""
+
+    @property
+    def used(self) -> float:
+        return self.limit - self.left
+
+
+@dataclass(slots=True)
+class Meter:
+    """One limit of one account. All times are of one clock, in seconds."""
+
+    refill: Refill = Refill.TRAILING
+    _reading: Reading | None = None
+    _spends: deque[Spend] = field(default_factory=lambda: deque(maxlen=SPENDS_MAX))
+    _whole_s: float = 0.0
+    """When, without further use, the limit is whole again."""
+    _end_s: float | None = None
+    """The end of the window that was first heard of in it."""
+    _longest_reset_s: float | None = None
+    _bucket_period_s: float | None = None
+    """In which an empty bucket fills."""
+    _bucket_error: float | None = None
+    """Smoothed, as a share; None: no evidence yet."""
+    _window_error: float | None = None
+
+    @property
+    def is_known(self) -> bool:
+        return self._reading is not None
+
+    @property
+    def limit(self) -> float | None:
+        return None if self._reading is None else self._reading.limit
+
+    @property
+    def window_end_s(self) -> float:
+        """When the window that was last heard of ends or has ended; -inf: none is known of."""
+        if self._end_s is None or self.refill is not Refill.WINDOW:
+            return -math.inf
+        return self._end_s
+
+    def spend(self, amount: float, now_s: float) -> Spend:
+        """Note a use; what it returns may be corrected later."""
+        self._forget(now_s)
+        spend = Spend(now_s, amount)
+        self._spends.append(spend)
+        return spend
+
+    def spent_first_s(self, since_s: float) -> float | None:
+        """When it was first used at or after `since_s`; None: not yet."""
+        used = (each.at_s for each in self._spends if each.at_s >= since_s and each.amount > 0.0)
+        return next(used, None)
+
+    def read(self, reading: Reading) -> None:
+        """Take in a provider's word; what an earlier call left is old news."""
+        earlier = self._reading
+        if earlier is not None and reading.at_s < earlier.at_s:
+            return
+        if earlier is not None and reading.limit != earlier.limit:
+            self._bucket_error = self._window_error = None
+            self._bucket_period_s = self._longest_reset_s = self._end_s = None
+        self._reading = reading
+        if reading.reset_s is None:
+            self._whole_s = reading.at_s + PERIOD_S
+        else:
+            self._learn(reading, reading.reset_s)
+        self.refill = self._likeliest()
+
+    def was_wrong(self) -> None:
+        """A use was refused although some should have been left."""
+        if self.refill is Refill.BUCKET:
+            self._bucket_error = _smoothed(self._bucket_error, 1.0)
+        elif self.refill is Refill.WINDOW:
+            self._window_error = _smoothed(self._window_error, 1.0)
+        self.refill = self._likeliest()
+
+    def left(self, now_s: float) -> float:
+        """What may be used now; inf when no limit is known, below 0 when too much was used."""
+        reading = self._reading
+        if reading is None:
+            return math.inf
+        if self.refill is Refill.BUCKET:
+            level, at_s = self._bucket_level(reading)
+            return min(reading.limit, level + (now_s - at_s) * self._rate(reading))
+        level = reading.left - sum(each.amount for each in self._spends_after(reading))
+        return level + sum(amount for at_s, amount in self._returns(reading) if at_s <= now_s)
+
+    def free_s(self, amount: float, besides: float = 0.0) -> float:
+        """Since when, or from when on, `amount` may be used while `besides` stays for others.
+
+        More than the whole limit is free when all of it is: its refusal is the provider's matter.
+        inf: so much is never left beside it.
+        """
+        reading = self._reading
+        if reading is None:
+            return -math.inf
+        amount = min(amount, reading.limit) + besides
+        if amount > reading.limit:
+            return math.inf
+        if self.refill is Refill.BUCKET:
+            return self._bucket_free_s(reading, amount)
+        return self._stepwise_free_s(reading, amount)
+
+    def _spends_after(self, reading: Reading) -> Iterator[Spend]:
+        return (each for each in self._spends if each.at_s > reading.at_s)
+
+    # A bucket
+
+    def _rate(self, reading: Reading) -> float:
+        return reading.limit / (self._bucket_period_s or PERIOD_S)
+
+    def _bucket_level(self, reading: Reading) -> tuple[float, float]:
+        """The level after the latest use, and when that was."""
+        rate = self._rate(reading)
+        level, at_s = reading.left, reading.at_s
+        for spend in self._spends_after(reading):
+            level = min(reading.limit, level + (spend.at_s - at_s) * rate) - spend.amount
+            at_s = spend.at_s
+        return level, at_s
+
+    def _bucket_free_s(self, reading: Reading, amount: float) -> float:
+        level, at_s = self._bucket_level(reading)
+        if level >= amount:
+            return at_s
+        return at_s + (amount - level) / self._rate(reading) + MARGIN_S
+
+    # Windows: what was used comes back in steps
+
+    def _returns(self, reading: Reading) -> Iterator[tuple[float, float]]:
+        """When how much comes back."""
+        if self.refill is Refill.WINDOW:
+            return self._window_returns(reading)
+        return self._trailing_returns(reading)
+
+    def _window_returns(self, reading: Reading) -> Iterator[tuple[float, float]]:
+        """All at its end. Should no answer tell of the next windows, each use in them comes back a
+        period later."""
+        period_s = self._longest_reset_s or PERIOD_S
+        after = list(self._spends_after(reading))
+        end_s = self.window_end_s
+        in_window = sum(each.amount for each in after if each.at_s < end_s)
+        yield end_s, reading.used + in_window
+        for spend in after:
+            if spend.at_s >= end_s:
+                yield spend.at_s + period_s, spend.amount
+
+    def _trailing_returns(self, reading: Reading) -> Iterator[tuple[float, float]]:
+        """Each use a period after it was made; what others have used, when all is whole."""
+        period_s = self._longest_reset_s or PERIOD_S
+        unreturned = reading.used
+        for spend in self._spends:
+            back_s = spend.at_s + period_s
+            if spend.at_s > reading.at_s:
+                yield back_s, spend.amount
+            elif reading.at_s < back_s < self._whole_s:
+                amount = min(spend.amount, unreturned)
+                unreturned -= amount
+                yield back_s, amount
+        yield self._whole_s, unreturned
+
+    def _stepwise_free_s(self, reading: Reading, amount: float) -> float:
+        free_s, level = reading.at_s, reading.left
+        for spend in self._spends_after(reading):
+            free_s, level = spend.at_s, level - spend.amount
+        for back_s, returned in sorted(self._returns(reading)):
+            if level >= amount:
+                break
+            level += returned
+            free_s = max(free_s, back_s + MARGIN_S)
+        return free_s
+
+    # What the readings say of how it comes back
+
+    def _learn(self, reading: Reading, reset_s: float) -> None:
+        end_s = reading.heard_s + reset_s
+        longest_s = max(reset_s, self._longest_reset_s or 0.0)
+        self._whole_s, self._longest_reset_s = end_s, longest_s
+        is_evidence = reading.used >= max(2.0, reading.limit * _EVIDENCE_SHARE)
+        if is_evidence:
+            self._learn_bucket(reset_s * reading.limit / reading.used)
+        if self._end_s is None or reading.at_s >= self._end_s:
+            self._end_s = end_s
+            return
+        if reading.heard_s >= self._end_s:
+            return  # An answer from before that comes late says nothing of the window after it.
+        drift = abs(end_s - self._end_s) / longest_s if longest_s else 1.0
+        if is_evidence:
+            self._window_error = _smoothed(self._window_error, drift)
+        if drift <= _SAME_WINDOW_SHARE:
+            self._end_s = min(self._end_s, end_s)
+
+    def _learn_bucket(self, period_s: float) -> None:
+        """What a bucket lacks and the time until it is full have one fixed ratio."""
+        believed_s = self._bucket_period_s
+        if believed_s is None:
+            self._bucket_period_s = period_s or None
+            return
+        self._bucket_error = _smoothed(self._bucket_error, abs(period_s / believed_s - 1.0))
+        self._bucket_period_s = believed_s + _PERIOD_WEIGHT * (period_s - believed_s)
+
+    def _likeliest(self) -> Refill:
+        errors = {Refill.BUCKET: self._bucket_error, Refill.WINDOW: self._window_error}
+        known = {refill: error for refill, error in errors.items() if error is not None}
+        best = min(known, key=lambda refill: known[refill], default=Refill.TRAILING)
+        return best if known and known[best] <= _ERROR_MAX else Refill.TRAILING
+
+    def _forget(self, now_s: float) -> None:
+        """Drop the uses that neither the latest reading nor a period leaves of any account."""
+        oldest_s = now_s - (self._longest_reset_s or PERIOD_S)
+        if self._reading is not None:
+            oldest_s = min(oldest_s, self._reading.at_s)
+        while self._spends and self._spends[0].at_s < oldest_s:
+            self._spends.popleft()
+
+
+def _smoothed(error: float | None, latest: float) -> float:
+    latest = min(latest, 1.0)
+    return latest if error is None else error + _ERROR_WEIGHT * (latest - error)
