@@ -284,9 +284,7 @@ class Caller:
 
     async def _say_limit(self, seen: log.LimitSeen | None) -> None:
         outlook = self._teller.outlook
-        if seen is not None and outlook.allowances.seen(
-            outlook.own, seen, now_s=_now_s(), now_ms=_wall_ms()
-        ):
+        if seen is not None and outlook.allowances.seen(outlook.own, seen, now_s=_now_s()):
             await self._teller.say([seen])
 
     # After a call
