@@ -128,6 +128,9 @@ class CallFinished(Entry, tag="d", frozen=True):
     latency_s: Amount
     first_token_s: Amount | None
     cache_write_tokens: Tokens = 0
+    found_count: Count = 0
+    """Entries that its producer did not know."""
+    repeat_count: Count = 0
 
 
 class BudgetAsked(Entry, tag="b", frozen=True):

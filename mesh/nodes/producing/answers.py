@@ -80,6 +80,10 @@ class Answer:
         """Entries, new or not."""
         return self.entry_count
 
+    @property
+    def repeat_count(self) -> int:
+        return self.entry_count - self.found_count
+
     def ending(self) -> AnswerEnding:
         """What the next calls learn from it."""
         composed = self.composed
@@ -148,6 +152,9 @@ class PlanningAnswer:
     say: Say
     brought_count: int = 0
     """Names."""
+    found_count: int = 0
+    repeat_count: int = 0
+    """It writes no entries."""
 
     async def read(self, events: AsyncIterator[StreamEvent], begun: Begun) -> Completed:
         """As `Answer.read`."""

@@ -94,6 +94,7 @@ class _Call:
     progress: CallProgress = field(default_factory=CallProgress)
     first_token_s: float | None = None
     """From its start."""
+    answer: Answer | PlanningAnswer = field(init=False)
 
     @property
     def model(self) -> ModelSpec:
@@ -156,15 +157,9 @@ class Caller:
         call = await self._begin(model)
         if call is None:
             return 0.0
-        answer: Answer | PlanningAnswer
+        call.answer = self._answer(call)
         try:
-            if call.composed.is_planning:
-                answer = PlanningAnswer(
-                    call.composed, call.seq, self._settings.topic, self._teller.say
-                )
-            else:
-                answer = self._answer(call)
-            completed = await self._read(call, answer)
+            completed = await self._read(call)
         except ProviderError as error:
             return await self._failed(call, error)
         except BaseException as error:
@@ -172,7 +167,7 @@ class Caller:
             name = None if isinstance(error, asyncio.CancelledError) else type(error).__name__
             await self._finish(call, "cancelled", self._cut_usage(call), name)
             raise
-        return await self._ended(call, answer, completed)
+        return await self._ended(call, completed)
 
     # Before a call
 
@@ -254,7 +249,9 @@ class Caller:
 
     # The call
 
-    def _answer(self, call: _Call) -> Answer:
+    def _answer(self, call: _Call) -> Answer | PlanningAnswer:
+        if call.composed.is_planning:
+            return PlanningAnswer(call.composed, call.seq, self._settings.topic, self._teller.say)
         return Answer(
             composed=call.composed,
             call=call.seq,
@@ -264,7 +261,7 @@ class Caller:
             cutting=self._settings.tactics.cutting,
         )
 
-    async def _read(self, call: _Call, answer: Answer | PlanningAnswer) -> Completed | None:
+    async def _read(self, call: _Call) -> Completed | None:
         composed = call.composed
         events = self._client(call.model).stream(
             composed.prompt,
@@ -272,7 +269,7 @@ class Caller:
             structured=composed.structured,
             progress=call.progress,
         )
-        return await answer.read(events, lambda: self._begun(call))
+        return await call.answer.read(events, lambda: self._begun(call))
 
     async def _begun(self, call: _Call) -> None:
         """The answer has begun: the others may know what its provider allows."""
@@ -289,9 +286,8 @@ class Caller:
 
     # After a call
 
-    async def _ended(
-        self, call: _Call, answer: Answer | PlanningAnswer, completed: Completed | None
-    ) -> float | None:
+    async def _ended(self, call: _Call, completed: Completed | None) -> float | None:
+        answer = call.answer
         usage = completed.usage if completed else self._cut_usage(call)
         outcome = _outcome(answer, completed)
         if outcome == "refused" and not answer.brought_count:
@@ -366,6 +362,8 @@ class Caller:
                     latency_s=round(_now_s() - call.started_s, 4),
                     first_token_s=call.first_token_s,
                     cache_write_tokens=usage.cache_write_tokens,
+                    found_count=call.answer.found_count,
+                    repeat_count=call.answer.repeat_count,
                 )
             ]
         )
