@@ -243,8 +243,6 @@ class Caller:
                 )
             ]
         )
-        if reserved_usd is not None:
-            await self._teller.stored()
         return call
 
     # The call
@@ -263,6 +261,8 @@ class Caller:
 
     async def _read(self, call: _Call) -> Completed | None:
         composed = call.composed
+        if call.reserved_usd is not None:
+            await self._teller.stored()
         events = self._client(call.model).stream(
             composed.prompt,
             output_tokens_max=composed.output_tokens_max,
