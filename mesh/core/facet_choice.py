@@ -47,6 +47,13 @@ DRY_FOUND_MAX = 3
 LEASED_FACTOR = 0.5
 """Of a facet's worth, for each call under way there."""
 
+OPEN_FACTOR = 0.3
+"""Of the worth of the topic as a whole: what is found there is not listed for the facet that it
+belongs to, and so is written again."""
+
+PLANLESS_ASK_MAX = 12
+"""Entries to ask for while the first plan is being made, for the same reason."""
+
 PROMISING_SHARE = 0.35
 """Unique for effort that makes a facet a good place for one more call."""
 
@@ -81,6 +88,8 @@ class LookIn:
     facet: int
     name: str | None
     """None: of the topic as a whole."""
+    ask_max: int | None = None
+    """Set: ask for no more, something better is about to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,11 +224,14 @@ class Chooser:
     def _look(self) -> LookIn:
         if not self._outlooks:
             return self._look_where_least_sure()
-        worth = {
-            facet: each.draw(self.random) * LEASED_FACTOR ** len(self._leases.get(facet, ()))
-            for facet, each in self._outlooks.items()
-        }
+        worth = {facet: self._worth(facet, each) for facet, each in self._outlooks.items()}
         return self._look_in(max(worth, key=worth.__getitem__))
+
+    def _worth(self, facet: int, expected: Outlook) -> float:
+        drawn = expected.draw(self.random)
+        if facet == OPEN_FACET:
+            return drawn * OPEN_FACTOR
+        return drawn * LEASED_FACTOR ** len(self._leases.get(facet, ()))
 
     def _look_where_least_sure(self) -> LookIn:
         """All is dry for this model, and yet it must call: where it has looked least."""
@@ -230,7 +242,10 @@ class Chooser:
         return self._look_in(min(looked, key=lambda place: (looked[place], self.random.random())))
 
     def _look_in(self, facet: int) -> LookIn:
-        return LookIn(facet, self.tree.facets()[facet].name if facet else None)
+        if facet != OPEN_FACET:
+            return LookIn(facet, self.tree.facets()[facet].name)
+        is_planless = not self.tree.facets() and any(map(self.tree.is_under_way, self.tree.calls()))
+        return LookIn(OPEN_FACET, None, PLANLESS_ASK_MAX if is_planless else None)
 
     def _planning(self) -> PlanTopic | SplitFacet | MoreFacets | None:
         planned = self.tree.calls()
@@ -268,7 +283,7 @@ class Chooser:
 
     def _topic_facets_count(self) -> int:
         wanted = max(2 * self.concurrent_count, self.known_count // PART_ENTRIES)
-        return min(TOPIC_FACETS_MAX, max(TOPIC_FACETS_MIN, wanted))
+        return int(min(TOPIC_FACETS_MAX, max(TOPIC_FACETS_MIN, wanted)))
 
     def _promising_count(self) -> int:
         return sum(
