@@ -1,9 +1,14 @@
 """Providers' prompt caches: how much of a prompt was read from one, and what it now holds.
 
-Two rules. *Prefix* (OpenAI before 5.6): prefixes of at least 1,024 tokens match by themselves, in
-steps of 128 tokens. *Breakpoints* (Anthropic; OpenAI 5.6 and later): only prefixes that end at
-a marked block are kept; a later prompt finds one that ends at one of its own marked blocks or up
-to 20 blocks before it. What an API calls its counts is its own module's.
+Three rules. *Prefix* (OpenAI before 5.6): prefixes of at least 1,024 tokens match by themselves,
+in steps of 128 tokens. *Breakpoints* (Anthropic): only prefixes that end at a marked block are
+kept; a later prompt finds one that ends at one of its own marked blocks or up to 20 blocks before
+it. *Marks* (OpenAI 5.6 and later): a later prompt finds only one that ends at one of its own marked
+blocks, of which the latest 80 are looked up and the latest 4 kept.
+
+OpenAI's calls go to the machine that their beginning and their cache key name, and to others beyond
+about 15 a minute; each machine has a cache of its own. What an API calls its counts is its own
+module's.
 
 A prompt's prefixes become readable when its answer begins, not when it arrives: prompts that
 start together all miss. Source: both providers' prompt caching guides.
@@ -11,7 +16,7 @@ start together all miss. Source: both providers' prompt caching guides.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -21,6 +26,13 @@ from mesh.simulation.tokens import BYTES_A_TOKEN, token_count
 PREFIX_STEP_TOKENS = 128
 LOOKBACK_BLOCKS = 20
 BREAKPOINTS_MAX = 4
+MARKS_LOOKED_UP_MAX = 80
+ROUTED_BY_TOKENS = 256
+CALLS_A_MACHINE_MAX = 15
+"""In a minute, of one beginning and key; those beyond go to the next machine."""
+MINUTE_S = 60.0
+ROUTES_MAX = 10_000
+"""Routes whose calls are counted; all counts begin anew beyond it."""
 LIFETIME_S = 300.0
 LONG_LIFETIME_S = 3600.0
 PREFIXES_MAX = 50_000
@@ -53,14 +65,28 @@ class PromptCache:
     """One model's cache. Times are simulated seconds."""
 
     _expires_s: OrderedDict[bytes, float] = field(default_factory=OrderedDict)
+    _calls_s: dict[bytes, deque[float]] = field(default_factory=dict)
+
+    def machine(self, blocks: Sequence[PromptBlock], key: str, now_s: float) -> bytes:
+        """Where a call goes, by its beginning and its cache key; counts the call."""
+        beginning = _joined(blocks)[: ROUTED_BY_TOKENS * BYTES_A_TOKEN]
+        route = blake2b(beginning, digest_size=16, key=key.encode()[:64]).digest()
+        if len(self._calls_s) >= ROUTES_MAX:
+            self._calls_s.clear()
+        calls_s = self._calls_s.setdefault(route, deque())
+        while calls_s and calls_s[0] <= now_s - MINUTE_S:
+            calls_s.popleft()
+        number = len(calls_s) // CALLS_A_MACHINE_MAX
+        calls_s.append(now_s)
+        return b"%s/%d" % (key.encode(), number)
 
     def by_prefix(
-        self, blocks: Sequence[PromptBlock], *, tokens_min: int, now_s: float
+        self, blocks: Sequence[PromptBlock], *, tokens_min: int, now_s: float, machine: bytes = b""
     ) -> CacheUse:
         """The prefix rule."""
-        raw = "\n".join(block.text for block in blocks).encode()
+        raw = _joined(blocks)
         prompt_tokens = token_count(raw)
-        digests = _step_digests(raw)
+        digests = _step_digests(raw, machine)
         first = -(-tokens_min // PREFIX_STEP_TOKENS) - 1
         read_tokens = 0
         for step in range(len(digests) - 1, first - 1, -1):
@@ -75,21 +101,24 @@ class PromptCache:
     ) -> CacheUse:
         """The breakpoint rule."""
         ends = _block_ends(blocks)
-        prompt_tokens = ends[-1][1] if ends else 0
-        marked = [
-            at
-            for at, block in enumerate(blocks)
-            if block.lifetime_s is not None and ends[at][1] >= tokens_min
-        ]
+        marked = _marked(blocks, ends, tokens_min)
         read_tokens = 0
         for mark in marked:
             for at in range(mark, max(-1, mark - LOOKBACK_BLOCKS - 1), -1):
                 if self._has(ends[at][0], now_s):
                     read_tokens = max(read_tokens, ends[at][1])
                     break
-        marked_tokens = ends[marked[-1]][1] if marked else 0
-        kept = tuple((ends[at][0], blocks[at].lifetime_s or LIFETIME_S) for at in marked)
-        return CacheUse(prompt_tokens, read_tokens, max(0, marked_tokens - read_tokens), kept)
+        return _marked_use(blocks, ends, marked, read_tokens)
+
+    def by_marks(
+        self, blocks: Sequence[PromptBlock], *, tokens_min: int, now_s: float, machine: bytes = b""
+    ) -> CacheUse:
+        """The rule of marks."""
+        ends = _block_ends(blocks, machine)
+        marked = _marked(blocks, ends, tokens_min)
+        found = (at for at in marked[-MARKS_LOOKED_UP_MAX:] if self._has(ends[at][0], now_s))
+        read_tokens = max((ends[at][1] for at in found), default=0)
+        return _marked_use(blocks, ends, marked[-BREAKPOINTS_MAX:], read_tokens)
 
     def keep(self, use: CacheUse, *, now_s: float) -> None:
         """Note the prefixes of a prompt whose answer has begun."""
@@ -103,22 +132,49 @@ class PromptCache:
         return self._expires_s.get(digest, -1.0) >= now_s
 
 
-def _step_digests(raw: bytes) -> list[bytes]:
-    """A digest of each prefix of 128, 256, … tokens."""
+def _joined(blocks: Sequence[PromptBlock]) -> bytes:
+    return "\n".join(block.text for block in blocks).encode()
+
+
+def _step_digests(raw: bytes, machine: bytes) -> list[bytes]:
+    """A digest of each prefix of 128, 256, … tokens, as one machine holds it."""
     step_bytes = PREFIX_STEP_TOKENS * BYTES_A_TOKEN
-    running, digests = blake2b(digest_size=16), []
+    running, digests = blake2b(machine, digest_size=16), []
     for start in range(0, len(raw) - step_bytes + 1, step_bytes):
         running.update(raw[start : start + step_bytes])
         digests.append(running.copy().digest())
     return digests
 
 
-def _block_ends(blocks: Sequence[PromptBlock]) -> list[tuple[bytes, int]]:
+def _block_ends(blocks: Sequence[PromptBlock], machine: bytes = b"") -> list[tuple[bytes, int]]:
     """Digest and tokens of the prefix up to the end of each block."""
-    running, size_bytes, ends = blake2b(digest_size=16), 0, []
+    running, size_bytes, ends = blake2b(machine, digest_size=16), 0, []
     for block in blocks:
         raw = block.text.encode()
         running.update(b"%d:" % len(raw) + raw)
         size_bytes += len(raw)
         ends.append((running.copy().digest(), -(-size_bytes // BYTES_A_TOKEN)))
     return ends
+
+
+def _marked(
+    blocks: Sequence[PromptBlock], ends: Sequence[tuple[bytes, int]], tokens_min: int
+) -> list[int]:
+    """Indices of the marked blocks at which a prefix long enough to be kept ends."""
+    return [
+        at
+        for at, block in enumerate(blocks)
+        if block.lifetime_s is not None and ends[at][1] >= tokens_min
+    ]
+
+
+def _marked_use(
+    blocks: Sequence[PromptBlock],
+    ends: Sequence[tuple[bytes, int]],
+    kept_at: Sequence[int],
+    read_tokens: int,
+) -> CacheUse:
+    marked_tokens = ends[kept_at[-1]][1] if kept_at else 0
+    kept = tuple((ends[at][0], blocks[at].lifetime_s or LIFETIME_S) for at in kept_at)
+    written_tokens = max(0, marked_tokens - read_tokens)
+    return CacheUse(ends[-1][1] if ends else 0, read_tokens, written_tokens, kept)

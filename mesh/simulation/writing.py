@@ -97,14 +97,27 @@ def write_entries(
     *,
     dry: bool,
     source: random.Random,
+    list_name: str | None = None,
 ) -> WrittenAnswer:
-    """Lay `lines` out in the model's format; a model that has run dry says so in words."""
+    """Lay `lines` out in the model's format; a model that has run dry says so in words.
+
+    With `list_name` the answer is JSON, an object with one list of that name, and nothing else.
+    """
     page = _Page()
-    if lines:
+    if list_name is not None:
+        _list(page, lines, list_name, [_dry_words(model)] if dry else [])
+    elif lines:
         _LAYOUTS[model.format](page, lines, catalog, source)
-    if dry:
+    if dry and list_name is None:
         page.add(_dry_words(model) + "\n")
     return WrittenAnswer("".join(page.parts), tuple(page.entries))
+
+
+def write_list(list_name: str, texts: Sequence[str]) -> WrittenAnswer:
+    """Texts that are no entries as JSON, an object with one list of them."""
+    page = _Page()
+    _list(page, (), list_name, texts)
+    return WrittenAnswer("".join(page.parts))
 
 
 def write_names(model: SimulatedModel, names: Sequence[str]) -> WrittenAnswer:
@@ -216,6 +229,16 @@ def _json(page: _Page, lines: Sequence[Line], _: Catalog, source: random.Random)
         page.add_entry(line.index, indent + json.dumps(value, ensure_ascii=False))
         page.add(comma + break_)
     page.add("]\n" + ("```\n" if fence else ""))
+
+
+def _list(page: _Page, lines: Sequence[Line], name: str, others: Sequence[str]) -> None:
+    page.add("{" + json.dumps(name, ensure_ascii=False) + ":[")
+    for at, line in enumerate(lines):
+        comma = "," if at else ""
+        page.add_entry(line.index, comma + json.dumps(line.text, ensure_ascii=False))
+    for at, text in enumerate(others):
+        page.add(("," if at or lines else "") + json.dumps(text, ensure_ascii=False))
+    page.add("]}")
 
 
 def _fenced(page: _Page, lines: Sequence[Line], *_: object) -> None:

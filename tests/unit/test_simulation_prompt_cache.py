@@ -104,3 +104,39 @@ def test_the_same_text_in_other_blocks_is_another_prefix() -> None:
     cache.keep(cache.by_breakpoints([marked(2000)], tokens_min=1024, now_s=0), now_s=0)
     split = [PromptBlock(text(1000)), marked(1000)]
     assert cache.by_breakpoints(split, tokens_min=1024, now_s=1).read_tokens == 0
+
+
+def test_marks_are_found_however_many_blocks_follow_but_not_what_is_not_marked() -> None:
+    cache = PromptCache()
+    blocks = [marked(400, f"{at:03d} ") for at in range(30)]
+    cache.keep(cache.by_marks(blocks[:4], tokens_min=1024, now_s=0), now_s=0)
+    assert cache.by_marks(blocks, tokens_min=1024, now_s=1).read_tokens == 1600
+    only_last = [*(PromptBlock(block.text) for block in blocks[:-1]), blocks[-1]]
+    assert cache.by_marks(only_last, tokens_min=1024, now_s=1).read_tokens == 0
+
+
+def test_of_many_marks_the_latest_four_are_kept() -> None:
+    cache = PromptCache()
+    blocks = [marked(2_000, f"{at:03d} ") for at in range(6)]
+    use = cache.by_marks(blocks, tokens_min=1024, now_s=0)
+    assert use.written_tokens == 12_000
+    cache.keep(use, now_s=0)
+    found = [
+        cache.by_marks(blocks[:end], tokens_min=1024, now_s=1).read_tokens for end in range(1, 7)
+    ]
+    assert found == [0, 0, 6_000, 8_000, 10_000, 12_000]
+
+
+def test_calls_of_one_key_beyond_fifteen_a_minute_go_to_a_machine_that_knows_less() -> None:
+    cache = PromptCache()
+    prompt = [PromptBlock(text(2_000))]
+
+    def read(key: str, now_s: float) -> int:
+        machine = cache.machine(prompt, key, now_s)
+        use = cache.by_prefix(prompt, tokens_min=1024, now_s=now_s, machine=machine)
+        cache.keep(use, now_s=now_s)
+        return use.read_tokens
+
+    assert [read("a", second) > 0 for second in range(17)] == [False, *[True] * 14, False, True]
+    assert read("b", 17) == 0
+    assert read("a", 77.5) > 0
