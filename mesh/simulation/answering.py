@@ -18,7 +18,7 @@ from mesh.simulation.books import Books
 from mesh.simulation.catalog import Catalog, CatalogShelf
 from mesh.simulation.drawing import Knowledge, draw, knowledge_of
 from mesh.simulation.facets import NO_FACETS, entries_of_facet, proposed_facets
-from mesh.simulation.faults import Fault, FaultKind, Mishap, RateWindow, fault_of, mishap_of
+from mesh.simulation.faults import Fault, FaultKind, Mishap, fault_of, mishap_of
 from mesh.simulation.judging import judgements
 from mesh.simulation.models import SimulatedModel, load_models
 from mesh.simulation.prompt_cache import CacheUse, PromptBlock, PromptCache
@@ -29,6 +29,7 @@ from mesh.simulation.prompt_reading import (
     read_prompt,
     topic_said,
 )
+from mesh.simulation.rate_limiting import ModelLimits, ToldLimit
 from mesh.simulation.tokens import first_tokens, token_count
 from mesh.simulation.writing import (
     REFUSALS,
@@ -96,9 +97,10 @@ class PlannedAnswer:
 class _ModelState:
     """What one model's earlier calls have left behind."""
 
+    limits: ModelLimits
     call_count: int = 0
+    under_way_count: int = 0
     cache: PromptCache = field(default_factory=PromptCache)
-    window: RateWindow = field(default_factory=RateWindow)
     knowledge: dict[str, Knowledge] = field(default_factory=dict)
 
 
@@ -143,7 +145,7 @@ class Simulator:
         text = "\n".join(block.text for block in call.blocks)
         state.call_count += 1
         source = self._source(model, text, state.call_count)
-        fault = fault_of(model, state.window, now_s, source)
+        fault = fault_of(model, state.limits, token_count(text), now_s, source)
         if fault is not None:
             return fault
         cache_use = self._cache_use(call, state, now_s)
@@ -162,12 +164,31 @@ class Simulator:
         """The first token is out: from now on other prompts find this one in the cache."""
         self._state(plan.call.model).cache.keep(plan.cache_use, now_s=now_s)
 
-    def requests_left(self, model: SimulatedModel) -> int:
-        """Calls that the rate limit still allows this minute."""
-        return self._state(model).window.left(model.requests_per_minute)
+    def work_begins(self, model: SimulatedModel) -> None:
+        """An answer is being made from now on."""
+        self._state(model).under_way_count += 1
+
+    def work_ends(self, model: SimulatedModel, output_tokens: int, now_s: float) -> None:
+        """It has ended somehow, after so many tokens."""
+        state = self._state(model)
+        state.under_way_count -= 1
+        state.limits.answered(output_tokens, now_s)
+
+    def speed_share(self, model: SimulatedModel) -> float:
+        """Of its speed, what each of the answers now under way gets, in (0, 1]."""
+        if not model.slows_down_at:
+            return 1.0
+        return min(1.0, model.slows_down_at / max(1, self._state(model).under_way_count))
+
+    def limits_told(self, model: SimulatedModel, now_s: float) -> dict[str, ToldLimit]:
+        """What is left of each limit that the model has, by requests and tokens."""
+        return self._state(model).limits.told(now_s)
 
     def _state(self, model: SimulatedModel) -> _ModelState:
-        return self._states.setdefault(model.name, _ModelState())
+        state = self._states.get(model.name)
+        if state is None:
+            state = self._states[model.name] = _ModelState(ModelLimits.of(model))
+        return state
 
     def _source(self, model: SimulatedModel, text: str, call_count: int) -> random.Random:
         prompt = blake2b(text.encode(), digest_size=8).hexdigest()

@@ -6,6 +6,7 @@ Shapes and words are anthropic_wire.py's, the answers answering.py's.
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -26,6 +27,7 @@ from mesh.simulation.http_calls import (
     is_refused,
     json_body,
 )
+from mesh.simulation.limit_headers import anthropic_headers
 from mesh.simulation.models import SimulatedModel
 
 
@@ -109,7 +111,9 @@ async def _answered(request: web.Request, asked: Request) -> web.StreamResponse:
     call = wire.read_call(body, model)
     plan = serving.simulator.answer(call, serving.now_s())
     if isinstance(plan, Fault):
-        raise wire.rejection_of(plan, model, serving.time_scale)
+        rejected = wire.rejection_of(plan, model, serving.time_scale)
+        rejected.headers |= _headers(request, asked)
+        raise rejected
     call_id = f"msg_{secrets.token_hex(12)}"
     delivery = Delivery(serving.simulator, plan, call_id, serving.time_scale)
     try:
@@ -156,12 +160,11 @@ async def _whole(request: web.Request, delivery: Delivery, asked: Request) -> we
 
 
 def _headers(request: web.Request, asked: Request) -> dict[str, str]:
+    serving = request.app[SERVING]
     headers = {"request-id": asked.id}
-    model = asked.model
-    if model is not None and model.requests_per_minute:
-        left = request.app[SERVING].simulator.requests_left(model)
-        headers["anthropic-ratelimit-requests-limit"] = str(model.requests_per_minute)
-        headers["anthropic-ratelimit-requests-remaining"] = str(left)
+    if asked.model is not None:
+        told = serving.simulator.limits_told(asked.model, serving.now_s())
+        headers |= anthropic_headers(told, serving.time_scale, time.time())
     return headers
 
 

@@ -86,8 +86,8 @@ def rejection_of(fault: Fault, model: SimulatedModel, time_scale: float) -> Reje
             429,
             "rate_limit_error",
             f"This request would exceed your organization's rate limit of {fault.tokens_max} "
-            f"requests per minute (model: {model.name}). Please reduce the number of requests or "
-            f"try again later.",
+            f"{fault.detail} per minute (model: {model.name}). Please reduce the number of "
+            f"requests or try again later.",
             headers=retry_after_headers(fault.retry_after_s, time_scale),
             outcome=outcome,
         )

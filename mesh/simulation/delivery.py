@@ -38,6 +38,7 @@ class Delivery:
     sent_characters: int = 0
     ended: bool = False
     """The client has got the whole answer."""
+    _working: bool = False
 
     async def pieces(self) -> AsyncGenerator[str, None]:
         """The text in pieces, each when it is due.
@@ -47,15 +48,19 @@ class Delivery:
         """
         loop = asyncio.get_running_loop()
         plan, model = self.plan, self.plan.call.model
-        await asyncio.sleep(plan.first_token_s / self.time_scale)
-        self._begin()
+        await self._begin_after(plan.first_token_s)
         began_s = loop.time()
         end = plan.breaks_after if plan.breaks else len(plan.text)
         writing_s = token_count(plan.text) / model.tokens_per_s / self.time_scale
         characters_a_s = len(plan.text) / writing_s if writing_s else 0.0
         interval_s = max(PIECE_INTERVAL_S, 1.0 / model.tokens_per_s / self.time_scale)
+        latest_s, share = began_s, 1.0
         while self.sent_characters < end:
-            due = int((loop.time() - began_s) * characters_a_s) + BYTES_A_TOKEN
+            now_s = loop.time()
+            # Time in which others were written for counts as if it had not passed.
+            began_s += (now_s - latest_s) * (1.0 - share)
+            latest_s, share = now_s, self.simulator.speed_share(model)
+            due = int((now_s - began_s) * characters_a_s) + BYTES_A_TOKEN
             piece = plan.text[self.sent_characters : min(due, end)]
             if piece:
                 yield piece
@@ -69,8 +74,7 @@ class Delivery:
         """The text when all of it is written. Raises StreamBroken."""
         plan = self.plan
         writing_s = token_count(plan.text) / plan.call.model.tokens_per_s
-        await asyncio.sleep((plan.first_token_s + writing_s) / self.time_scale)
-        self._begin()
+        await self._begin_after(plan.first_token_s + writing_s)
         if plan.breaks:
             raise StreamBroken(plan.breaks)
         self.sent_characters = len(plan.text)
@@ -82,6 +86,10 @@ class Delivery:
         sent = plan.text[: self.sent_characters]
         begun = self.ended or bool(sent)
         outcome = plan.outcome if self.ended or plan.breaks else "cancelled"
+        output_tokens = token_count(sent) + (plan.reasoning_tokens if begun else 0)
+        if self._working:
+            self._working = False
+            self.simulator.work_ends(plan.call.model, output_tokens, self._now_s())
         self.simulator.books.record(
             CallRecord(
                 id=self.call_id,
@@ -97,16 +105,24 @@ class Delivery:
                 input_tokens=plan.cache_use.prompt_tokens,
                 cached_input_tokens=plan.cache_use.read_tokens,
                 cache_write_tokens=plan.cache_use.written_tokens,
-                output_tokens=token_count(sent) + (plan.reasoning_tokens if begun else 0),
+                output_tokens=output_tokens,
                 reasoning_tokens=plan.reasoning_tokens if begun else 0,
             ),
             [entry for entry in plan.entries if entry.end <= self.sent_characters],
             plan.reading.listed,
         )
 
-    def _begin(self) -> None:
-        now_s = asyncio.get_running_loop().time() * self.time_scale
-        self.simulator.answer_begins(self.plan, now_s)
+    async def _begin_after(self, work_s: float) -> None:
+        model = self.plan.call.model
+        self._working = True
+        self.simulator.work_begins(model)
+        share = self.simulator.speed_share(model)
+        await asyncio.sleep(work_s / share / self.time_scale)
+        self.simulator.answer_begins(self.plan, self._now_s())
+
+    def _now_s(self) -> float:
+        """Simulated seconds."""
+        return asyncio.get_running_loop().time() * self.time_scale
 
 
 def enter_failure(

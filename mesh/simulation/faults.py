@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import enum
 import random
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from mesh.simulation.models import SimulatedModel
+from mesh.simulation.rate_limiting import ModelLimits
 
-WINDOW_S = 60.0
 RETRY_AFTER_S = (1.0, 4.0)
 """Range of what is asked for after an error 429 beside the rate limit, simulated seconds."""
 
@@ -34,6 +33,7 @@ class Fault:
     retry_after_s: float = 0.0
     """Simulated seconds."""
     detail: str = ""
+    """Of a limit: requests | tokens."""
     prompt_tokens: int = 0
     tokens_max: int = 0
 
@@ -46,38 +46,23 @@ class Mishap(enum.Enum):
     CUT = "cut"
 
 
-@dataclass(slots=True)
-class RateWindow:
-    """The calls of the last simulated minute, at most `requests_per_minute` of them."""
-
-    _calls_s: deque[float] = field(default_factory=deque)
-
-    def admit(self, limit: int, now_s: float) -> float | None:
-        """Note a call; None: it may go on, else simulated seconds until one may. 0: no limit."""
-        if limit == 0:
-            return None
-        while self._calls_s and self._calls_s[0] <= now_s - WINDOW_S:
-            self._calls_s.popleft()
-        if len(self._calls_s) >= limit:
-            return self._calls_s[0] + WINDOW_S - now_s
-        self._calls_s.append(now_s)
-        return None
-
-    def left(self, limit: int) -> int:
-        return max(0, limit - len(self._calls_s))
-
-
 def fault_of(
-    model: SimulatedModel, window: RateWindow, now_s: float, source: random.Random
+    model: SimulatedModel,
+    limits: ModelLimits,
+    prompt_tokens: int,
+    now_s: float,
+    source: random.Random,
 ) -> Fault | None:
     """Why this call gets no answer at all; None when it gets one."""
     if not model.credit:
         return Fault(FaultKind.NO_CREDIT)
-    wait_s = window.admit(model.requests_per_minute, now_s)
-    if wait_s is not None:
-        return Fault(FaultKind.RATE_LIMITED, wait_s, tokens_max=model.requests_per_minute)
+    refusal = limits.admit(prompt_tokens, now_s)
+    if refusal is not None:
+        return Fault(
+            FaultKind.RATE_LIMITED, refusal.wait_s, detail=refusal.of, tokens_max=refusal.limit
+        )
     if source.random() < model.error_429_rate:
-        return Fault(FaultKind.RATE_LIMITED, source.uniform(*RETRY_AFTER_S))
+        return Fault(FaultKind.RATE_LIMITED, source.uniform(*RETRY_AFTER_S), detail="requests")
     if source.random() < model.error_5xx_rate:
         kind = source.choice((FaultKind.SERVER_ERROR, FaultKind.OVERLOADED))
         return Fault(kind)

@@ -22,6 +22,7 @@ AnswerFormat = Literal[
     "numbered", "bullets", "plain", "chatty", "json", "fenced", "described", "table"
 ]
 CacheRule = Literal["prefix", "breakpoints"]
+LimitKind = Literal["sliding", "bucket", "window"]
 
 _MODELS_FILE = "simulated_models.toml"
 _ODD_MODELS_FILE = "odd_models.toml"
@@ -78,6 +79,9 @@ class SimulatedModel:
     facet_miss: float = 0.15
     judge_accuracy: float = 0.95
     requests_per_minute: int = 0
+    tokens_per_minute: int = 0
+    limit_kind: LimitKind = "sliding"
+    slows_down_at: int = 0
     context_tokens: int = 128_000
     rejects: tuple[str, ...] = ()
     unrecognized: tuple[str, ...] = ()
@@ -183,6 +187,7 @@ def _fault(figure: str, kind: str, value: object) -> str:
         "api": get_args(Api),
         "format": get_args(AnswerFormat),
         "cache": get_args(CacheRule),
+        "limit_kind": get_args(LimitKind),
     }
     if figure in choices:
         return "" if value in choices[figure] else f"one of {', '.join(choices[figure])}"

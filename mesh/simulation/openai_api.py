@@ -26,6 +26,7 @@ from mesh.simulation.http_calls import (
     is_refused,
     json_body,
 )
+from mesh.simulation.limit_headers import openai_headers
 from mesh.simulation.models import SimulatedModel
 
 
@@ -95,7 +96,9 @@ async def _answered(request: web.Request, asked: Request) -> web.StreamResponse:
     call = openai_requests.read_call(body, model)
     plan = serving.simulator.answer(call, serving.now_s())
     if isinstance(plan, Fault):
-        raise wire.rejection_of(plan, model, serving.time_scale)
+        rejected = wire.rejection_of(plan, model, serving.time_scale)
+        rejected.headers |= _headers(request, asked)
+        raise rejected
     call_id = f"chatcmpl-{secrets.token_hex(14)}"
     delivery = Delivery(serving.simulator, plan, call_id, serving.time_scale)
     try:
@@ -147,12 +150,11 @@ async def _whole(request: web.Request, delivery: Delivery, asked: Request) -> we
 
 
 def _headers(request: web.Request, asked: Request) -> dict[str, str]:
+    serving = request.app[SERVING]
     headers = {"x-request-id": asked.id, "openai-version": "2020-10-01"}
-    model = asked.model
-    if model is not None and model.requests_per_minute:
-        left = request.app[SERVING].simulator.requests_left(model)
-        headers["x-ratelimit-limit-requests"] = str(model.requests_per_minute)
-        headers["x-ratelimit-remaining-requests"] = str(left)
+    if asked.model is not None:
+        told = serving.simulator.limits_told(asked.model, serving.now_s())
+        headers |= openai_headers(told, serving.time_scale)
     return headers
 
 

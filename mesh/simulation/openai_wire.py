@@ -51,11 +51,12 @@ def rejection_of(fault: Fault, model: SimulatedModel, time_scale: float) -> Reje
     if fault.kind is FaultKind.RATE_LIMITED:
         headers = retry_after_headers(fault.retry_after_s, time_scale)
         wait_ms = max(1, round(fault.retry_after_s / time_scale * 1000))
+        short = "TPM" if fault.detail == "tokens" else "RPM"
         return Rejected(
             429,
-            "requests",
-            f"Rate limit reached for {model.name} in organization org-simulated on requests per "
-            f"min (RPM): Limit {fault.tokens_max}. Please try again in {wait_ms}ms. Visit "
+            fault.detail,
+            f"Rate limit reached for {model.name} in organization org-simulated on {fault.detail} "
+            f"per min ({short}): Limit {fault.tokens_max}. Please try again in {wait_ms}ms. Visit "
             f"https://platform.openai.com/account/rate-limits to learn more.",
             code="rate_limit_exceeded",
             headers={**headers, "retry-after-ms": str(wait_ms)},

@@ -16,9 +16,10 @@ from mesh.simulation.answering import (
 )
 from mesh.simulation.books import CALLS_KEPT_MAX, Books, CallRecord
 from mesh.simulation.catalog import CatalogShelf
-from mesh.simulation.faults import Fault, FaultKind, RateWindow
+from mesh.simulation.faults import Fault, FaultKind
 from mesh.simulation.models import SimulatedModel, load_models
 from mesh.simulation.prompt_cache import PromptBlock
+from mesh.simulation.rate_limiting import ModelLimits
 from mesh.simulation.writing import WrittenEntry
 
 MODELS = load_models()
@@ -179,10 +180,11 @@ def test_a_rate_limit_says_when_the_next_call_may_come() -> None:
 
 
 def test_refused_calls_do_not_lengthen_the_wait() -> None:
-    window = RateWindow()
-    assert window.admit(1, 0.0) is None
-    assert [window.admit(1, float(now)) for now in (10, 20, 59)] == [50, 40, 1]
-    assert window.admit(1, 60.0) is None
+    limits = ModelLimits.of(replace(CALM, requests_per_minute=1))
+    assert limits.admit(0, 0.0) is None
+    refusals = [limits.admit(0, float(now)) for now in (10, 20, 59)]
+    assert [refusal and refusal.wait_s for refusal in refusals] == [50, 40, 1]
+    assert limits.admit(0, 60.0) is None
 
 
 def test_facets_are_proposed_when_asked_for() -> None:
