@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -37,6 +37,7 @@ from mesh.simulation.writing import (
     WrittenEntry,
     lines_of,
     write_entries,
+    write_list,
     write_names,
 )
 
@@ -67,6 +68,10 @@ class Call:
     blocks: tuple[PromptBlock, ...]
     output_tokens_max: int | None = None
     streamed: bool = False
+    list_name: str | None = None
+    """The answer has to be JSON, an object that holds one list of texts under this name."""
+    cache_key: str = ""
+    """OpenAI's calls of one key go to one machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +200,13 @@ class Simulator:
         return random.Random(f"{self.seed}/{model.name}/{prompt}/{call_count}")
 
     def _cache_use(self, call: Call, state: _ModelState, now_s: float) -> CacheUse:
-        model = call.model
-        rule = state.cache.by_breakpoints if model.caches_at_breakpoints else state.cache.by_prefix
-        return rule(call.blocks, tokens_min=model.cache_tokens_min, now_s=now_s)
+        model, cache = call.model, state.cache
+        tokens_min = model.cache_tokens_min
+        if model.api == "anthropic" and model.caches_at_breakpoints:
+            return cache.by_breakpoints(call.blocks, tokens_min=tokens_min, now_s=now_s)
+        machine = cache.machine(call.blocks, call.cache_key, now_s)
+        rule = cache.by_marks if model.caches_at_breakpoints else cache.by_prefix
+        return rule(call.blocks, tokens_min=tokens_min, now_s=now_s, machine=machine)
 
     def _catalog(self, text: str) -> Catalog | None:
         return self.shelf.find(self.topic) if self.topic else catalog_meant(text, self.shelf)
@@ -215,7 +224,7 @@ class Simulator:
     ) -> PlannedAnswer:
         model = call.model
         mishap = mishap_of(model, source)
-        written, outcome = self._written(model, reading, mishap, source)
+        written, outcome = self._written(call, reading, mishap, source)
         reasoning_tokens = round(model.reasoning_tokens * source.uniform(*_SPREAD))
         first_token_s = model.ttft_s * source.uniform(*_SPREAD)
         cap = call.output_tokens_max or OUTPUT_TOKENS_DEFAULT
@@ -225,6 +234,8 @@ class Simulator:
             text, ending, outcome = text[: len(text) // 2], Ending.FILTERED, "filtered"
         elif len(text) < len(written.text):
             ending, outcome = Ending.LENGTH, "length"
+        elif outcome == "refusal" and call.list_name is not None:
+            ending = Ending.FILTERED
         breaks = self._breaks(call, mishap)
         return PlannedAnswer(
             call=call,
@@ -248,40 +259,41 @@ class Simulator:
 
     def _written(
         self,
-        model: SimulatedModel,
+        call: Call,
         reading: PromptReading,
         mishap: Mishap | None,
         source: random.Random,
     ) -> tuple[WrittenAnswer, str]:
         """The whole text, as if no cap ended it, and what to call it in the books."""
         if mishap is Mishap.REFUSAL:
-            return WrittenAnswer(source.choice(REFUSALS)), "refusal"
+            refusal = source.choice(REFUSALS)  # No list can say it: the API does then.
+            return WrittenAnswer(refusal if call.list_name is None else ""), "refusal"
         if mishap is Mishap.EMPTY:
             return WrittenAnswer(""), "empty"
         if reading.wanted is Wanted.FACETS:
-            return self._written_facets(model, reading)
+            return self._written_facets(call, reading)
         if reading.wanted is Wanted.JUDGEMENT:
-            answers = judgements(model, reading.catalog, reading.questions, source)
-            return WrittenAnswer("\n".join(answers) + "\n"), "ok"
-        return self._written_entries(model, reading, source)
+            answers = judgements(call.model, reading.catalog, reading.questions, source)
+            return _names_answer(call, answers, "\n".join(answers) + "\n"), "ok"
+        return self._written_entries(call, reading, source)
 
-    def _written_facets(
-        self, model: SimulatedModel, reading: PromptReading
-    ) -> tuple[WrittenAnswer, str]:
+    def _written_facets(self, call: Call, reading: PromptReading) -> tuple[WrittenAnswer, str]:
         names = proposed_facets(
-            model,
+            call.model,
             reading.catalog,
             reading.asked_count,
             self.seed,
             within=reading.facet,
             beside=reading.known_facets,
         )
-        return (write_names(model, names), "ok") if names else (WrittenAnswer(NO_FACETS), "dry")
+        text = write_names(call.model, names).text if names else NO_FACETS
+        answer = _names_answer(call, names or [NO_FACETS.strip()], text)
+        return answer, "ok" if names else "dry"
 
     def _written_entries(
-        self, model: SimulatedModel, reading: PromptReading, source: random.Random
+        self, call: Call, reading: PromptReading, source: random.Random
     ) -> tuple[WrittenAnswer, str]:
-        catalog = reading.catalog
+        model, catalog = call.model, reading.catalog
         drawn = draw(
             model,
             self._knowledge(model, catalog),
@@ -299,7 +311,9 @@ class Simulator:
             other=other,
             source=source,
         )
-        answer = write_entries(model, catalog, lines, dry=drawn.dry, source=source)
+        answer = write_entries(
+            model, catalog, lines, dry=drawn.dry, source=source, list_name=call.list_name
+        )
         return answer, "dry" if drawn.dry else "ok"
 
     def _knowledge(self, model: SimulatedModel, catalog: Catalog) -> Knowledge:
@@ -319,3 +333,8 @@ class Simulator:
                 reading.facet, reading.catalog, model.facet_miss, self.seed
             )
         return self._facets[key]
+
+
+def _names_answer(call: Call, names: Sequence[str], text: str) -> WrittenAnswer:
+    """`text`, or `names` as the list that the call wants."""
+    return WrittenAnswer(text) if call.list_name is None else write_list(call.list_name, names)

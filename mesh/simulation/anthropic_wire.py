@@ -20,6 +20,7 @@ from mesh.simulation.prompt_cache import (
     CacheUse,
     PromptBlock,
 )
+from mesh.simulation.schemas import list_name_of
 
 INVALID = "invalid_request_error"
 TOO_LARGE = "request_too_large"
@@ -52,7 +53,8 @@ def read_call(body: Mapping[str, Any], model: SimulatedModel) -> Call:
             f"A maximum of {BREAKPOINTS_MAX} blocks with cache_control may be provided. Found "
             f"{marked_count}."
         )
-    return Call(model, tuple(blocks), cap, bool(body.get("stream")))
+    streamed = bool(body.get("stream"))
+    return Call(model, tuple(blocks), cap, streamed, list_name=_list_name(body))
 
 
 def model_named(
@@ -255,6 +257,23 @@ def _cap(body: Mapping[str, Any], model: SimulatedModel) -> int:
             f"of output tokens for {model.name}"
         )
     return cap
+
+
+def _list_name(body: Mapping[str, Any]) -> str | None:
+    """The list that a structured answer must hold; None where no schema is given."""
+    config = body.get("output_config")
+    wanted = config.get("format") if isinstance(config, Mapping) else None
+    if wanted is None:
+        return None
+    if not isinstance(wanted, Mapping) or wanted.get("type") != "json_schema":
+        raise _bad("output_config.format.type: Input should be 'json_schema'")
+    name = list_name_of(wanted.get("schema"))
+    if name is None:
+        raise _bad(
+            "output_config.format.schema: this server knows schemas of one list of strings alone, "
+            "with 'additionalProperties' explicitly set to false"
+        )
+    return name
 
 
 def _system_blocks(body: Mapping[str, Any], model: SimulatedModel) -> list[PromptBlock]:

@@ -13,9 +13,11 @@ from mesh.simulation.answering import Call
 from mesh.simulation.http_calls import Rejected
 from mesh.simulation.models import SimulatedModel
 from mesh.simulation.openai_wire import INVALID, unknown_model
-from mesh.simulation.prompt_cache import BREAKPOINTS_MAX, LIFETIME_S, PromptBlock
+from mesh.simulation.prompt_cache import LIFETIME_S, PromptBlock
+from mesh.simulation.schemas import list_name_of
 
 BREAKPOINT_FIELD = "prompt_cache_breakpoint"
+CACHE_KEY_CHARACTERS_MAX = 64
 
 _PARAMETERS = """
     audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens
@@ -47,7 +49,14 @@ def read_call(body: Mapping[str, Any], model: SimulatedModel) -> Call:
             "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
             "stream_options",
         )
-    return Call(model, _blocks(body, model), _cap(body, model), streamed)
+    return Call(
+        model,
+        _blocks(body, model),
+        _cap(body, model),
+        streamed,
+        list_name=_list_name(body),
+        cache_key=_cache_key(body),
+    )
 
 
 def wants_usage(body: Mapping[str, Any]) -> bool:
@@ -102,6 +111,14 @@ def _unsupported(name: str, value: object) -> Rejected:
             f"default (1) value is supported."
         )
         return _bad(message, name, "unsupported_value")
+    elif name == "response_format":
+        kind = value.get("type") if isinstance(value, Mapping) else value
+        message = (
+            f"Invalid parameter: 'response_format' of type '{kind}' is not supported with this "
+            f"model. Learn more about supported models at the Structured Outputs guide: "
+            f"https://platform.openai.com/docs/guides/structured-outputs"
+        )
+        return _bad(message, None)
     else:
         message = f"Unsupported parameter: '{name}' is not supported with this model."
     return _bad(message, name, "unsupported_parameter")
@@ -136,6 +153,42 @@ def _cap(body: Mapping[str, Any], model: SimulatedModel) -> int | None:
     return cap
 
 
+def _list_name(body: Mapping[str, Any]) -> str | None:
+    """The list that a structured answer must hold; None where no schema is given."""
+    wanted = body.get("response_format")
+    if wanted is None or (isinstance(wanted, Mapping) and wanted.get("type") == "text"):
+        return None
+    schema = wanted.get("json_schema") if isinstance(wanted, Mapping) else None
+    if not isinstance(schema, Mapping) or not isinstance(schema.get("name"), str):
+        raise _bad(
+            "Missing required parameter: 'response_format.json_schema'.",
+            "response_format.json_schema",
+            "missing_required_parameter",
+        )
+    name = list_name_of(schema.get("schema"))
+    if name is None or schema.get("strict") is not True:
+        raise _bad(
+            f"Invalid schema for response_format '{schema['name'][:64]}': this server knows strict "
+            f"schemas of one list of strings alone.",
+            "response_format",
+        )
+    return name
+
+
+def _cache_key(body: Mapping[str, Any]) -> str:
+    key = body.get("prompt_cache_key")
+    if key is None:
+        return ""
+    if not isinstance(key, str) or len(key) > CACHE_KEY_CHARACTERS_MAX:
+        raise _bad(
+            f"Invalid 'prompt_cache_key': expected a string of at most "
+            f"{CACHE_KEY_CHARACTERS_MAX} characters.",
+            "prompt_cache_key",
+            "string_above_max_length",
+        )
+    return key
+
+
 def _blocks(body: Mapping[str, Any], model: SimulatedModel) -> tuple[PromptBlock, ...]:
     messages = body.get("messages")
     if messages is None:
@@ -152,11 +205,16 @@ def _blocks(body: Mapping[str, Any], model: SimulatedModel) -> tuple[PromptBlock
     blocks: list[PromptBlock] = []
     for at, message in enumerate(messages):
         blocks += _message_blocks(message, f"messages[{at}]", model)
-    marked = [at for at, block in enumerate(blocks) if block.lifetime_s is not None]
-    dropped = set(marked[:-BREAKPOINTS_MAX])
-    return tuple(
-        PromptBlock(block.text) if at in dropped else block for at, block in enumerate(blocks)
-    )
+    if blocks and _marks_the_end(body, model):
+        blocks[-1] = PromptBlock(blocks[-1].text, LIFETIME_S)
+    return tuple(blocks)
+
+
+def _marks_the_end(body: Mapping[str, Any], model: SimulatedModel) -> bool:
+    """Unless told otherwise the API keeps the whole prompt by a breakpoint of its own."""
+    options = body.get("prompt_cache_options")
+    mode = options.get("mode") if isinstance(options, Mapping) else None
+    return model.caches_at_breakpoints and mode != "explicit"
 
 
 def _message_blocks(message: object, where: str, model: SimulatedModel) -> list[PromptBlock]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -277,14 +278,67 @@ async def test_newer_openai_models_cache_at_breakpoints_and_say_what_they_wrote(
     part = {"type": "text", "text": LONG_PROMPT, "prompt_cache_breakpoint": {"mode": "explicit"}}
     task = {"type": "text", "text": "Write up to 5 entries."}
     messages = [{"role": "user", "content": [part, task]}]
-    first = (await ask_openai(openai_client, "breakpointed", messages=messages)).usage
-    again = (await ask_openai(openai_client, "breakpointed", messages=messages)).usage
+    asked = {"messages": messages, "prompt_cache_options": {"mode": "explicit"}}
+    first = (await ask_openai(openai_client, "breakpointed", **asked)).usage
+    again = (await ask_openai(openai_client, "breakpointed", **asked)).usage
     marked = -(-len(LONG_PROMPT) // 4)
     assert first.prompt_tokens_details.cache_write_tokens == marked
     assert again.prompt_tokens_details.cached_tokens == marked
     assert again.prompt_tokens == -(-len(LONG_PROMPT + task["text"]) // 4)
     with pytest.raises(openai.BadRequestError, match="prompt_cache_breakpoint"):
         await ask_openai(openai_client, messages=messages)
+
+
+async def test_newer_openai_models_keep_the_whole_prompt_unless_told_otherwise(
+    openai_client: openai.AsyncOpenAI,
+) -> None:
+    messages = [{"role": "user", "content": LONG_PROMPT}]
+    first = (await ask_openai(openai_client, "breakpointed", messages=messages)).usage
+    longer = [{"role": "user", "content": f"{LONG_PROMPT} Write up to 5 entries."}]
+    second = (await ask_openai(openai_client, "breakpointed", messages=longer)).usage
+    assert first.prompt_tokens_details.cache_write_tokens == first.prompt_tokens
+    assert second.prompt_tokens_details.cached_tokens == 0
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"names": {"type": "array", "items": {"type": "string"}}},
+    "required": ["names"],
+    "additionalProperties": False,
+}
+
+
+def response_format(schema: object, *, strict: bool = True) -> dict[str, Any]:
+    json_schema = {"name": "answer", "strict": strict, "schema": schema}
+    return {"type": "json_schema", "json_schema": json_schema}
+
+
+async def test_both_apis_answer_in_exactly_the_schema(
+    openai_client: openai.AsyncOpenAI, anthropic_client: anthropic.AsyncAnthropic
+) -> None:
+    one = await ask_openai(openai_client, response_format=response_format(SCHEMA))
+    config = {"format": {"type": "json_schema", "schema": SCHEMA}}
+    other = await ask_anthropic(anthropic_client, output_config=config)
+    for text in (one.choices[0].message.content, other.content[0].text):
+        answer = json.loads(text)
+        assert list(answer) == ["names"]
+        assert answer["names"]
+        assert all(isinstance(name, str) for name in answer["names"])
+
+
+async def test_schemas_that_strict_modes_refuse_are_refused(
+    openai_client: openai.AsyncOpenAI, anthropic_client: anthropic.AsyncAnthropic
+) -> None:
+    loose = {**SCHEMA, "additionalProperties": True}
+    for wanted in (response_format(loose), response_format(SCHEMA, strict=False)):
+        with pytest.raises(openai.BadRequestError, match="Invalid schema for response_format"):
+            await ask_openai(openai_client, response_format=wanted)
+    config = {"format": {"type": "json_schema", "schema": loose}}
+    with pytest.raises(anthropic.BadRequestError, match=r"output_config\.format\.schema"):
+        await ask_anthropic(anthropic_client, output_config=config)
+    wanted = response_format(SCHEMA)
+    with pytest.raises(openai.BadRequestError, match="'response_format' of type 'json_schema'"):
+        await ask_openai(openai_client, "schemaless", response_format=wanted)
 
 
 # Lists of models
