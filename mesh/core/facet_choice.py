@@ -51,6 +51,10 @@ DRY_FOUND_MAX = 3
 LEASED_FACTOR = 0.5
 """Of a facet's worth, for each call under way there."""
 
+DEPLETION_WEIGHT = 1.0
+"""How much the entries that a facet has brought, against the usual, lessen its worth: what was
+rich so far may be nearly empty."""
+
 OPEN_FACTOR = 0.3
 """Of the worth of the topic as a whole while facets are promising: what is found there is not
 listed for the facet that it belongs to, and so is written again."""
@@ -227,11 +231,16 @@ class Chooser:
     _leases: dict[int, list[NodeId]] = field(init=False)
     _outlooks: dict[int, Outlook] = field(init=False)
     """Of the places that are not dry for the model."""
+    _usual_found_count: float = field(init=False)
+    """Entries that a facet has brought so far, on average."""
 
     def __post_init__(self) -> None:
         self._leases = self.calls.leases()
         self._outlooks = {}
-        for facet in _places(self.tree):
+        places = _places(self.tree)
+        found_count = sum(map(self.calls.found_count, places[1:]))
+        self._usual_found_count = max(1.0, found_count / max(1, len(places) - 1))
+        for facet in places:
             arms = self.calls.arms(facet)
             if not is_dry(facet, arms.get(self.model)):
                 self._outlooks[facet] = outlook(arms, self.model)
@@ -252,7 +261,9 @@ class Chooser:
         """How far being looked into now or later elsewhere lessens the worth of looking."""
         if facet == OPEN_FACET:
             return OPEN_FACTOR if self._promising_count() else 1.0
-        return LEASED_FACTOR ** len(self._leases.get(facet, ()))
+        depletion = self.calls.found_count(facet) / self._usual_found_count
+        leased = LEASED_FACTOR ** len(self._leases.get(facet, ()))
+        return leased / (1.0 + DEPLETION_WEIGHT * depletion)
 
     def _look_where_least_sure(self) -> LookIn:
         """All is dry for this model, and yet it must call: where it has looked least."""
