@@ -156,7 +156,8 @@ class AdaptiveClient(ABC):
     def _note_request(self, answer: CallProgress, output_tokens_max: int, structured: bool) -> None:
         answer.output_tokens_cap = self.parameters.output_cap(output_tokens_max)
         answer.structured = structured and self.parameters.structured
-        answer.may_reason = self._reasons is not False
+        # Until a report has shown otherwise; nor does anything tell how far a whole answer is.
+        answer.may_hide_output = self._reasons is not False or not self.parameters.streaming
 
     def _note_beginning(self, answer: CallProgress) -> None:
         """To be called as soon as the provider has accepted the call."""
@@ -201,15 +202,8 @@ class AdaptiveClient(ABC):
             self.parameters = replace(self.parameters, patient=True)
         # Also where it was cut before it began: the provider may have read and answered it.
         charged = answer.begun or failure.sent
-        usage = self._cut_usage(prompt, answer) if charged else None
+        usage = cut_usage(prompt, answer) if charged else None
         return self._sorted(failure, answering=answer.begun, usage=usage)
-
-    def _cut_usage(self, prompt: Prompt, answer: CallProgress) -> Usage:
-        usage = cut_usage(prompt, answer)
-        if self.parameters.streaming or not usage.estimated:
-            return usage
-        # Nothing tells how much was written of an answer that comes whole.
-        return replace(usage, output_tokens=answer.output_tokens_cap)
 
     async def _names_if_listed(self) -> list[str]:
         try:

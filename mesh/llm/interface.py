@@ -109,8 +109,8 @@ class CallProgress:
     """The cap on output as it is sent: hidden reasoning may have raised it."""
     structured: bool = False
     """JSON by a strict schema was asked for."""
-    may_reason: bool = True
-    """Hidden reasoning may have been written, which is billed and not seen."""
+    may_hide_output: bool = True
+    """More may have been written and billed than has come: hidden reasoning, a whole answer."""
 
 
 class ErrorKind(enum.StrEnum):

@@ -106,7 +106,7 @@ def _usage(prompt: Prompt, progress: CallProgress, written_tokens: int) -> Usage
         return reported
     largest = largest_usage(prompt, progress.output_tokens_cap, structured=progress.structured)
     output_tokens = largest.output_tokens
-    if not progress.may_reason:
+    if not progress.may_hide_output:
         output_tokens = min(output_tokens, written_tokens)
     if reported is None:
         return replace(largest, output_tokens=output_tokens)
