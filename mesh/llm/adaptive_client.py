@@ -76,6 +76,7 @@ class AdaptiveClient(ABC):
     ) -> AsyncGenerator[StreamEvent, None]:
         """See `LLMClient.stream`."""
         answer = CallProgress() if progress is None else progress
+        output_tokens_max = self._within(answer.output_tokens_cap, output_tokens_max)
         for adaptations_left in range(ADAPTATIONS_MAX, -1, -1):
             self._note_request(answer, output_tokens_max, structured)
             failure: Failure | None = None
@@ -152,6 +153,12 @@ class AdaptiveClient(ABC):
         """Longest wait for the next piece of an answer."""
         patient = self.parameters.patient or not self.parameters.streaming
         return self._timeouts.patient_s if patient else self._timeouts.event_s
+
+    def _within(self, bound: int, output_tokens_max: int) -> int:
+        """What to ask for, so that the cap that is sent stays within `bound`, 0 for none."""
+        if not bound:
+            return output_tokens_max
+        return max(1, min(output_tokens_max, bound // self.parameters.output_cap_factor))
 
     def _note_request(self, answer: CallProgress, output_tokens_max: int, structured: bool) -> None:
         answer.output_tokens_cap = self.parameters.output_cap(output_tokens_max)

@@ -18,6 +18,8 @@ BYTES_A_TOKEN = 3
 than Latin a character is two or three bytes and often a token of its own, so that bytes, not
 characters, are counted."""
 
+USUAL_BYTES_A_TOKEN = 4
+
 REQUEST_TOKENS = 64
 """Roles and delimiters that a provider wraps around the messages."""
 SCHEMA_TOKENS = 400
@@ -98,6 +100,11 @@ def cut_usage(prompt: Prompt, progress: CallProgress) -> Usage:
 def ended_usage(prompt: Prompt, progress: CallProgress) -> Usage:
     """Usage of an answer that has ended, whether its provider has reported it or not."""
     return _usage(prompt, progress, _tokens(progress.text_bytes))
+
+
+def shown_tokens(progress: CallProgress) -> int:
+    """About how many tokens have come: what a call has brought, not what it costs."""
+    return -(-progress.text_bytes // USUAL_BYTES_A_TOKEN)
 
 
 def _usage(prompt: Prompt, progress: CallProgress, written_tokens: int) -> Usage:

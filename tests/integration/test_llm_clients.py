@@ -357,6 +357,20 @@ async def test_a_cap_is_never_raised_within_a_call_for_which_money_was_reserved(
     assert [call.body["max_tokens"] for call in server.calls] == [before, after] == [100, 400]
 
 
+async def test_a_cap_that_another_call_has_raised_stays_within_what_was_reserved() -> None:
+    empty = stream_answer(openai_events(finish="length"))
+    async with scripted_server(empty, stream_answer(openai_events("Louvre"))) as server:
+        client = client_at(server, "openai")
+        reserved = client.largest_usage(PROMPT, 100).output_tokens
+        await ask(client)
+        progress = CallProgress(output_tokens_cap=reserved)
+        async for _ in client.stream(PROMPT, output_tokens_max=100, progress=progress):
+            pass
+        await client.close()
+    assert [call.body["max_tokens"] for call in server.calls] == [100, 100]
+    assert client.largest_usage(PROMPT, 100).output_tokens == 400
+
+
 async def test_an_empty_answer_cut_by_the_cap_counts_as_reasoning_and_raises_the_cap() -> None:
     empty = stream_answer(openai_events(finish="length"))
     async with scripted_server(empty, stream_answer(openai_events("Louvre"))) as server:
