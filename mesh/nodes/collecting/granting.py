@@ -40,12 +40,14 @@ class Granting:
         """Grants to say now; none while this collector may not know all that it has granted."""
         return self.treasury.grants(producers) if self._knows_its_past(node) else []
 
-    def no_call_is_paid(self, node: MeshNode, producers: Collection[NodeId]) -> bool:
-        """Whether for a while now no producer can be granted one more call."""
+    def unpaid_call_usd(self, node: MeshNode, producers: Collection[NodeId]) -> float | None:
+        """What the cheapest next call may cost, where for a while now nobody could be granted one
+        more; None: somebody could."""
         now_s = _now_s()
-        if not (self._knows_its_past(node) and self.treasury.is_spent(producers)):
+        unpaid_usd = self.treasury.unpaid_call_usd(producers)
+        if unpaid_usd is None or not self._knows_its_past(node):
             self._last_paid_s = now_s
-        return now_s - self._last_paid_s >= SPENT_FOR_S
+        return unpaid_usd if now_s - self._last_paid_s >= SPENT_FOR_S else None
 
     def _knows_its_past(self, node: MeshNode) -> bool:
         if not node.own.earlier_logs:
