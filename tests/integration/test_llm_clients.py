@@ -609,6 +609,15 @@ async def test_a_check_reports_what_one_call_showed(api: Api) -> None:
     assert "  price: price unknown" in lines
 
 
+async def test_a_check_goes_on_with_the_larger_cap_that_a_model_wants() -> None:
+    message = "Could not finish the message because max_tokens or model output limit was reached."
+    refused = json_answer(400, error_body("openai", "invalid_request_error", message))
+    async with scripted_server(refused, stream_answer(openai_events("Louvre"))) as server:
+        (check,) = await check_models([model_at(server, "openai")], {"OPENAI_API_KEY": ApiKey(KEY)})
+    assert check.ok
+    assert [call.body["max_tokens"] for call in server.calls] == [64, 256]
+
+
 async def test_a_check_reports_rate_limits_and_refusals_without_the_key() -> None:
     limits = {"x-ratelimit-limit-requests": "500", "x-ratelimit-limit-tokens": "200000"}
     answer = json_answer(401, error_body("openai", "x", f"Incorrect key: {KEY}"), limits)
