@@ -194,13 +194,17 @@ class AdaptiveClient(ABC):
     def _completed(self, prompt: Prompt, answer: CallProgress, finish: FinishReason) -> Completed:
         usage = ended_usage(prompt, answer)
         if not usage.estimated:
-            self._reasons = bool(self._reasons or usage.reasoning_tokens)
+            self._learn(usage)
         if not answer.text_bytes and finish is FinishReason.LENGTH:
             # All of the cap went into reasoning that is not shown: leave more room next time.
             usage = replace(usage, reasoning_tokens=usage.reasoning_tokens or usage.output_tokens)
             self._reasons = True
             self.parameters = with_higher_cap(self.parameters) or self.parameters
         return Completed(finish, usage, answer.limits)
+
+    def _learn(self, reported: Usage) -> None:
+        """Note what a finished answer's usage says of the model."""
+        self._reasons = bool(self._reasons or reported.reasoning_tokens)
 
     async def _error(self, failure: Failure, prompt: Prompt, answer: CallProgress) -> ProviderError:
         if is_unknown_model(failure) and not is_prompt_too_long(failure):

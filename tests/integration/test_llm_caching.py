@@ -74,6 +74,20 @@ async def test_a_list_that_has_grown_is_read_up_to_where_it_was(
     await client.close()
 
 
+async def test_a_model_that_charges_for_what_it_keeps_is_sent_breakpoints_from_then_on(
+    simulator: RunningSimulator,
+) -> None:
+    """Its name does not tell: without them the end of each prompt is kept, and never read."""
+    client = client_at(simulator, "openai", "breakpointed", "gpt-4o")
+    first = await ask(client, prompt_with(3, "Louvre"))
+    assert first.cache_write_tokens == first.input_tokens
+    await ask(client, prompt_with(3, "Orsay"))
+    third = await ask(client, prompt_with(3, "Orsay", "Panthéon"))
+    await client.close()
+    assert third.cache_write_tokens == 0
+    assert third.cached_input_tokens >= 0.95 * 3 * CHUNK_TOKENS
+
+
 @pytest.mark.parametrize(("api", "name", "price_of"), MODELS[1:])
 async def test_a_prompt_too_short_to_be_kept_pays_no_surcharge(
     simulator: RunningSimulator, api: Api, name: str, price_of: str
