@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-ASK_COUNT_MIN, ASK_COUNT_MAX, ASK_COUNT_FIRST = 10, 150, 40
+ASK_COUNT_MIN, ASK_COUNT_MAX, ASK_COUNT_FIRST = 10, 150, 60
 
 OVERHEAD_SHARE_MAX = 0.4
 """Of what a call costs; a smaller call would pay more for being made than that."""
