@@ -41,6 +41,7 @@ from tests.integration.scripted_llm_server import (
     openai_events,
     redirect_answer,
     scripted_server,
+    silent_answer,
     stream_answer,
     text_answer,
 )
@@ -155,6 +156,27 @@ async def test_cancelling_the_reader_closes_the_connection_at_once(api: Api) -> 
         with pytest.raises(asyncio.CancelledError):
             await task
         await client.close()
+
+
+@pytest.mark.parametrize("api", APIS)
+async def test_cancelling_a_call_that_nobody_has_answered_closes_the_connection_at_once(
+    api: Api,
+) -> None:
+    asked, closed = asyncio.Event(), asyncio.Event()
+    progress = CallProgress()
+    async with scripted_server(silent_answer(asked, closed)) as server:
+        client = client_at(server, api)
+        stream = client.stream(PROMPT, output_tokens_max=100, progress=progress)
+        task = asyncio.ensure_future(anext(stream))
+        async with asyncio.timeout(5):
+            await asked.wait()
+            task.cancel()
+            await closed.wait()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await client.close()
+    assert not progress.begun
+    assert cut_usage(PROMPT, progress).output_tokens == 100
 
 
 @pytest.mark.parametrize("abort", [True, False])
