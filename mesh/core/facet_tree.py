@@ -38,6 +38,8 @@ class Facet:
     """0: the topic."""
     depth: int
     """1 for a part of the topic."""
+    named_by: Place | None = None
+    """The planning call that the plan has it from."""
 
 
 @dataclass(slots=True)
@@ -179,4 +181,4 @@ def _proposals(call: PlanningCall, depth: int) -> Iterator[Facet]:
     for _, name in sorted(call.names.items()):
         identity = facet_id(name)
         if identity != call.parent:
-            yield Facet(identity, name, call.parent, depth)
+            yield Facet(identity, name, call.parent, depth, call.place)

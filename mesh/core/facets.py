@@ -2,8 +2,9 @@
 
 Derived from the logs alone, so that all nodes come to the same plan without anyone who plans:
 entries apply in any order, each once. The parts are facet_tree.py (which facets there are),
-facet_calls.py (what calls have brought; leases), facet_members.py (which entries belong where)
-and facet_choice.py (what to do next). How facets are asked for and listed is llm/prompts.py's.
+facet_calls.py (what calls have brought; leases), facet_members.py (which entries belong where),
+facet_yields.py (what is rich, what is dry), facet_planning.py (when to ask for facets) and
+facet_choice.py (where to look). How facets are asked for and listed is llm/prompts.py's.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mesh.core import entries as log
-from mesh.core import facet_choice
+from mesh.core import facet_choice, facet_yields
 from mesh.core.entries import LogEntry
 from mesh.core.facet_calls import PLANNING, FacetCalls, Place
-from mesh.core.facet_choice import Chooser, LookIn, MoreFacets, PlanTopic, SplitFacet, Work
+from mesh.core.facet_choice import Chooser, LookIn, Work
 from mesh.core.facet_ids import OPEN_FACET, facet_id
 from mesh.core.facet_members import FacetMembers, Membership
+from mesh.core.facet_planning import SPLIT_SHARE_MIN, MoreFacets, PlanTopic, SplitFacet
 from mesh.core.facet_tree import FACETS_MAX, Facet, FacetTree
 from mesh.core.items import LogId, NodeId
 from mesh.core.normalize import item_key
@@ -203,11 +205,10 @@ class FacetPlan:
 
     def is_exhausted(self, models: Iterable[str]) -> bool:
         """Whether nothing is left to find for those models of the run that work."""
-        return facet_choice.is_exhausted(self._tree, self.calls, tuple(models))
+        return facet_yields.is_exhausted(self._tree, self.calls, tuple(models))
 
     def _view(self, facet: Facet, leased_by: Sequence[NodeId]) -> FacetView:
-        recent = self.calls.recent(facet.id)
-        share = facet_choice.recent_share(recent[-facet_choice.LATELY_CALLS :])
+        share = facet_yields.lately_share(self.calls, facet.id)
         return FacetView(
             id=facet.id,
             name=facet.name,
@@ -225,6 +226,6 @@ class FacetPlan:
         if share is None:
             return "open"
         arms = [arm for arm in self.calls.arms(facet).values() if arm.recent]
-        if all(facet_choice.is_dry(facet, arm) for arm in arms):
+        if all(facet_yields.is_dry(facet, arm) for arm in arms):
             return "dry"
-        return "rich" if share >= facet_choice.SPLIT_SHARE_MIN else "thin"
+        return "rich" if share >= SPLIT_SHARE_MIN else "thin"

@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
-from mesh.core.facet_choice import (
+from mesh.core.facet_choice import PLANLESS_ASK_MAX
+from mesh.core.facet_planning import (
     CALLS_FOR_EACH_PLANNING,
-    PLANLESS_ASK_MAX,
     PLANNING_REST_CALLS,
     SPLIT_FOUND_MIN,
     TOPIC_FACETS_MAX,
@@ -52,9 +52,11 @@ def planned(*names: str) -> PlannedRun:
 
 
 def dry_everywhere(run: PlannedRun, names: tuple[str | None, ...], *models: str) -> None:
+    """Each model says that it has no more; of the topic as a whole it says so twice."""
     for name in names:
         for model in models:
-            run.look(B, name, outcome="dry", model=model, at_ms=5_000)
+            for _ in range(1 if name else 2):
+                run.look(B, name, outcome="dry", model=model, at_ms=5_000)
 
 
 def test_the_first_call_of_a_run_asks_for_a_plan() -> None:
@@ -226,6 +228,17 @@ def test_planning_calls_come_with_many_calls_for_entries_only() -> None:
     assert isinstance(works(run.plan(), concurrent_count=9)[0], SplitFacet)
 
 
+def test_planning_ceases_when_what_it_named_brought_nothing() -> None:
+    run = planned("Museums")
+    for number, name in enumerate(("Caves", "Mines"), 1):
+        run.planning(C, [name], at_ms=number * 10_000)
+        for _ in range(2 * CALLS_FOR_EACH_PLANNING):
+            run.look(B, name, repeated=10)
+    assert looks(run.plan(), concurrent_count=9).total() == DRAWS
+    run.look(B, "Mines", found=1, repeated=9)
+    assert isinstance(works(run.plan(), concurrent_count=9)[0], MoreFacets)
+
+
 def test_no_more_facets_are_asked_for_when_the_whole_topic_is_dry() -> None:
     run = planned("Museums")
     dry_everywhere(run, ("Museums", None, None, None, None, None), "m")
@@ -246,9 +259,20 @@ def test_a_run_is_exhausted_when_every_model_is_dry_everywhere() -> None:
 def test_a_run_without_facets_is_exhausted_when_every_model_is_dry() -> None:
     run = PlannedRun()
     run.look(A, outcome="dry")
+    assert not run.plan().is_exhausted(["m"])
+    run.look(A, outcome="dry")
     assert run.plan().is_exhausted(["m"])
     assert not FacetPlan().is_exhausted(["m"])
     assert not run.plan().is_exhausted([])
+
+
+def test_a_run_is_not_exhausted_while_facets_are_being_named() -> None:
+    run = PlannedRun()
+    dry_everywhere(run, (None,), "m")
+    call = run.begin(B, purpose="facets", at_ms=6_000)
+    assert not run.plan().is_exhausted(["m"])
+    run.end(B, call, "dry")
+    assert run.plan().is_exhausted(["m"])
 
 
 @pytest.mark.parametrize("outcome", ["retry", "unreachable", "refused", "cancelled", "give_up"])
