@@ -37,7 +37,7 @@ from mesh.llm.interface import (
 )
 from mesh.llm.rate_headers import rate_limits
 from mesh.llm.sdk_http import CallTimeouts, ResponseHeaders
-from mesh.llm.usage import cut_usage, ended_usage, largest_usage
+from mesh.llm.usage import cut_usage, ended_usage, largest_usage, tokens_scale
 
 ADAPTATIONS_MAX = 8
 """Calls repeated with other parameters at most, before the rejection is reported."""
@@ -65,6 +65,7 @@ class AdaptiveClient(ABC):
         self._secrets = (key.value,) if key is not None else ()
         self._reasons: bool | None = None
         """Whether it has been seen to reason unseen; None as long as no report has told."""
+        self._tokens_scale = 1.0
 
     async def stream(
         self,
@@ -112,6 +113,7 @@ class AdaptiveClient(ABC):
             prompt,
             self.parameters.output_cap(output_tokens_max),
             structured=structured and self.parameters.structured,
+            tokens_scale=self._tokens_scale,
         )
 
     async def model_names(self) -> list[str]:
@@ -163,6 +165,7 @@ class AdaptiveClient(ABC):
     def _note_request(self, answer: CallProgress, output_tokens_max: int, structured: bool) -> None:
         answer.output_tokens_cap = self.parameters.output_cap(output_tokens_max)
         answer.structured = structured and self.parameters.structured
+        answer.tokens_scale = self._tokens_scale
         # Until a report has shown otherwise; nor does anything tell how far a whole answer is.
         answer.may_hide_output = self._reasons is not False or not self.parameters.streaming
 
@@ -194,6 +197,7 @@ class AdaptiveClient(ABC):
     def _completed(self, prompt: Prompt, answer: CallProgress, finish: FinishReason) -> Completed:
         usage = ended_usage(prompt, answer)
         if not usage.estimated:
+            self._tokens_scale = max(self._tokens_scale, tokens_scale(prompt, answer, usage))
             self._learn(usage)
         if not answer.text_bytes and finish is FinishReason.LENGTH:
             # All of the cap went into reasoning that is not shown: leave more room next time.

@@ -110,6 +110,9 @@ class CallProgress:
     is a bound: the money that was reserved, whatever another call has taught the client since."""
     structured: bool = False
     """JSON by a strict schema was asked for."""
+    tokens_scale: float = 1.0
+    """Tokens for each one that the size of a text lets expect, as far as the model's reports have
+    shown, at least 1: tokenizers differ."""
     may_hide_output: bool = True
     """More may have been written and billed than has come: hidden reasoning, a whole answer."""
 

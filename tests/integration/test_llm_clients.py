@@ -213,6 +213,21 @@ async def test_a_cut_stream_of_a_model_that_shows_all_it_writes_costs_little(api
     assert 7 + UNDER_WAY_TOKENS < caught.value.usage.output_tokens < 200
 
 
+async def test_a_model_whose_tokens_are_short_is_charged_more_for_a_cut_stream() -> None:
+    text = "Musée de la Chasse et de la Nature\n" * 30
+    usage = {"prompt_tokens": 50, "completion_tokens": len(text.encode()) // 2}
+    whole = stream_answer(openai_events(text, usage=usage))
+    cut = stream_answer(openai_events(text, finish=None, usage=None)[:-1])
+    async with scripted_server(whole, cut) as server:
+        client = client_at(server, "openai")
+        await ask(client, 10_000)
+        with pytest.raises(ProviderError) as caught:
+            await ask(client, 10_000)
+        await client.close()
+    assert caught.value.usage is not None
+    assert caught.value.usage.output_tokens > usage["completion_tokens"]
+
+
 @pytest.mark.parametrize("api", APIS)
 async def test_a_call_that_the_caller_ends_is_charged_by_what_is_known_of_it(api: Api) -> None:
     gate, closed = asyncio.Event(), asyncio.Event()

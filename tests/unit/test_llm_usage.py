@@ -17,6 +17,7 @@ from mesh.llm.usage import (
     ended_usage,
     largest_usage,
     openai_usage,
+    tokens_scale,
 )
 
 
@@ -101,6 +102,18 @@ def test_what_the_provider_has_told_of_a_cut_call_is_kept() -> None:
 def test_where_reasoning_may_be_hidden_a_cut_answer_counts_as_its_whole_cap() -> None:
     progress = CallProgress(begun=True, text_bytes=30, output_tokens_cap=5_000)
     assert cut_usage(PROMPT, progress).output_tokens == 5_000
+
+
+def test_estimates_grow_with_what_a_models_tokenizer_was_seen_to_make_of_a_text() -> None:
+    progress = CallProgress(text_bytes=3_000, output_tokens_cap=5_000, may_hide_output=False)
+    assert tokens_scale(PROMPT, progress, Usage(100, 0, 1_000)) == 1.0
+    assert tokens_scale(PROMPT, progress, Usage(100, 0, 1_500)) == 1.5
+    assert tokens_scale(PROMPT, progress, Usage(100, 0, 9_000, reasoning_tokens=7_800)) == 1.2
+    assert tokens_scale(PROMPT, replace(progress, text_bytes=30), Usage(100, 0, 90)) == 1.0
+    scaled = replace(progress, tokens_scale=1.5)
+    plain, larger = ended_usage(PROMPT, progress), ended_usage(PROMPT, scaled)
+    assert larger.output_tokens == 1.5 * plain.output_tokens
+    assert larger.input_tokens == pytest.approx(1.5 * plain.input_tokens, abs=1)
 
 
 @pytest.mark.parametrize("may_hide_output", [True, False])
