@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.reporting import Report
 from bench.virtual_options import VirtualOptions
+from bench.virtual_page import write_page
 from bench.virtual_runs import run_all
 from bench.virtual_tables import Column, Results, add_to_report, markdown
 
@@ -18,6 +19,8 @@ def report_on(bench: str, options: VirtualOptions, columns: Sequence[Column]) ->
     add_to_report(report, results, columns)
     if options.markdown:
         print(markdown(results, columns), end="\n\n")
+    if options.html is not None:
+        write_page(options.html, bench.replace("_", " "), report.settings, results)
     report.print(as_json=options.as_json)
 
 

@@ -18,14 +18,17 @@ import msgspec
 from bench.virtual_models import VirtualModels
 from mesh.config import ApiKey, ModelSpec, ProducerSettings
 from mesh.core import entries as log
+from mesh.core.budget import Purse
 from mesh.core.entries import LogEntry
 from mesh.core.items import EntryId, LogId, NodeId
-from mesh.core.known import KnownItems
 from mesh.core.ledger import FoundEntry, Ledger
 from mesh.core.normalize import item_key
+from mesh.core.outlook import Outlook
+from mesh.core.rate_limits import Allowances
 from mesh.core.stopping import Dryness
 from mesh.llm.interface import LLMClient
-from mesh.nodes.producing.calling import Caller, Orders
+from mesh.nodes.producing.calling import Caller
+from mesh.nodes.producing.orders import Orders
 
 DELAY_S = 0.001
 """From one node to another; measured in real processes it is below that."""
@@ -60,15 +63,21 @@ class MeshSetup:
 
 
 class VirtualProducer:
-    """One producer: its log, what it knows, and whom it tells."""
+    """One producer: its log, what it has gathered, and whom it tells."""
 
     def __init__(
-        self, settings: ProducerSettings, number: int, tell: Callable[[Said], None]
+        self,
+        settings: ProducerSettings,
+        number: int,
+        producer_count: int,
+        tell: Callable[[Said], None],
     ) -> None:
         self.settings = settings
-        self.log = LogId(NodeId(number.to_bytes(16, "big")), EPOCH)
-        self.known = KnownItems()
+        own = LogId(NodeId(number.to_bytes(16, "big")), EPOCH)
+        purse = Purse(own, is_bounded=False, since_ms=0)
+        self.outlook = Outlook(own, purse, Allowances(own.origin))
         self.activity = ""
+        self._producer_count = producer_count
         self._tell = tell
         self._last_seq = 0
 
@@ -76,22 +85,29 @@ class VirtualProducer:
         """See mesh.nodes.producing.calling.Teller."""
         first_seq = self._last_seq + 1
         self._last_seq += len(entries)
-        said = Said(self.log, first_seq, [_in_virtual_time(entry) for entry in entries])
-        self.apply(said)
+        now_s = _now_s()
+        said = Said(
+            self.outlook.own, first_seq, [_in_virtual_time(each, now_s) for each in entries]
+        )
+        for seq, entry in enumerate(said.entries, first_seq):
+            self.outlook.said(seq, entry, now_s=now_s, now_ms=_ms(now_s))
         self._tell(said)
         return first_seq
+
+    async def stored(self) -> None:
+        """Nothing is lost here."""
+
+    def producers_count(self) -> int:
+        return self._producer_count
 
     def notice(self, text: str) -> None:
         """Nobody reads notices here."""
 
     def apply(self, said: Said) -> None:
-        """Learn what some node said."""
-        for entry in said.entries:
-            match entry:
-                case log.Found(text=text):
-                    self.known.add(item_key(text), text)
-                case log.Accepted(ordinal=ordinal, text=text):
-                    self.known.accept(ordinal, item_key(text), text, said.log.epoch)
+        """Learn what another node said."""
+        now_s = _now_s()
+        for seq, entry in enumerate(said.entries, said.first_seq):
+            self.outlook.apply(said.log, seq, entry, now_s=now_s, now_ms=_ms(now_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +236,8 @@ class VirtualMesh:
             self.collectors += [collector] if alone or not number else []
             post = _Post(self._setup.telling, partial(self._others, number), collector)
             settings = _settings_of(self._setup.settings, number)
-            self.producers.append(VirtualProducer(settings, number + 1, post.send))
+            heard_count = 1 if alone else self._setup.producer_count
+            self.producers.append(VirtualProducer(settings, number + 1, heard_count, post.send))
 
     def _caller(self, producer: VirtualProducer) -> Caller:
         number = self.producers.index(producer)
@@ -266,8 +283,18 @@ def _settings_of(first: ProducerSettings, number: int) -> ProducerSettings:
     return replace(first, label=f"producer-{number + 1}", model=model, seed=seed)
 
 
-def _in_virtual_time(entry: LogEntry) -> LogEntry:
-    if not isinstance(entry, log.CallStarted):
-        return entry
-    now_ms = round(asyncio.get_running_loop().time() * 1000)
-    return msgspec.structs.replace(entry, started_ms=now_ms)
+def _in_virtual_time(entry: LogEntry, now_s: float) -> LogEntry:
+    """Callers write the time of day into what they say, which differs from run to run."""
+    if isinstance(entry, log.CallStarted):
+        return msgspec.structs.replace(entry, started_ms=_ms(now_s))
+    if isinstance(entry, log.LimitSeen):
+        return msgspec.structs.replace(entry, seen_ms=_ms(now_s))
+    return entry
+
+
+def _ms(time_s: float) -> int:
+    return round(time_s * 1000)
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()

@@ -19,16 +19,19 @@ from bench.virtual_record import Record, RecordedCall
 from mesh.config import Api, ApiKey, ModelSpec
 from mesh.llm import anthropic_messages, openai_chat
 from mesh.llm.accepted_parameters import AcceptedParameters
-from mesh.llm.adaptive_client import AdaptiveClient, Answer
+from mesh.llm.adaptive_client import AdaptiveClient
+from mesh.llm.cache_rules import cache_tokens_min, takes_cache_key, wants_breakpoints
 from mesh.llm.clients import DEFAULT_TIMEOUTS
-from mesh.llm.interface import FinishReason, Prompt, Usage
+from mesh.llm.interface import CallProgress, FinishReason, Prompt, Usage
 from mesh.llm.usage import anthropic_usage, openai_usage
 from mesh.simulation import anthropic_wire, openai_requests, openai_wire
 from mesh.simulation.answering import Break, Call, Ending, PlannedAnswer, Simulator
 from mesh.simulation.delivery import Delivery, StreamBroken, enter_failure
+from mesh.simulation.facets import entries_of_facet
 from mesh.simulation.faults import Fault
 from mesh.simulation.http_calls import Rejected
 from mesh.simulation.models import SimulatedModel
+from mesh.simulation.prompt_reading import PromptReading
 from mesh.simulation.tokens import token_count
 
 _FINISH_REASONS = {
@@ -52,10 +55,19 @@ class BrokenStream(Exception):
     """The connection broke in the middle of an answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    prompt: Prompt
+    output_tokens_max: int
+    structured: bool
+
+
 class _Wire(Protocol):
     """One provider's format, as far as it shows in requests, errors and usage."""
 
-    def call(self, client: VirtualClient, prompt: Prompt, output_tokens_max: int) -> Call: ...
+    def first_parameters(self, model: ModelSpec) -> AcceptedParameters: ...
+
+    def call(self, client: VirtualClient, request: _Request) -> Call: ...
 
     def refusal(self, fault: Fault, model: SimulatedModel) -> Rejected: ...
 
@@ -69,9 +81,21 @@ class _Wire(Protocol):
 class _OpenAI:
     """Usage comes once, at the end: a cut stream has none."""
 
-    def call(self, client: VirtualClient, prompt: Prompt, output_tokens_max: int) -> Call:
-        name, parameters = client.model.name, client.parameters
-        body = openai_chat.request_body(name, prompt, output_tokens_max, parameters)
+    def first_parameters(self, model: ModelSpec) -> AcceptedParameters:
+        return AcceptedParameters(
+            cache_key=takes_cache_key(model),
+            cache_breakpoints=wants_breakpoints(model),
+            cached_tokens_min=cache_tokens_min(model),
+        )
+
+    def call(self, client: VirtualClient, request: _Request) -> Call:
+        body = openai_chat.request_body(
+            client.model.name,
+            request.prompt,
+            request.output_tokens_max,
+            client.parameters,
+            structured=request.structured,
+        )
         return openai_requests.read_call(body, client.simulated)
 
     def refusal(self, fault: Fault, model: SimulatedModel) -> Rejected:
@@ -98,9 +122,19 @@ class _OpenAI:
 class _Anthropic:
     """The prompt's usage comes with the first event: a cut stream is an estimate from it on."""
 
-    def call(self, client: VirtualClient, prompt: Prompt, output_tokens_max: int) -> Call:
-        name, parameters = client.model.name, client.parameters
-        body = anthropic_messages.request_body(name, prompt, output_tokens_max, parameters)
+    def first_parameters(self, model: ModelSpec) -> AcceptedParameters:
+        return AcceptedParameters(
+            cap_names=("max_tokens",), cap_required=True, cached_tokens_min=cache_tokens_min(model)
+        )
+
+    def call(self, client: VirtualClient, request: _Request) -> Call:
+        body = anthropic_messages.request_body(
+            client.model.name,
+            request.prompt,
+            request.output_tokens_max,
+            client.parameters,
+            structured=request.structured,
+        )
         return anthropic_wire.read_call(body, client.simulated)
 
     def refusal(self, fault: Fault, model: SimulatedModel) -> Rejected:
@@ -120,10 +154,6 @@ class _Anthropic:
 
 
 _WIRES: dict[Api, _Wire] = {"openai": _OpenAI(), "anthropic": _Anthropic()}
-_FIRST_PARAMETERS: dict[Api, AcceptedParameters] = {
-    "openai": AcceptedParameters(),
-    "anthropic": AcceptedParameters(cap_names=("max_tokens",), cap_required=True),
-}
 
 
 @dataclass(slots=True)
@@ -132,11 +162,23 @@ class VirtualModels:
 
     simulator: Simulator
     record: Record = field(default_factory=Record)
+    _insides: dict[tuple[str, float], frozenset[int]] = field(default_factory=dict)
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def opener(self, producer: int) -> Callable[[ModelSpec, ApiKey | None], VirtualClient]:
         """What `producer` opens its clients by."""
         return lambda model, _: VirtualClient(model, self, producer)
+
+    def inside(self, model: SimulatedModel, reading: PromptReading) -> frozenset[int] | None:
+        """Entries of the facet that a prompt asks for, as `model` takes its name."""
+        if reading.facet is None:
+            return None
+        key = (reading.facet, model.facet_miss)
+        if key not in self._insides:
+            self._insides[key] = entries_of_facet(
+                reading.facet, reading.catalog, model.facet_miss, self.simulator.seed
+            )
+        return self._insides[key]
 
     def next_id(self) -> str:
         return f"call-{next(self._numbers)}"
@@ -146,11 +188,11 @@ class VirtualClient(AdaptiveClient):
     """One producer's client of one simulated model."""
 
     def __init__(self, model: ModelSpec, models: VirtualModels, producer: int) -> None:
-        super().__init__(model, None, _FIRST_PARAMETERS[model.api], DEFAULT_TIMEOUTS)
+        self._wire = _WIRES[model.api]
+        super().__init__(model, None, self._wire.first_parameters(model), DEFAULT_TIMEOUTS)
         self.simulated = models.simulator.models[model.name]
         self._models = models
         self._producer = producer
-        self._wire = _WIRES[model.api]
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -165,12 +207,12 @@ class VirtualClient(AdaptiveClient):
         return (RefusedCall, BrokenStream)
 
     async def _ask(
-        self, prompt: Prompt, output_tokens_max: int, answer: Answer
+        self, prompt: Prompt, output_tokens_max: int, answer: CallProgress
     ) -> AsyncGenerator[str, None]:
-        plan = self._plan(prompt, output_tokens_max)
-        answer.begun = True
+        plan = self._plan(_Request(prompt, output_tokens_max, answer.structured))
+        self._note_beginning(answer)
         recorded = self._models.record.begin(
-            _recorded(self._producer, plan, prompt, asyncio.get_running_loop().time())
+            self._recorded(plan, prompt, asyncio.get_running_loop().time())
         )
         delivery = Delivery(self._models.simulator, plan, self._models.next_id(), 1.0)
         sent_characters = 0
@@ -193,11 +235,11 @@ class VirtualClient(AdaptiveClient):
             now_s = asyncio.get_running_loop().time()
             self._models.record.end(recorded, plan, sent_characters, now_s)
 
-    def _plan(self, prompt: Prompt, output_tokens_max: int) -> PlannedAnswer:
+    def _plan(self, request: _Request) -> PlannedAnswer:
         now_s = asyncio.get_running_loop().time()
         simulator = self._models.simulator
         try:
-            call = self._wire.call(self, prompt, output_tokens_max)
+            call = self._wire.call(self, request)
             plan = simulator.answer(call, now_s)
             if isinstance(plan, Fault):
                 raise self._wire.refusal(plan, self.simulated)
@@ -213,30 +255,30 @@ class VirtualClient(AdaptiveClient):
             raise RefusedCall(rejected, self._wire.error_body(rejected)) from None
         return plan
 
+    def _recorded(self, plan: PlannedAnswer, prompt: Prompt, now_s: float) -> RecordedCall:
+        stable = "\n".join((prompt.instructions, *prompt.known_chunks))
+        stable_tokens = token_count(stable)
+        model, use, reading = plan.call.model, plan.cache_use, plan.reading
+        return RecordedCall(
+            producer=self._producer,
+            model=model.name,
+            started_s=now_s,
+            asked_count=reading.asked_count,
+            facet=reading.facet,
+            inside=self._models.inside(model, reading),
+            wanted=reading.wanted.value,
+            listed=reading.listed,
+            input_tokens=use.prompt_tokens,
+            cached_tokens=use.read_tokens,
+            cache_write_tokens=use.written_tokens,
+            cacheable_tokens=stable_tokens if stable_tokens >= model.cache_tokens_min else 0,
+        )
+
     def _broken(self, broken: StreamBroken) -> Exception:
         if broken.how is Break.CONNECTION:
             return BrokenStream()
         overloaded = Rejected(529, "overloaded_error", "Overloaded")
         return RefusedCall(overloaded, self._wire.error_body(overloaded))
-
-
-def _recorded(producer: int, plan: PlannedAnswer, prompt: Prompt, now_s: float) -> RecordedCall:
-    stable = "\n".join((prompt.instructions, *prompt.known_chunks))
-    stable_tokens = token_count(stable)
-    model, use = plan.call.model, plan.cache_use
-    return RecordedCall(
-        producer=producer,
-        model=model.name,
-        started_s=now_s,
-        asked_count=plan.reading.asked_count,
-        facet=plan.reading.facet,
-        wanted=plan.reading.wanted.value,
-        listed=plan.reading.listed,
-        input_tokens=use.prompt_tokens,
-        cached_tokens=use.read_tokens,
-        cache_write_tokens=use.written_tokens,
-        cacheable_tokens=stable_tokens if stable_tokens >= model.cache_tokens_min else 0,
-    )
 
 
 def _anthropic_usage(told: Mapping[str, Any], *, estimated: bool) -> Usage:

@@ -7,7 +7,7 @@ at a time; `without_…` take one away from them all.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import cast
@@ -15,7 +15,7 @@ from typing import cast
 from bench.virtual_mesh import OpenClient, Telling, VirtualProducer
 from mesh.config import ApiKey, ModelSpec, Tactics
 from mesh.core.known import KnownItems
-from mesh.llm.interface import LLMClient, Prompt, StreamEvent
+from mesh.llm.interface import CallProgress, LLMClient, Prompt, StreamEvent, Usage
 
 PLAIN_ASK_COUNT = 100
 PLAIN_OUTPUT_TOKENS_MAX = 4_400
@@ -99,14 +99,30 @@ class PlainPromptClient:
         self._known = known
 
     async def stream(
-        self, prompt: Prompt, *, output_tokens_max: int
+        self,
+        prompt: Prompt,
+        *,
+        output_tokens_max: int,
+        structured: bool = False,
+        progress: CallProgress | None = None,
     ) -> AsyncGenerator[StreamEvent, None]:
         """See `LLMClient.stream`; the prompt given tells only that it is time to ask."""
         plain = plain_prompt(self._topic, self._known)
-        events = self._client.stream(plain, output_tokens_max=PLAIN_OUTPUT_TOKENS_MAX)
+        events = self._client.stream(
+            plain, output_tokens_max=PLAIN_OUTPUT_TOKENS_MAX, progress=progress
+        )
         async with aclosing(cast("AsyncGenerator[StreamEvent, None]", events)):
-            async for event in cast("AsyncIterator[StreamEvent]", events):
+            async for event in events:
                 yield event
+
+    @property
+    def structured_possible(self) -> bool:
+        return False
+
+    def largest_usage(
+        self, prompt: Prompt, output_tokens_max: int, *, structured: bool = False
+    ) -> Usage:
+        return self._client.largest_usage(prompt, output_tokens_max, structured=structured)
 
     async def model_names(self) -> list[str]:
         return await self._client.model_names()
@@ -135,7 +151,7 @@ def wrapped(mode: Mode, topic: str) -> Callable[[OpenClient, VirtualProducer], O
             return open_client
 
         def open_plain(model: ModelSpec, key: ApiKey | None) -> LLMClient:
-            return PlainPromptClient(open_client(model, key), topic, producer.known)
+            return PlainPromptClient(open_client(model, key), topic, producer.outlook.known)
 
         return open_plain
 

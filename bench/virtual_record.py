@@ -38,6 +38,8 @@ class RecordedCall:
     started_s: float
     asked_count: int
     facet: str | None
+    inside: frozenset[int] | None
+    """Entries of that facet, as the model takes it; None: none was asked for."""
     wanted: str
     listed: frozenset[int]
     input_tokens: int
@@ -64,6 +66,8 @@ class Waste(enum.Enum):
     OFF_TOPIC = "off_topic"
     LISTED = "listed"
     """It stood in the prompt."""
+    STRAY = "stray"
+    """Outside of the facet asked for; written before the call started, but not in its prompt."""
     UNTOLD = "untold"
     """Written somewhere before the call started, but not in its prompt."""
     COLLISION = "collision"
@@ -237,4 +241,7 @@ def _why(call: RecordedCall, written: Written, earlier: Written | None) -> Waste
         return Waste.AGAIN
     if written.index in call.listed:
         return Waste.LISTED
-    return Waste.COLLISION if earlier.at_s > call.started_s else Waste.UNTOLD
+    if earlier.at_s > call.started_s:
+        return Waste.COLLISION
+    outside = call.inside is not None and written.index not in call.inside
+    return Waste.STRAY if outside else Waste.UNTOLD

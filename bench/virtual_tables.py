@@ -29,6 +29,7 @@ DUPLICATE_COLUMNS = (
     Column("duplicate_ratio", "duplicates %", ".1f", 100),
     Column("limit_ratio", "limit line %", ".1f", 100),
     Column("listed_ratio", "listed repeated %", ".1f", 100),
+    Column("stray_ratio", "strays %", ".1f", 100),
     Column("untold_ratio", "untold %", ".1f", 100),
     Column("collision_ratio", "collisions %", ".1f", 100),
     Column("off_topic_ratio", "off topic %", ".1f", 100),
@@ -77,8 +78,9 @@ class Results:
             if (of, at) == (group, count)
         }
 
-    def run_count(self, group: Group, mode: str) -> int:
-        return sum(_group(each) == group and each.scenario.mode == mode for each in self.results)
+    def of(self, group: Group) -> list[Result]:
+        """The group's runs."""
+        return [each for each in self.results if _group(each) == group]
 
 
 def markdown(results: Results, columns: Sequence[Column]) -> str:
@@ -110,7 +112,8 @@ def _table(results: Results, group: Group, count: int, columns: Sequence[Column]
     ]
     for mode, side in results.sides(group, count).items():
         cells = [_cell(side[column.figure], column) for column in columns]
-        reached, runs = len(side["duplicate_ratio"].samples), results.run_count(group, mode)
+        reached = len(side["duplicate_ratio"].samples)
+        runs = sum(each.scenario.mode == mode for each in results.of(group))
         missing = "" if reached == runs else f" ({reached} of {runs} runs got there)"
         lines.append(f"| {mode}{missing} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

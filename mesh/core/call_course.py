@@ -13,14 +13,16 @@ import enum
 from collections import deque
 from dataclasses import dataclass, field
 
-ENTRIES_MIN = 6
+ENTRIES_MIN = 12
 """Written before an answer is cut for repeats."""
 
-DISCOUNT = 0.9
+DISCOUNT = 0.93
 """Of an entry's weight with each later one: the last ten or so count."""
 
-PRIOR_ENTRIES = 6.0
+PRIOR_ENTRIES = 10.0
 """Weight of what was expected, at the answer's start."""
+
+CUT_FACTOR = 0.8
 
 LOOP_ENTRIES = 12
 """So many in a row that this answer has written before are a loop."""
@@ -121,6 +123,6 @@ class CallCourse:
         silence_max = CHATTER_CHARACTERS_MAX if is_begun else OPENING_CHARACTERS_MAX
         if self._characters_since_entry > silence_max:
             return Cut.CHATTER
-        if self.entry_count >= ENTRIES_MIN and self.share < self.average_share:
+        if self.entry_count >= ENTRIES_MIN and self.share < CUT_FACTOR * self.average_share:
             return Cut.REPEATS
         return None

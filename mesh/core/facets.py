@@ -198,9 +198,9 @@ class FacetPlan:
 
     @property
     def is_first_being_made(self) -> bool:
-        """Whether there is no plan yet, but a call for one is under way."""
+        """Whether the first call for a plan is under way."""
         calls = self._tree.calls()
-        return not self._tree.facets() and any(map(self._tree.is_under_way, calls))
+        return bool(calls) and not any(call.looked for call in calls) and self._tree.is_under_way(calls[0])
 
     def is_exhausted(self, models: Iterable[str]) -> bool:
         """Whether nothing is left to find for those models of the run that work."""
