@@ -39,13 +39,17 @@ class Start:
     moved_aside: Path | None = None
     """Where `--new` has put an earlier run."""
     notices: Sequence[str] = ()
+    estimate: str | None = None
+    """What entries will cost."""
 
 
 def announcement(
     settings: ExploreSettings, start: Start, price_of: Callable[[ModelSpec], str]
 ) -> list[str]:
     """The lines to show before anything is started."""
-    lines = [f"topic: {settings.topic}", *_models(settings, start, price_of), *start.notices]
+    lines = [f"topic: {settings.topic}", *_models(settings, start, price_of)]
+    lines += [start.estimate] if start.estimate else []
+    lines += start.notices
     lines.append(_ends(settings, start))
     lines += _directory(settings, start)
     if (
@@ -139,6 +143,8 @@ def _ends(settings: ExploreSettings, start: Start) -> str:
         hint = " (--budget-usd changes it)" if start.budget_by_default else ""
         play = " of play money" if settings.simulated else ""
         ends.append(f"at {dollars(settings.budget_usd)}{play}{hint}")
+    if settings.max_cost_per_item_usd is not None:
+        ends.append(f"when a new entry costs more than {dollars(settings.max_cost_per_item_usd)}")
     if settings.time_limit_s is not None:
         ends.append(f"after {settings.time_limit_s:g} s")
     ends.append("when nothing new is found")

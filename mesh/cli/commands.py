@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from mesh.config import TICKET_EXPIRES_S
+from mesh.config import TICKET_EXPIRES_S, TokenPrices
 
 COMMAND_NAMES = ("explore", "collector", "producer", "simulate", "check", "view")
 
@@ -51,9 +51,12 @@ class ExploreCommand:
     """As written; empty: whatever the keys in the environment allow."""
     peers: int = 5
     """0: a collector for producers of other machines."""
+    concurrency: int = 1
+    """Calls of each producer at once."""
     target: int | None = None
     budget_usd: float | Literal["none"] | None = None
     """None: not given, so that the default cap may apply."""
+    max_cost_per_item_usd: float | None = None
     time_limit_s: float | None = None
     output: Path = Path("output.txt")
     exclude: Path | None = None
@@ -67,6 +70,8 @@ class ExploreCommand:
     public_url: str | None = None
     headless: bool = False
     keep_page: bool = False
+    prices: dict[str, TokenPrices] = field(default_factory=dict)
+    """The user's own, by the spec of a model."""
     seed: int = 0
     verbosity: int = 0
     time_scale: float | None = None
@@ -82,6 +87,7 @@ class ProducerCommand:
     join: str | None = field(default=None, repr=False)
     """The ticket, @FILE or -; None: it is in the environment."""
     peers: int = 1
+    concurrency: int = 1
     model_specs: tuple[str, ...] = ()
     """As written; empty: all of the run's that this machine can ask."""
     network: NetworkOptions = NetworkOptions()

@@ -1,24 +1,27 @@
 """`--config FILE.toml`: a file of options, under the names that they have on the command line.
 
 A file becomes option words, which the parser then reads like any others, so that file and
-command line cannot differ in what they accept. `[endpoints]` is the exception: it says which
-variable holds the key of a server, by address.
+command line cannot differ in what they accept. Two tables are the exception: `[endpoints]` says
+which variable holds the key of a server, by address, `[prices."SPEC"]` what a model costs.
 """
 
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from mesh.cli.commands import UsageError
+from mesh.config import TokenPrices
 
 CONFIG_BYTES_MAX = 1 << 20
 """A larger file is refused."""
 ENDPOINTS_TABLE = "endpoints"
+PRICES_TABLE = "prices"
 VERBOSE_MAX = 3
 
 
@@ -42,6 +45,8 @@ class Config:
     """Per key, as written, the command-line words that mean the same."""
     endpoints: Mapping[str, str] = field(default_factory=dict)
     """Address of a server -> variable that holds its key."""
+    prices: Mapping[str, TokenPrices] = field(default_factory=dict)
+    """Spec of a model -> what it costs."""
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
@@ -73,12 +78,15 @@ def config_from(table: Mapping[str, Any], names: OptionNames) -> Config:
     """
     words: list[tuple[str, list[str]]] = []
     endpoints: Mapping[str, str] = {}
+    prices: Mapping[str, TokenPrices] = {}
     for key, value in table.items():
         if key == ENDPOINTS_TABLE:
             endpoints = _endpoints(value)
+        elif key == PRICES_TABLE:
+            prices = _prices(value)
         else:
             words.append((key, _words(key, value, names)))
-    return Config(tuple(words), endpoints)
+    return Config(tuple(words), endpoints, prices)
 
 
 def with_endpoint_key(spec: str, endpoints: Mapping[str, str]) -> str:
@@ -123,3 +131,26 @@ def _endpoints(value: object) -> dict[str, str]:
         if not isinstance(variable, str):
             raise UsageError(f"[{ENDPOINTS_TABLE}] {address!r} takes the name of a variable")
     return {address.rstrip("/"): variable for address, variable in value.items()}
+
+
+_PRICE_NAMES = [column.name for column in fields(TokenPrices)]
+
+
+def _prices(value: object) -> dict[str, TokenPrices]:
+    if not isinstance(value, dict):
+        raise UsageError(f'{PRICES_TABLE} is a table: "openai:NAME" = {{ input = 0.15, … }}')
+    return {spec: _token_prices(f'[{PRICES_TABLE}."{spec}"]', each) for spec, each in value.items()}
+
+
+def _token_prices(where: str, value: object) -> TokenPrices:
+    if not isinstance(value, dict):
+        raise UsageError(f"{where} is a table of {', '.join(_PRICE_NAMES)}")
+    for name, price in value.items():
+        if name not in _PRICE_NAMES:
+            raise UsageError(f"{where} may hold {', '.join(_PRICE_NAMES)}, not {name!r}")
+        is_number = isinstance(price, int | float) and not isinstance(price, bool)
+        if not (is_number and math.isfinite(price) and price >= 0):
+            raise UsageError(f"{where} {name} takes dollars for a million tokens, 0 or more")
+    if missing := {"input", "output"} - value.keys():
+        raise UsageError(f"{where} lacks {' and '.join(sorted(missing))}")
+    return TokenPrices(**value)

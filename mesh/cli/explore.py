@@ -23,8 +23,9 @@ from mesh.cli.models import choose_models, keys_of
 from mesh.cli.network import run_network
 from mesh.cli.offline import simulator_settings, usual_topic
 from mesh.config import DEFAULT_TOPIC, ApiKey, ExploreSettings, MeshSettings, ModelSpec
+from mesh.llm.estimate import estimate_line
 from mesh.llm.money import BudgetCap, BudgetRefusal, budget_cap
-from mesh.llm.pricing import is_priced, price_line
+from mesh.llm.pricing import is_priced, price_line, with_prices
 from mesh.llm.selection import Selection
 from mesh.nodes.run_lines import RUN_LINES
 from mesh.nodes.supervising.limits import peers_warning, raise_descriptor_limit
@@ -53,6 +54,7 @@ def explore(command: ExploreCommand) -> int:
     selection = choose_models(
         command.model_specs, environment, command.models_file, keys_needed=command.peers > 0
     )
+    selection = replace(selection, models=with_prices(selection.models, command.prices))
     topic = topic or topic_unasked(selection.models, usual)
     keys = keys_of(selection.models, environment) if command.peers else {}
     cap = _cap(command, selection.models)
@@ -124,6 +126,8 @@ def settings_from(
         peers=command.peers,
         target=command.target,
         budget_usd=budget_usd,
+        max_cost_per_item_usd=command.max_cost_per_item_usd,
+        concurrency=command.concurrency,
         time_limit_s=command.time_limit_s,
         exclude=command.exclude,
         mesh=mesh,
@@ -177,6 +181,7 @@ def _explore(
         progress=progress_of(run),
         moved_aside=run.moved_aside,
         notices=selection.notices,
+        estimate=estimate_line(settings.models),
     )
     log_to_file(run.directory / LOG_FILE, settings.verbosity)
     with TerminalView(RUN_LINES) as terminal:
@@ -211,7 +216,12 @@ def limit_notices(peers: int) -> list[str]:
 
 
 def _cap(command: ExploreCommand, models: Sequence[ModelSpec]) -> BudgetCap:
-    cap = budget_cap(models, command.budget_usd, is_priced=is_priced)
+    cap = budget_cap(
+        models,
+        command.budget_usd,
+        is_priced=is_priced,
+        max_cost_per_item_usd=command.max_cost_per_item_usd,
+    )
     if isinstance(cap, BudgetRefusal):
         raise UsageError(cap.message)
     return cap

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from mesh.core.normalize import clean_text
 
 PEERS_MAX = 250
+CONCURRENCY_MAX = 64
 TARGET_MAX = 100_000_000
 PORT_MAX = 65_535
 SEED_MAX = 2**63 - 1
@@ -42,6 +43,10 @@ def peers(text: str) -> int:
     return _whole_number(text, 1, PEERS_MAX)
 
 
+def concurrency(text: str) -> int:
+    return _whole_number(text, 1, CONCURRENCY_MAX)
+
+
 def target(text: str) -> int:
     return _whole_number(text, 1, TARGET_MAX)
 
@@ -62,6 +67,15 @@ def budget_usd(text: str) -> float | Literal["none"]:
     except ArgumentTypeError as error:
         raise ArgumentTypeError(
             f"{_shown(text)} is no amount of dollars above 0, such as 2.50, nor none for no cap"
+        ) from error
+
+
+def max_cost_per_item_usd(text: str) -> float:
+    try:
+        return _positive_number(text.strip().removeprefix("$"))
+    except ArgumentTypeError as error:
+        raise ArgumentTypeError(
+            f"{_shown(text)} is no amount of dollars above 0, such as 0.002"
         ) from error
 
 

@@ -123,6 +123,7 @@ def producer_parser(program: str) -> OptionParser:
     parser.add_argument(
         "--peers", type=values.peers, metavar="N", help="how many producers; default 1"
     )
+    _add_concurrency(parser)
     parser.add_argument(
         "--model",
         dest="model_specs",
@@ -195,7 +196,8 @@ def view_parser(program: str) -> OptionParser:
 
 _CONFIG_HELP = (
     "options from a TOML file, by their names here (target = 300); the command line wins. "
-    'Its table [endpoints] names keys: "https://host/v1" = "VARIABLE"'
+    'Its table [endpoints] names keys: "https://host/v1" = "VARIABLE"; [prices] what a million '
+    'tokens cost: "openai:NAME" = { input = 0.15, cached_input = 0.075, output = 0.60 }'
 )
 
 
@@ -239,8 +241,15 @@ def _add_ends(parser: OptionParser) -> None:
         "--budget-usd",
         type=values.budget_usd,
         metavar="X",
-        help="when the whole run has cost X dollars; none: no cap. Default 1.00 for models with "
-        "a price",
+        help="the whole run never costs more than X dollars; none: no cap. Default 1.00 for models "
+        "with a price",
+    )
+    group.add_argument(
+        "--max-cost-per-item",
+        dest="max_cost_per_item_usd",
+        type=values.max_cost_per_item_usd,
+        metavar="X",
+        help="when one more new entry is expected to cost more than X dollars",
     )
     group.add_argument(
         "--time-limit",
@@ -260,8 +269,18 @@ def _add_producers(parser: OptionParser, with_producers: bool) -> None:
             metavar="N",
             help="how many, each a process of 70 to 95 MB, 30 of them its own; default 5",
         )
+        _add_concurrency(group)
     group.add_argument(
         "--seed", type=values.seed, metavar="N", help="for everything drawn at random; default 0"
+    )
+
+
+def _add_concurrency(group: OptionGroup) -> None:
+    group.add_argument(
+        "--concurrency",
+        type=values.concurrency,
+        metavar="N",
+        help="calls of each producer at once, 1 to 64; default 1",
     )
 
 

@@ -23,7 +23,7 @@ from mesh.cli.commands import (
     UsageError,
     ViewCommand,
 )
-from mesh.cli.config_file import config_from, read_config_file, with_endpoint_key
+from mesh.cli.config_file import Config, config_from, read_config_file, with_endpoint_key
 from mesh.cli.option_parser import OptionParser
 from mesh.cli.options import (
     check_parser,
@@ -87,15 +87,15 @@ def _explore(
 ) -> ExploreCommand:
     given = parser.given(words)
     _take_topic(given, words, program)
-    endpoints: Mapping[str, str] = {}
+    config = Config()
     path = given.pop("config", None)
     if path is not None:
-        from_file, endpoints = _config(path, parser, read_config)
+        from_file, config = _config(path, parser, read_config)
         given = from_file | given
     command = ExploreCommand(**_with_network(given))
-    specs = tuple(with_endpoint_key(spec, endpoints) for spec in command.model_specs)
+    specs = tuple(with_endpoint_key(spec, config.endpoints) for spec in command.model_specs)
     _check_together(command)
-    return replace(command, model_specs=specs)
+    return replace(command, model_specs=specs, prices=dict(config.prices))
 
 
 def _take_topic(given: dict[str, Any], words: Sequence[str], program: str) -> None:
@@ -116,8 +116,8 @@ def _take_topic(given: dict[str, Any], words: Sequence[str], program: str) -> No
 
 def _config(
     path: Path, parser: OptionParser, read_config: Callable[[Path], Mapping[str, Any]]
-) -> tuple[dict[str, Any], Mapping[str, str]]:
-    """What the file gives, by field, and its endpoints."""
+) -> tuple[dict[str, Any], Config]:
+    """What the file gives: by field, and as a whole."""
     table = read_config(path)
     try:
         config = config_from(table, parser.option_names())
@@ -125,7 +125,7 @@ def _config(
     except UsageError as error:
         raise UsageError(f"in {path}: {error}") from error
     given.pop("words", None)
-    return given, config.endpoints
+    return given, config
 
 
 def _check_together(command: ExploreCommand) -> None:

@@ -26,7 +26,7 @@ from mesh.cli.offline import check_topic
 from mesh.cli.run_models import models_of_run
 from mesh.cli.ticket_source import read_ticket
 from mesh.config import MeshSettings, RunTerms, SimulatorSettings
-from mesh.llm.pricing import price_line
+from mesh.llm.pricing import price_line, with_prices
 from mesh.llm.selection import Selection
 from mesh.nodes.guest_lines import GUEST_LINES
 from mesh.nodes.supervising.crew import CrewSettings
@@ -61,6 +61,7 @@ def producer(command: ProducerCommand) -> int:
         mesh = replace(mesh, alone_limit_s=terms.alone_limit_s)
     notices += [*network_notices, *limit_notices(command.peers)]
     directory = command.run_dir or default_joined_dir(terms.topic, terms.run_id)
+    selection = replace(selection, models=with_prices(selection.models, terms.prices))
     crew = _crew(command, directory, terms, selection, mesh, environment)
     crew = replace(crew, ticket=text)
     with contextlib.closing(_opened(directory, terms)):
@@ -95,6 +96,7 @@ def _crew(
         mesh=mesh,
         simulator=_simulator(command, terms, selection),
         count=command.peers,
+        concurrency=command.concurrency,
         label_prefix=f"{machine}/",
         turn=zlib.crc32(machine.encode()) % TURNS,
         verbosity=command.verbosity,

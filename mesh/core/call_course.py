@@ -10,19 +10,23 @@ but loops and chatter. Who closes the stream is the caller.
 from __future__ import annotations
 
 import enum
+import math
 from collections import deque
 from dataclasses import dataclass, field
 
-ENTRIES_MIN = 12
+ENTRIES_MIN = 6
 """Written before an answer is cut for repeats."""
 
 DISCOUNT = 0.93
-"""Of an entry's weight with each later one: the last ten or so count."""
+"""Of an entry's weight with each later one: the last fourteen or so count."""
 
-PRIOR_ENTRIES = 10.0
+CERTAINTY = 1.0
+"""Standard deviations by which the share must be below the average. The question is put after
+every entry, so some run of repeats will come by chance, and a needless cut costs a whole call's
+overhead."""
+
+PRIOR_ENTRIES = 6.0
 """Weight of what was expected, at the answer's start."""
-
-CUT_FACTOR = 0.8
 
 LOOP_ENTRIES = 12
 """So many in a row that this answer has written before are a loop."""
@@ -123,6 +127,10 @@ class CallCourse:
         silence_max = CHATTER_CHARACTERS_MAX if is_begun else OPENING_CHARACTERS_MAX
         if self._characters_since_entry > silence_max:
             return Cut.CHATTER
-        if self.entry_count >= ENTRIES_MIN and self.share < CUT_FACTOR * self.average_share:
+        if self.entry_count >= ENTRIES_MIN and self._is_below_average():
             return Cut.REPEATS
         return None
+
+    def _is_below_average(self) -> bool:
+        deviation = math.sqrt(self.share * (1.0 - self.share) / self._weight)
+        return self.share + CERTAINTY * deviation < self.average_share

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from mesh.core.entries import CallFinished, CallStarted, Found, Repeat
 from mesh.core.items import LogId, NodeId
 
-RECENT_CALLS_MAX = 6
+RECENT_CALLS_MAX = 12
 """Calls of one model for one facet that are kept one by one; older ones are part of sums only."""
 
 LATEST_CALLS_MAX = 60

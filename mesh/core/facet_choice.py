@@ -31,25 +31,33 @@ SAID_DRY_EFFORT_ENTRIES = 40.0
 EVIDENCE_DISCOUNT = 0.5
 """Of a call's weight with each later call of the same model there: yields fall fast."""
 
-OTHERS_WEIGHT = 0.25
+OTHERS_WEIGHT = 0.5
 """Of what other models met in a facet, for a model's own expectation."""
 
 UNTOUCHED_SHARE, UNTOUCHED_WEIGHT_ENTRIES = 0.8, 6.0
 """Belief about a facet before any call."""
 
-DRY_SHARE, OPEN_DRY_SHARE = 0.04, 0.02
-"""Unique for effort below which the latest calls found by luck, if at all. The topic as a whole
-is held open for longer: it is where what no facet holds is found."""
-DRY_CALLS, OPEN_DRY_CALLS = 2, 3
+DRY_SHARE, DRY_EFFORT_ENTRIES = 0.05, 60.0
+"""A model is dry for a facet when its latest calls there, worth so much effort, brought a smaller
+share of unique entries: what is found so is found by luck."""
+
+OPEN_DRY_SHARE, OPEN_DRY_EFFORT_ENTRIES = 0.05, 100.0
+"""The same for the topic as a whole, which is held open for longer: it is where what no facet
+holds is found."""
+
 DRY_FOUND_MAX = 3
 """A model that said that it has no more is believed at once if it found no more than these."""
 
 LEASED_FACTOR = 0.5
 """Of a facet's worth, for each call under way there."""
 
+DEPLETION_WEIGHT = 1.0
+"""How much the entries that a facet has brought, against the usual, lessen its worth: what was
+rich so far may be nearly empty."""
+
 OPEN_FACTOR = 0.3
-"""Of the worth of the topic as a whole: what is found there is not listed for the facet that it
-belongs to, and so is written again."""
+"""Of the worth of the topic as a whole while facets are promising: what is found there is not
+listed for the facet that it belongs to, and so is written again."""
 
 PLANLESS_ASK_MAX = 12
 """Entries to ask for while the first plan is being made, for the same reason."""
@@ -59,6 +67,8 @@ PROMISING_SHARE = 0.35
 
 SPLIT_FOUND_MIN, SPLIT_SHARE_MIN = 60, 0.5
 """Entries and yield from which on a facet is split when places are short: it is large then."""
+LATELY_CALLS = 2
+"""For a facet, of all models: what they met tells how rich it is."""
 SPLIT_LARGE_FOUND_MIN = 200
 """Entries from which on it is split while still rich: models repeat long lists more."""
 PART_ENTRIES = 30
@@ -66,7 +76,7 @@ PART_ENTRIES = 30
 PARTS_MIN, PARTS_MAX = 4, 8
 DEPTH_MAX = 5
 
-TOPIC_FACETS_MIN, TOPIC_FACETS_MAX = 40, 60
+TOPIC_FACETS_MIN, TOPIC_FACETS_MAX = 24, 48
 """Facets of the first plan."""
 
 PLANNING_TRIES_MAX = 2
@@ -169,10 +179,21 @@ def is_dry(facet: int, arm: Arm | None) -> bool:
     last = arm.recent[-1]
     if last.outcome == "dry" and last.found_count <= DRY_FOUND_MAX:
         return True
-    is_open = facet == OPEN_FACET
-    count, share = (OPEN_DRY_CALLS, OPEN_DRY_SHARE) if is_open else (DRY_CALLS, DRY_SHARE)
-    latest = recent_share(arm.recent[-count:])
-    return len(arm.recent) >= count and latest is not None and latest < share
+    if facet == OPEN_FACET:
+        return _is_poor(arm.recent, OPEN_DRY_SHARE, OPEN_DRY_EFFORT_ENTRIES)
+    return _is_poor(arm.recent, DRY_SHARE, DRY_EFFORT_ENTRIES)
+
+
+def _is_poor(calls: Sequence[CallBooks], share: float, effort_min: float) -> bool:
+    """Whether the latest of `calls`, as many as are worth `effort_min`, brought less than
+    `share`; not while there are fewer."""
+    found, effort = 0, 0.0
+    for call in reversed(calls):
+        found += call.found_count
+        effort += effort_of(call)
+        if effort >= effort_min:
+            return found < share * effort
+    return False
 
 
 def is_exhausted(tree: FacetTree, calls: FacetCalls, models: Sequence[str]) -> bool:
@@ -181,9 +202,10 @@ def is_exhausted(tree: FacetTree, calls: FacetCalls, models: Sequence[str]) -> b
         return False
     if all(_is_dry_for_all(calls, facet, models) for facet in _places(tree)):
         return True
-    count = max(EXHAUSTED_CALLS_MIN, 3 * len(models))
-    latest = recent_share(calls.latest[-count:])
-    return len(calls.latest) >= count and latest is not None and latest < EXHAUSTED_SHARE
+    latest = calls.latest
+    return len(latest) >= EXHAUSTED_CALLS_MIN and _is_poor(
+        latest, EXHAUSTED_SHARE, sum(map(effort_of, latest[-EXHAUSTED_CALLS_MIN:]))
+    )
 
 
 def _is_dry_for_all(calls: FacetCalls, facet: int, models: Iterable[str]) -> bool:
@@ -209,11 +231,16 @@ class Chooser:
     _leases: dict[int, list[NodeId]] = field(init=False)
     _outlooks: dict[int, Outlook] = field(init=False)
     """Of the places that are not dry for the model."""
+    _usual_found_count: float = field(init=False)
+    """Entries that a facet has brought so far, on average."""
 
     def __post_init__(self) -> None:
         self._leases = self.calls.leases()
         self._outlooks = {}
-        for facet in _places(self.tree):
+        places = _places(self.tree)
+        found_count = sum(map(self.calls.found_count, places[1:]))
+        self._usual_found_count = max(1.0, found_count / max(1, len(places) - 1))
+        for facet in places:
             arms = self.calls.arms(facet)
             if not is_dry(facet, arms.get(self.model)):
                 self._outlooks[facet] = outlook(arms, self.model)
@@ -224,14 +251,19 @@ class Chooser:
     def _look(self) -> LookIn:
         if not self._outlooks:
             return self._look_where_least_sure()
-        worth = {facet: self._worth(facet, each) for facet, each in self._outlooks.items()}
+        worth = {
+            facet: each.draw(self.random) * self._factor(facet)
+            for facet, each in self._outlooks.items()
+        }
         return self._look_in(max(worth, key=worth.__getitem__))
 
-    def _worth(self, facet: int, expected: Outlook) -> float:
-        drawn = expected.draw(self.random)
+    def _factor(self, facet: int) -> float:
+        """How far being looked into now or later elsewhere lessens the worth of looking."""
         if facet == OPEN_FACET:
-            return drawn * OPEN_FACTOR
-        return drawn * LEASED_FACTOR ** len(self._leases.get(facet, ()))
+            return OPEN_FACTOR if self._promising_count() else 1.0
+        depletion = self.calls.found_count(facet) / self._usual_found_count
+        leased = LEASED_FACTOR ** len(self._leases.get(facet, ()))
+        return leased / (1.0 + DEPLETION_WEIGHT * depletion)
 
     def _look_where_least_sure(self) -> LookIn:
         """All is dry for this model, and yet it must call: where it has looked least."""
@@ -259,12 +291,12 @@ class Chooser:
         if len(facets) >= FACETS_MAX:
             return None
         is_short = self._promising_count() < self.concurrent_count
-        if not is_short:
-            return None
-        split = self._facet_to_split(busy, SPLIT_FOUND_MIN)
+        split = self._facet_to_split(busy, SPLIT_FOUND_MIN if is_short else SPLIT_LARGE_FOUND_MIN)
         if split is not None:
             return split
-        return self._more_facets() if OPEN_FACET not in busy else None
+        if is_short and OPEN_FACET not in busy:
+            return self._more_facets()
+        return None
 
     def _may_plan(self, planned: Sequence[PlanningCall], under_way: Sequence[PlanningCall]) -> bool:
         """Whether planning is within bounds: not too much at once, not too often, not in vain."""
@@ -283,7 +315,7 @@ class Chooser:
 
     def _topic_facets_count(self) -> int:
         wanted = max(2 * self.concurrent_count, self.known_count // PART_ENTRIES)
-        return int(min(TOPIC_FACETS_MAX, max(TOPIC_FACETS_MIN, wanted)))
+        return min(TOPIC_FACETS_MAX, max(TOPIC_FACETS_MIN, wanted))
 
     def _promising_count(self) -> int:
         return sum(
@@ -310,7 +342,7 @@ class Chooser:
         return SplitFacet(facet.id, facet.name, count)
 
     def _is_rich(self, facet: int) -> bool:
-        share = recent_share(self.calls.recent(facet)[-DRY_CALLS:])
+        share = recent_share(self.calls.recent(facet)[-LATELY_CALLS:])
         return share is not None and share >= SPLIT_SHARE_MIN
 
     def _more_facets(self) -> MoreFacets | None:

@@ -208,7 +208,7 @@ class FacetPlan:
 
     def _view(self, facet: Facet, leased_by: Sequence[NodeId]) -> FacetView:
         recent = self.calls.recent(facet.id)
-        share = facet_choice.recent_share(recent[-facet_choice.DRY_CALLS :])
+        share = facet_choice.recent_share(recent[-facet_choice.LATELY_CALLS :])
         return FacetView(
             id=facet.id,
             name=facet.name,

@@ -23,6 +23,8 @@ _EXPLORATION = 0.1
 _DISCOUNT = 0.97
 """What an earlier call counts for, beside the one after it: formats may suit at first only."""
 _TREND_WEIGHT = 0.3
+_RELATIVE_MAX = 3.0
+"""Where next to nothing is left, one find among many calls says little about its format."""
 
 
 @dataclass(slots=True)
@@ -80,12 +82,11 @@ class FormatChoice:
             return
         brought = unique_count / output_tokens
         usual = tried.usual_yield
+        relative = min(_RELATIVE_MAX, brought / usual) if usual else 1.0
         tried.usual_yield = brought if usual is None else usual + _TREND_WEIGHT * (brought - usual)
-        if usual == 0.0:
-            return  # Nothing was to be found: that tells nothing about formats.
         for arm in (tried.lines, tried.json):
             arm.calls *= _DISCOUNT
             arm.relative_yields *= _DISCOUNT
         arm = tried.json if structured else tried.lines
         arm.calls += 1
-        arm.relative_yields += 1.0 if usual is None else brought / usual
+        arm.relative_yields += relative

@@ -5,6 +5,7 @@ Pure: prices are looked up by pricing.py, the running sum is the collector's.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -34,7 +35,11 @@ class BudgetRefusal:
 
 
 def budget_cap(
-    models: Sequence[ModelSpec], option: BudgetOption, *, is_priced: Callable[[ModelSpec], bool]
+    models: Sequence[ModelSpec],
+    option: BudgetOption,
+    *,
+    is_priced: Callable[[ModelSpec], bool],
+    max_cost_per_item_usd: float | None = None,
 ) -> BudgetCap | BudgetRefusal:
     """The cap of a run of `models`.
 
@@ -42,21 +47,39 @@ def budget_cap(
         models: of the run; simulated ones cost what the real model would, in play money.
         option: what the user asked for.
         is_priced: pricing's, or a table in tests.
+        max_cost_per_item_usd: the user's bound on the price of an entry, if there is one.
     """
+    unknown = [model for model in models if not is_priced(model) and not _is_free(model)]
+    if unknown and option != "none":
+        return BudgetRefusal(
+            f"{_unknown(unknown)}, so no budget can be kept: {_price_line(unknown[0])}, "
+            "or say --budget-usd none to run without a cap"
+        )
+    if unknown and max_cost_per_item_usd is not None:
+        return BudgetRefusal(
+            f"{_unknown(unknown)}, so --max-cost-per-item cannot be kept: {_price_line(unknown[0])}"
+        )
     if option == "none":
         return BudgetCap(None, by_default=False)
-    unknown = [model for model in models if not is_priced(model) and not _is_free(model)]
-    if unknown:
-        names = ", ".join(f"{model.name} at {server_name(model)}" for model in unknown)
-        return BudgetRefusal(
-            f"no price is known for {names}, so no budget can be kept: "
-            "say --budget-usd none to run without a cap"
-        )
     if option is not None:
         return BudgetCap(option, by_default=False)
     if any(is_priced(model) for model in models):
         return BudgetCap(DEFAULT_BUDGET_USD, by_default=True)
     return BudgetCap(None, by_default=True)
+
+
+def _unknown(models: Sequence[ModelSpec]) -> str:
+    names = ", ".join(f"{model.name} at {server_name(model)}" for model in models)
+    return f"no price is known for {names}"
+
+
+def _price_line(model: ModelSpec) -> str:
+    """What to write where: one line of TOML, dollars for each million tokens."""
+    spec = json.dumps(model.spec, ensure_ascii=False)
+    return (
+        "write into a --config FILE what a million tokens cost, such as "
+        f"prices.{spec} = {{ input = 0.15, output = 0.60 }}"
+    )
 
 
 def _is_free(model: ModelSpec) -> bool:

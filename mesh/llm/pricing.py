@@ -7,6 +7,7 @@ a known price means for a run's budget is money.py's, who may spend core.budget'
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -83,6 +84,13 @@ def price_line(model: ModelSpec) -> str:
     scale = _TOKENS_A_PRICE / _SAMPLE_TOKENS
     read, written = _dollars(cost.input_usd * scale), _dollars(cost.output_usd * scale)
     return f"{read} in / {written} out per million tokens"
+
+
+def with_prices(
+    models: Iterable[ModelSpec], prices: Mapping[str, TokenPrices]
+) -> tuple[ModelSpec, ...]:
+    """The same models, with the user's own prices, by spec."""
+    return tuple(replace(model, prices=prices.get(model.spec, model.prices)) for model in models)
 
 
 def _written(usage: Usage, tokens: int) -> Usage:

@@ -137,3 +137,23 @@ def test_a_model_is_not_dry_as_long_as_something_is_left() -> None:
     answer = drawn(EVERYTHING, asked=40, listed=frozenset(range(500)))
     assert len(answer.indices) == 40
     assert not answer.dry
+
+
+def test_models_that_share_their_knowledge_know_little_that_others_do_not() -> None:
+    def known(name: str, share: float) -> set[int]:
+        model = replace(MODELS[name], shared_knowledge=share)
+        return set(knowledge_of(model, CATALOG, seed=7).indices)
+
+    alone, common = (len(known("dim", share) - known("atlas", share)) for share in (0.0, 1.0))
+    assert (alone > 20, common) == (True, 0)
+    assert len(known("dim", 1.0)) == 250  # It knows as many as before.
+    assert len(known("swift", 0.5) & known("atlas", 0.5)) > len(
+        known("swift", 0.0) & known("atlas", 0.0)
+    )
+
+
+def test_lists_are_heeded_up_to_the_onset_of_repeats() -> None:
+    model = replace(MODELS["atlas"], suppress_onset=1_000)
+    assert model.suppression(1_000) == model.suppress
+    assert model.suppression(2_000) == pytest.approx(model.suppress - model.suppress_drop)
+    assert MODELS["atlas"].suppression(200) == pytest.approx(model.suppression(2_000))

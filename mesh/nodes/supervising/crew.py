@@ -45,6 +45,8 @@ class CrewSettings:
     mesh: MeshSettings
     simulator: SimulatorSettings | None
     count: int
+    concurrency: int = 1
+    """Calls of each producer at once."""
     label_prefix: str = ""
     """Before "producer-1": tells machines apart."""
     turn: int = 0
@@ -184,6 +186,7 @@ class Crew:
             ticket=settings.ticket,
             terms=settings.terms,
             seed=settings.terms.seed + settings.turn + number,
+            concurrency=settings.concurrency,
             verbosity=settings.verbosity,
         )
 

@@ -80,6 +80,7 @@ class Supervisor:
             mesh=settings.mesh,
             simulator=settings.simulator,
             count=settings.peers,
+            concurrency=settings.concurrency,
             verbosity=settings.verbosity,
         )
 
@@ -93,6 +94,8 @@ class Supervisor:
             alone_limit_s=settings.mesh.alone_limit_s,
             seed=settings.seed,
             started_ms=self._started_ms,
+            has_budget=settings.budget_usd is not None,
+            prices={model.spec: model.prices for model in settings.models if model.prices},
         )
 
     async def _start_collector(self) -> Child:
@@ -107,6 +110,7 @@ class Supervisor:
             exclude=settings.exclude,
             target=settings.target,
             budget_usd=settings.budget_usd,
+            max_cost_per_item_usd=settings.max_cost_per_item_usd,
             time_limit_s=settings.time_limit_s,
             started_ms=self._started_ms,
             mesh=settings.mesh,

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from mesh.config import RunTerms, SimulatorSettings
+from mesh.config import RunTerms, SimulatorSettings, TokenPrices
 from mesh.core.items import NODE_ID_BYTES, LogId, NodeId
 from mesh.core.membership import Endpoint
 from mesh.core.normalize import clean_text
@@ -33,6 +33,8 @@ MODEL_SPECS_MAX = 100
 SPEC_CHARACTERS_MAX = 400
 TOPIC_CHARACTERS_MAX = 200
 TIME_SCALE_MAX = 10_000.0
+PRICE_USD_MAX = 1e6
+"""Of a million tokens."""
 _REASON_CHARACTERS_MAX = 300
 
 Ask = Callable[[Endpoint, bytes, CurveKeys | None], list[bytes] | Silence]
@@ -126,6 +128,8 @@ def checked_terms(terms: RunTerms, run_id: bytes) -> RunTerms:
         and terms.alone_limit_s >= 0
         and 0 <= terms.seed < 2**63
         and 0 <= terms.started_ms < 2**63
+        and terms.prices.keys() <= set(terms.model_specs)
+        and all(_is_sound_price(prices) for prices in terms.prices.values())
     )
     if not sound:
         raise ValueError("a value that no run has")
@@ -137,6 +141,11 @@ def checked_terms(terms: RunTerms, run_id: bytes) -> RunTerms:
             topic=terms.topic, time_scale=simulator.time_scale, seed=simulator.seed
         )
     return dataclasses.replace(terms, simulator=simulator)
+
+
+def _is_sound_price(prices: TokenPrices) -> bool:
+    each = (prices.input, prices.output, prices.cached_input, prices.cache_write)
+    return all(price is None or 0 <= price <= PRICE_USD_MAX for price in each)
 
 
 def _is_sound_spec(spec: str) -> bool:
