@@ -76,7 +76,7 @@ PART_ENTRIES = 30
 PARTS_MIN, PARTS_MAX = 4, 8
 DEPTH_MAX = 5
 
-TOPIC_FACETS_MIN, TOPIC_FACETS_MAX = 24, 48
+TOPIC_FACETS_MIN, TOPIC_FACETS_MAX = 32, 48
 """Facets of the first plan."""
 
 PLANNING_TRIES_MAX = 2
@@ -291,12 +291,12 @@ class Chooser:
         if len(facets) >= FACETS_MAX:
             return None
         is_short = self._promising_count() < self.concurrent_count
-        split = self._facet_to_split(busy, SPLIT_FOUND_MIN if is_short else SPLIT_LARGE_FOUND_MIN)
+        if not is_short:
+            return None
+        split = self._facet_to_split(busy, SPLIT_FOUND_MIN)
         if split is not None:
             return split
-        if is_short and OPEN_FACET not in busy:
-            return self._more_facets()
-        return None
+        return self._more_facets() if OPEN_FACET not in busy else None
 
     def _may_plan(self, planned: Sequence[PlanningCall], under_way: Sequence[PlanningCall]) -> bool:
         """Whether planning is within bounds: not too much at once, not too often, not in vain."""
