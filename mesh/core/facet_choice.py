@@ -66,17 +66,16 @@ PROMISING_SHARE = 0.35
 """Unique for effort that makes a facet a good place for one more call."""
 
 SPLIT_FOUND_MIN, SPLIT_SHARE_MIN = 60, 0.5
-"""Entries and yield from which on a facet is split when places are short: it is large then."""
+"""Entries and yield from which on a facet is split when places are short: it is large then. Not
+before: what was found for the whole must be listed for each part, or is written again."""
 LATELY_CALLS = 2
 """For a facet, of all models: what they met tells how rich it is."""
-SPLIT_LARGE_FOUND_MIN = 200
-"""Entries from which on it is split while still rich: models repeat long lists more."""
 PART_ENTRIES = 30
 """Aimed at for each part: a facet splits into one for so many of its entries."""
 PARTS_MIN, PARTS_MAX = 4, 8
 DEPTH_MAX = 5
 
-TOPIC_FACETS_MIN, TOPIC_FACETS_MAX = 32, 48
+TOPIC_FACETS_MIN, TOPIC_FACETS_MAX = 28, 48
 """Facets of the first plan."""
 
 PLANNING_TRIES_MAX = 2
