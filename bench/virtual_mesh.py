@@ -20,12 +20,12 @@ from mesh.config import ApiKey, ModelSpec, ProducerSettings
 from mesh.core import entries as log
 from mesh.core.budget import Purse
 from mesh.core.entries import LogEntry
+from mesh.core.facets import FacetPlan
 from mesh.core.items import EntryId, LogId, NodeId
 from mesh.core.ledger import FoundEntry, Ledger
 from mesh.core.normalize import item_key
 from mesh.core.outlook import Outlook
 from mesh.core.rate_limits import Allowances
-from mesh.core.stopping import Dryness
 from mesh.llm.interface import LLMClient
 from mesh.nodes.producing.calling import Caller
 from mesh.nodes.producing.orders import Orders
@@ -123,49 +123,40 @@ class Said:
 class VirtualCollector:
     """Gives verdicts on what it is told, and tells them to its producers."""
 
-    producer_count: int
+    models: tuple[str, ...]
+    """SPECs that its producers call."""
     tell: Callable[[Said], None]
     log: LogId = COLLECTOR_LOG
-    dryness: Dryness = field(default_factory=Dryness)
+    plan: FacetPlan = field(default_factory=FacetPlan)
     _ledger: Ledger = field(default_factory=Ledger)
     _ordinals: dict[bytes, int] = field(default_factory=dict)
-    _accepted_of_call: dict[tuple[LogId, int], int] = field(default_factory=dict)
     _last_seq: int = 0
 
     @property
     def exhausted(self) -> bool:
-        return self.dryness.is_exhausted(self.producer_count)
+        return self.plan.is_exhausted(self.models)
 
     def apply(self, said: Said) -> None:
-        """Decide on what was found; count what each call brought."""
-        calls: list[int] = []
+        """Decide on what was found."""
         batch: list[FoundEntry] = []
         for seq, entry in enumerate(said.entries, said.first_seq):
             if isinstance(entry, log.Found):
                 identity = EntryId(said.log.origin, said.log.epoch, seq)
                 batch.append(FoundEntry(identity, item_key(entry.text), entry.text, entry.facet))
-                calls.append(entry.call)
-        self._give_verdicts(said.log, batch, calls)
-        for entry in said.entries:
-            if isinstance(entry, log.CallFinished):
-                accepted = self._accepted_of_call.pop((said.log, entry.call), 0)
-                self.dryness.call_finished(entry.outcome, accepted)
+            self.plan.apply(said.log, seq, entry)
+        if batch:
+            self._give_verdicts(batch)
 
-    def _give_verdicts(
-        self, finder: LogId, batch: Sequence[FoundEntry], calls: Sequence[int]
-    ) -> None:
-        if not batch:
-            return
+    def _give_verdicts(self, batch: Sequence[FoundEntry]) -> None:
         ordinals = self._ordinals
         stored = {found.key: ordinals[found.key] for found in batch if found.key in ordinals}
         verdicts = self._ledger.decide(batch, stored)
-        for found, call, verdict in zip(batch, calls, verdicts, strict=True):
-            if isinstance(verdict, log.Accepted):
-                self._ordinals[found.key] = verdict.ordinal
-                count = self._accepted_of_call.get((finder, call), 0)
-                self._accepted_of_call[finder, call] = count + 1
         first_seq = self._last_seq + 1
         self._last_seq += len(verdicts)
+        for seq, (found, verdict) in enumerate(zip(batch, verdicts, strict=True), first_seq):
+            if isinstance(verdict, log.Accepted):
+                ordinals[found.key] = verdict.ordinal
+            self.plan.apply(self.log, seq, verdict, found.key)
         self.tell(Said(self.log, first_seq, verdicts))
 
 
@@ -227,17 +218,19 @@ class VirtualMesh:
             await asyncio.gather(*callers, return_exceptions=True)
 
     def _build(self) -> None:
+        first, count = self._setup.settings, self._setup.producer_count
+        settings = [_settings_of(first, number) for number in range(count)]
         alone = self._setup.telling is Telling.NEVER
-        together = VirtualCollector(self._setup.producer_count, self._tell_all)
-        for number in range(self._setup.producer_count):
+        models = tuple(dict.fromkeys(each.model for each in settings))
+        together = VirtualCollector(models, self._tell_all)
+        for number, its_settings in enumerate(settings):
             collector = together
             if alone:
-                collector = VirtualCollector(1, partial(self._tell_one, number))
+                collector = VirtualCollector((its_settings.model,), partial(self._tell_one, number))
             self.collectors += [collector] if alone or not number else []
             post = _Post(self._setup.telling, partial(self._others, number), collector)
-            settings = _settings_of(self._setup.settings, number)
-            heard_count = 1 if alone else self._setup.producer_count
-            self.producers.append(VirtualProducer(settings, number + 1, heard_count, post.send))
+            heard_count = 1 if alone else count
+            self.producers.append(VirtualProducer(its_settings, number + 1, heard_count, post.send))
 
     def _caller(self, producer: VirtualProducer) -> Caller:
         number = self.producers.index(producer)

@@ -269,18 +269,19 @@ class Treasury:
                 self._changed.add(origin)
         return said
 
-    def is_spent(self, alive: Collection[NodeId]) -> bool:
-        """No producer can make one more call: all that are alive ask for more than is free, and
-        none has a call under way whose end may leave something over. For a moment this may seem
-        so while a producer takes in that a call of its own has ended."""
+    def unpaid_call_usd(self, alive: Collection[NodeId]) -> float | None:
+        """What the cheapest next call may cost where no producer can make one more; None: one can.
+
+        All that are alive ask for more than is free, and none has a call under way whose end may
+        leave something over. For a moment this may seem so while a producer takes in that a call
+        of its own has ended.
+        """
         if self.budget_usd is None or not alive:
-            return False
-        free = self._free()
-        accounts = [self._accounts.get(origin) for origin in alive]
-        return all(
-            account is not None and account.unanswered > free and not account.calls_under_way
-            for account in accounts
-        )
+            return None
+        accounts = [self.account(origin) for origin in alive]
+        wanted = min(account.unanswered for account in accounts)
+        is_paid = wanted <= self._free() or any(each.calls_under_way for each in accounts)
+        return None if is_paid or not wanted else _usd(wanted)
 
     def _amount_for(self, account: Account, share_count: int) -> int:
         """What to grant more; 0: nothing now."""

@@ -24,8 +24,8 @@ LATEST_CALLS_MAX = 60
 """Calls of the whole run that are kept one by one, the latest."""
 
 OPEN_CALLS_MAX = 10_000
-"""Calls whose end has not been heard of; beyond it the ones heard of first are forgotten, which
-can only free a facet too early."""
+"""Calls whose end has not been heard of, those that crashes cut included; beyond it the ones
+heard of first are forgotten."""
 
 ARMS_MAX = 20_000
 """Pairs of facet and model; calls for further ones are not counted."""
@@ -129,12 +129,7 @@ class FacetCalls:
 
     def epoch_opened(self, origin: NodeId, epoch: int) -> None:
         """Learn that an origin has restarted: its calls of earlier epochs are over."""
-        if self._epochs.setdefault(origin, epoch) < epoch:
-            self._epochs[origin] = epoch
-            over = [place for place in self._open if place[0].origin == origin]
-            for place in over:
-                if place[0].epoch < epoch:
-                    del self._open[place]
+        self._epochs[origin] = max(epoch, self._epochs.get(origin, epoch))
 
     def node_gone(self, origin: NodeId) -> None:
         """Learn that a node is taken for dead: what it leases is free."""

@@ -14,7 +14,7 @@ switching bandit problems", 2011. The constants are ours; bench/ holds what they
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mesh.core.facet_calls import Arm, CallBooks, FacetCalls
@@ -48,7 +48,7 @@ holds is found."""
 DRY_FOUND_MAX = 3
 """A model that said that it has no more is believed at once if it found no more than these."""
 
-LEASED_FACTOR = 0.5
+LEASED_FACTOR = 0.3
 """Of a facet's worth, for each call under way there."""
 
 DEPLETION_WEIGHT = 1.0
@@ -75,8 +75,10 @@ PART_ENTRIES = 30
 PARTS_MIN, PARTS_MAX = 4, 8
 DEPTH_MAX = 5
 
-TOPIC_FACETS_MIN, TOPIC_FACETS_MAX = 28, 48
+TOPIC_FACETS_MIN, TOPIC_FACETS_MAX = 24, 60
 """Facets of the first plan."""
+TOPIC_FACETS_A_CALL = 3
+"""Of these, for each call that is made at once."""
 
 PLANNING_TRIES_MAX = 2
 """Planning calls in a row that bring nothing; then no more are made for a while."""
@@ -195,6 +197,13 @@ def _is_poor(calls: Sequence[CallBooks], share: float, effort_min: float) -> boo
     return False
 
 
+def awaits_plan(tree: FacetTree, leases: Collection[int]) -> bool:
+    """Whether the topic's first facets are being named and none of them is free yet."""
+    first_round = [call for call in tree.calls(OPEN_FACET) if tree.is_under_way(call)]
+    is_first = not any(call.looked for call in tree.calls(OPEN_FACET))
+    return bool(first_round) and is_first and all(facet in leases for facet in tree.facets())
+
+
 def is_exhausted(tree: FacetTree, calls: FacetCalls, models: Sequence[str]) -> bool:
     """Whether nothing is left to find for any of `models`."""
     if not models:
@@ -248,6 +257,8 @@ class Chooser:
         return self._planning() or self._look()
 
     def _look(self) -> LookIn:
+        if awaits_plan(self.tree, self._leases):
+            return LookIn(OPEN_FACET, None, PLANLESS_ASK_MAX)
         if not self._outlooks:
             return self._look_where_least_sure()
         worth = {
@@ -273,10 +284,7 @@ class Chooser:
         return self._look_in(min(looked, key=lambda place: (looked[place], self.random.random())))
 
     def _look_in(self, facet: int) -> LookIn:
-        if facet != OPEN_FACET:
-            return LookIn(facet, self.tree.facets()[facet].name)
-        is_planless = not self.tree.facets() and any(map(self.tree.is_under_way, self.tree.calls()))
-        return LookIn(OPEN_FACET, None, PLANLESS_ASK_MAX if is_planless else None)
+        return LookIn(facet, self.tree.facets()[facet].name if facet else None)
 
     def _planning(self) -> PlanTopic | SplitFacet | MoreFacets | None:
         planned = self.tree.calls()
@@ -285,17 +293,17 @@ class Chooser:
             return None
         busy = {call.parent for call in under_way}
         facets = self.tree.facets()
+        if OPEN_FACET in busy or len(facets) >= FACETS_MAX:
+            return None  # Facets that are still being named may do without a split.
         if not facets:
-            return None if OPEN_FACET in busy else PlanTopic(self._topic_facets_count())
-        if len(facets) >= FACETS_MAX:
-            return None
+            return PlanTopic(self._topic_facets_count())
         is_short = self._promising_count() < self.concurrent_count
         if not is_short:
             return None
         split = self._facet_to_split(busy, SPLIT_FOUND_MIN)
         if split is not None:
             return split
-        return self._more_facets() if OPEN_FACET not in busy else None
+        return self._more_facets() if is_short else None
 
     def _may_plan(self, planned: Sequence[PlanningCall], under_way: Sequence[PlanningCall]) -> bool:
         """Whether planning is within bounds: not too much at once, not too often, not in vain."""
@@ -313,7 +321,7 @@ class Chooser:
         return bool(call.brought_count)
 
     def _topic_facets_count(self) -> int:
-        wanted = max(2 * self.concurrent_count, self.known_count // PART_ENTRIES)
+        wanted = max(TOPIC_FACETS_A_CALL * self.concurrent_count, self.known_count // PART_ENTRIES)
         return min(TOPIC_FACETS_MAX, max(TOPIC_FACETS_MIN, wanted))
 
     def _promising_count(self) -> int:

@@ -111,13 +111,12 @@ class FacetTree:
         self.facets()
         return facet in self._parents
 
-    def calls(self) -> list[PlanningCall]:
-        """All whose start has been heard of, by start."""
+    def calls(self, parent: int | None = None) -> list[PlanningCall]:
+        """All whose start has been heard of, or those for one parent, by start."""
         self.facets()
-        return sorted(
-            (call for call in self._calls.values() if call.parent is not None),
-            key=lambda call: call.key,
-        )
+        heard = (call for call in self._calls.values() if call.parent is not None)
+        wanted = (call for call in heard if parent is None or call.parent == parent)
+        return sorted(wanted, key=lambda call: call.key)
 
     def is_under_way(self, call: PlanningCall) -> bool:
         return call.latency_ms is None and not self.is_over(call.place[0])

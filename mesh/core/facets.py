@@ -198,9 +198,8 @@ class FacetPlan:
 
     @property
     def is_first_being_made(self) -> bool:
-        """Whether the first call for a plan is under way."""
-        calls = self._tree.calls()
-        return bool(calls) and not any(call.looked for call in calls) and self._tree.is_under_way(calls[0])
+        """Whether a call for the first plan is under way and has named no facet that is free."""
+        return facet_choice.awaits_plan(self._tree, self.calls.leases())
 
     def is_exhausted(self, models: Iterable[str]) -> bool:
         """Whether nothing is left to find for those models of the run that work."""

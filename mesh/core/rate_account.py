@@ -39,6 +39,7 @@ WARM_UP_S = 3.0
 """The same for the very first calls, while nothing is known of the provider."""
 WARM_UP_ANSWERS = 8
 """After so many answers without a word on limits there are none to keep."""
+_ANSWER_WEIGHT = 0.1
 RECHECK_S = 0.25
 """When to ask again where it is others' calls that must end."""
 
@@ -53,8 +54,6 @@ class _Call:
     at_s: float
     request: Spend
     tokens: Spend
-    requests_left: float
-    """As far as was known before it; what a refusal is held against."""
     concurrent_count: int
     answered: bool = False
 
@@ -72,6 +71,8 @@ class Account:
     _held_until_s: float = -math.inf
     _changed_s: float = -math.inf
     """When a call was last started or finished."""
+    _answer_tokens: float = 0.0
+    """What an answer adds to its prompt, smoothed."""
     _started_count: int = 0
     """Since the warm-up began."""
     _answered_count: int = 0
@@ -90,7 +91,6 @@ class Account:
         self._forget_calls(now_s)
         self._calls[call] = _Call(
             at_s=now_s,
-            requests_left=self.requests.left(now_s),
             request=self.requests.spend(1.0, now_s),
             tokens=self.tokens.spend(float(prompt_tokens), now_s),
             concurrent_count=len(self._calls) + 1,
@@ -117,9 +117,10 @@ class Account:
             return
         concurrent_count = (call.concurrent_count + len(self._calls) + 1) // 2
         self._changed_s = now_s
-        written_tokens = entry.input_tokens + entry.output_tokens - call.tokens.amount
-        self.tokens.spend(written_tokens, now_s)
-        if entry.first_token_s is not None and entry.output_tokens > 0:
+        more_tokens = entry.input_tokens + entry.output_tokens - call.tokens.amount
+        self.tokens.spend(more_tokens, now_s, counted=True)
+        self._answer_tokens += _ANSWER_WEIGHT * (entry.output_tokens - self._answer_tokens)
+        if entry.first_token_s is not None and not entry.estimated:
             finished = FinishedCall(
                 started_s=now_s - entry.latency_s,
                 first_token_s=now_s - entry.latency_s + entry.first_token_s,
@@ -137,13 +138,15 @@ class Account:
         if call is None:
             return  # What it left is not to be told from what calls have used since.
         self.answering(call_id)
-        said = (
-            (self.requests, entry.requests_per_minute, entry.requests_left, entry.reset_s),
-            (self.tokens, entry.tokens_per_minute, entry.tokens_left, entry.tokens_reset_s),
-        )
-        for meter, limit, left, reset_s in said:
+        requests = (entry.requests_per_minute, entry.requests_left, entry.reset_s)
+        tokens = (entry.tokens_per_minute, entry.tokens_left, entry.tokens_reset_s)
+        for meter, spend, (limit, left, reset_s) in (
+            (self.requests, call.request, requests),
+            (self.tokens, call.tokens, tokens),
+        ):
             if limit and left is not None:
-                meter.read(Reading(call.at_s, now_s, limit, min(left, limit), reset_s))
+                reading = Reading(call.at_s, now_s, limit, min(left, limit), reset_s)
+                meter.read(reading, spend)
 
     @property
     def is_probing(self) -> bool:
@@ -156,6 +159,10 @@ class Account:
         known = (self.requests.limit, self.tokens.limit)
         return all(new is None or new == old for new, old in zip(told, known, strict=True))
 
+    def has_enough(self, now_s: float) -> bool:
+        """Whether each caller may make one more call."""
+        return self.requests.left(now_s) >= len(self._callers)
+
     def _refused(self, call_id: CallId, entry: LimitSeen, now_s: float) -> None:
         self._held_until_s = max(self._held_until_s, now_s + min(entry.wait_s, HOLD_MAX_S))
         if not self.is_limited:
@@ -163,9 +170,8 @@ class Account:
         call = self._calls.pop(call_id, None)
         if call is None:
             return
-        call.request.amount = call.tokens.amount = 0.0
-        if entry.requests_left == 0 and 2.0 <= call.requests_left < math.inf:
-            self.requests.was_wrong()
+        self.requests.refused(call.request, entry.requests_left)
+        self.tokens.refused(call.tokens, entry.tokens_left)
 
     # When the next call may go out
 
@@ -205,7 +211,8 @@ class Account:
         return self._changed_s + turn * slot_s if places >= 1 else now_s + RECHECK_S
 
     def _limits_free_s(self, turn: int, slot_s: float, prompt_tokens: int, now_s: float) -> float:
-        tokens = float(prompt_tokens)
+        # An answer that ends meanwhile may take its tokens first.
+        tokens = prompt_tokens + self._answer_tokens
         mine_s = max(self.requests.free_s(1.0), self.tokens.free_s(tokens)) + turn * slot_s
         pause_end_s = self._pause_end_s(now_s)
         if self._admitted_s < pause_end_s:

@@ -19,8 +19,8 @@ from mesh.core.rate_account import Account
 MODELS_MAX = 256
 """Accounts; calls of further models are never held back."""
 HISTORY_S = 10.0
-"""What was said longer ago is history (a log read from disk, or fetched after a partition): it takes
-nothing from what is allowed now. Machines whose clocks differ by more do not share limits."""
+"""What was said longer ago is history (a log read from disk, or fetched after a partition) and
+takes nothing from what is allowed. Machines whose clocks differ by more do not share limits."""
 TELL_S = 1.0
 """Between two entries on what is left of one model's limits, whoever writes them."""
 
@@ -75,14 +75,17 @@ class Allowances:
     def seen(self, own_log: LogId, entry: LimitSeen, now_s: float) -> bool:
         """Learn what an own call was told; return whether the others should hear of it.
 
-        They should of every refusal, of a limit that is new or has changed, and of the answer that
-        ends a pause; beside that about once a second is enough.
+        They should of every refusal, of a limit that is new or has changed, of the answer that ends
+        a pause and of one that leaves too little for all where more was expected; beside that
+        about once a second is enough.
         """
         account = self._account(entry.model)
         if account is None:
             return False
         is_new = entry.refused or account.is_probing or not account.allows_as(entry)
+        expected = account.has_enough(now_s)
         account.limit_seen((own_log, entry.call), entry, now_s)
+        is_new = is_new or (expected and not account.has_enough(now_s))
         if not is_new and now_s - self._told_s.get(entry.model, -math.inf) < TELL_S:
             return False
         self._told_s[entry.model] = now_s

@@ -19,16 +19,24 @@ SPENDS_MAX = 20_000
 word corrects it."""
 PERIOD_S = 60.0
 """Of a limit whose provider does not say when it is whole again."""
-MARGIN_S = 0.1
+MARGIN_S, MARGIN_MAX_S = 0.1, 1.0
 """How much later than computed a use is made: calls take unevenly long to reach the provider. It
-costs nothing lasting: what is not used in time shows as left."""
+doubles with every use that is refused against expectation and falls again with time. It costs
+nothing lasting: what is not used in time shows as left."""
+
+REORDER_S = 0.5
+"""Calls made within it may reach the provider in another order."""
 
 _EVIDENCE_SHARE = 0.1
 """A limit used less than this says little about how it comes back, and does not matter yet."""
-_ERROR_WEIGHT = 0.3
+_DOUBT_WEIGHT, _TRUST_WEIGHT = 0.3, 0.1
+"""Of the latest error when it is larger than the smoothed one, and when it is smaller."""
+_MARGIN_DECAY = 0.98
 _PERIOD_WEIGHT = 0.1
 _ERROR_MAX = 0.25
 """A way of coming back whose predictions are off by more than this share is not believed."""
+_MISSING_MIN = 3
+"""Uses that may be missing from what was expected without meaning anything: they were under way."""
 _SAME_WINDOW_SHARE = 0.1
 """Ends of windows that differ by less of a period are one and the same, read at other moments."""
 
@@ -51,6 +59,10 @@ class Spend:
 
     at_s: float
     amount: float
+    left: float
+    """Before it, as far as was known; what a refusal is held against."""
+    counted: bool = False
+    """What the provider said after it has been heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +99,7 @@ class Meter:
     _bucket_error: float | None = None
     """Smoothed, as a share; None: no evidence yet."""
     _window_error: float | None = None
+    _margin_s: float = MARGIN_S
 
     @property
     def is_known(self) -> bool:
@@ -103,10 +116,10 @@ class Meter:
             return -math.inf
         return self._end_s
 
-    def spend(self, amount: float, now_s: float) -> Spend:
+    def spend(self, amount: float, now_s: float, *, counted: bool = False) -> Spend:
         """Note a use; what it returns may be corrected later."""
         self._forget(now_s)
-        spend = Spend(now_s, amount)
+        spend = Spend(now_s, amount, self.left(now_s), counted)
         self._spends.append(spend)
         return spend
 
@@ -115,27 +128,35 @@ class Meter:
         used = (each.at_s for each in self._spends if each.at_s >= since_s and each.amount > 0.0)
         return next(used, None)
 
-    def read(self, reading: Reading) -> None:
-        """Take in a provider's word; what an earlier call left is old news."""
+    def read(self, reading: Reading, spend: Spend) -> None:
+        """Take in a provider's word in its answer to `spend`; what an earlier call left is old."""
+        spend.counted = True
         earlier = self._reading
-        if earlier is not None and reading.at_s < earlier.at_s:
+        if earlier is not None and not self._is_news(reading, earlier):
             return
         if earlier is not None and reading.limit != earlier.limit:
             self._bucket_error = self._window_error = None
             self._bucket_period_s = self._longest_reset_s = self._end_s = None
         self._reading = reading
+        self._margin_s = max(MARGIN_S, self._margin_s * _MARGIN_DECAY)
         if reading.reset_s is None:
             self._whole_s = reading.at_s + PERIOD_S
         else:
             self._learn(reading, reading.reset_s)
+        missing = spend.left - spend.amount - reading.left
+        if max(_ERROR_MAX * reading.limit, _MISSING_MIN * spend.amount) < missing < math.inf:
+            self._doubt()
         self.refill = self._likeliest()
 
-    def was_wrong(self) -> None:
-        """A use was refused although some should have been left."""
-        if self.refill is Refill.BUCKET:
-            self._bucket_error = _smoothed(self._bucket_error, 1.0)
-        elif self.refill is Refill.WINDOW:
-            self._window_error = _smoothed(self._window_error, 1.0)
+    def refused(self, spend: Spend, left: float | None) -> None:
+        """A use was refused and took nothing; `left` is what the provider says is left."""
+        amount, spend.amount, spend.counted = spend.amount, 0.0, True
+        if left is None or left >= amount or not amount <= spend.left < math.inf:
+            return
+        self._margin_s = min(2.0 * self._margin_s, MARGIN_MAX_S)
+        if spend.left < 2.0 * amount:
+            return  # It may have come a little early.
+        self._doubt()
         self.refill = self._likeliest()
 
     def left(self, now_s: float) -> float:
@@ -146,7 +167,7 @@ class Meter:
         if self.refill is Refill.BUCKET:
             level, at_s = self._bucket_level(reading)
             return min(reading.limit, level + (now_s - at_s) * self._rate(reading))
-        level = reading.left - sum(each.amount for each in self._spends_after(reading))
+        level = reading.left - self._spent_after(reading)
         return level + sum(amount for at_s, amount in self._returns(reading) if at_s <= now_s)
 
     def free_s(self, amount: float, besides: float = 0.0) -> float:
@@ -165,8 +186,18 @@ class Meter:
             return self._bucket_free_s(reading, amount)
         return self._stepwise_free_s(reading, amount)
 
+    def _is_news(self, reading: Reading, earlier: Reading) -> bool:
+        """Of calls made at about the same time the one that left less came later."""
+        if abs(reading.at_s - earlier.at_s) > REORDER_S:
+            return reading.at_s > earlier.at_s
+        news, known = (each.left - self._spent_after(each) for each in (reading, earlier))
+        return news <= known
+
     def _spends_after(self, reading: Reading) -> Iterator[Spend]:
-        return (each for each in self._spends if each.at_s > reading.at_s)
+        return (spend for spend in self._spends if _is_after(spend, reading))
+
+    def _spent_after(self, reading: Reading) -> float:
+        return sum(spend.amount for spend in self._spends_after(reading))
 
     # A bucket
 
@@ -178,15 +209,16 @@ class Meter:
         rate = self._rate(reading)
         level, at_s = reading.left, reading.at_s
         for spend in self._spends_after(reading):
-            level = min(reading.limit, level + (spend.at_s - at_s) * rate) - spend.amount
-            at_s = spend.at_s
+            level += max(0.0, spend.at_s - at_s) * rate
+            level = min(reading.limit, level) - spend.amount
+            at_s = max(at_s, spend.at_s)
         return level, at_s
 
     def _bucket_free_s(self, reading: Reading, amount: float) -> float:
         level, at_s = self._bucket_level(reading)
         if level >= amount:
             return at_s
-        return at_s + (amount - level) / self._rate(reading) + MARGIN_S
+        return at_s + (amount - level) / self._rate(reading) + self._margin_s
 
     # Windows: what was used comes back in steps
 
@@ -214,7 +246,7 @@ class Meter:
         unreturned = reading.used
         for spend in self._spends:
             back_s = spend.at_s + period_s
-            if spend.at_s > reading.at_s:
+            if _is_after(spend, reading):
                 yield back_s, spend.amount
             elif reading.at_s < back_s < self._whole_s:
                 amount = min(spend.amount, unreturned)
@@ -225,12 +257,12 @@ class Meter:
     def _stepwise_free_s(self, reading: Reading, amount: float) -> float:
         free_s, level = reading.at_s, reading.left
         for spend in self._spends_after(reading):
-            free_s, level = spend.at_s, level - spend.amount
+            free_s, level = max(free_s, spend.at_s), level - spend.amount
         for back_s, returned in sorted(self._returns(reading)):
             if level >= amount:
                 break
             level += returned
-            free_s = max(free_s, back_s + MARGIN_S)
+            free_s = max(free_s, back_s + self._margin_s)
         return free_s
 
     # What the readings say of how it comes back
@@ -262,6 +294,13 @@ class Meter:
         self._bucket_error = _smoothed(self._bucket_error, abs(period_s / believed_s - 1.0))
         self._bucket_period_s = believed_s + _PERIOD_WEIGHT * (period_s - believed_s)
 
+    def _doubt(self) -> None:
+        """Less was left than would be if it came back as believed."""
+        if self.refill is Refill.BUCKET:
+            self._bucket_error = 1.0
+        elif self.refill is Refill.WINDOW:
+            self._window_error = 1.0
+
     def _likeliest(self) -> Refill:
         errors = {Refill.BUCKET: self._bucket_error, Refill.WINDOW: self._window_error}
         known = {refill: error for refill, error in errors.items() if error is not None}
@@ -277,6 +316,15 @@ class Meter:
             self._spends.popleft()
 
 
+def _is_after(spend: Spend, reading: Reading) -> bool:
+    """Whether the provider did not know of the use when it said what was left, or may not have."""
+    if spend.at_s > reading.at_s:
+        return True
+    return not spend.counted and spend.at_s >= reading.at_s - REORDER_S
+
+
 def _smoothed(error: float | None, latest: float) -> float:
     latest = min(latest, 1.0)
-    return latest if error is None else error + _ERROR_WEIGHT * (latest - error)
+    if error is None:
+        return latest
+    return error + (_DOUBT_WEIGHT if latest > error else _TRUST_WEIGHT) * (latest - error)

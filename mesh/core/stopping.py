@@ -27,8 +27,9 @@ class RunProgress:
     """Sum of the known costs."""
     start_elapsed_s: float
     """Of this start."""
-    no_call_is_paid: bool = False
-    """No producer can be granted one more call: core.budget."""
+    unpaid_call_usd: float | None = None
+    """What the cheapest next call may cost, where the budget does not pay for it any more:
+    core.budget."""
     item_cost_usd: float | None = None
     """Expected of the next new entry: core.item_cost."""
     exhausted: str | None = None
@@ -51,11 +52,8 @@ class StopRules:
             return f"target of {self.target} entries reached"
         if self.budget_usd is not None and now.cost_usd >= self.budget_usd:
             return f"budget of {dollars(self.budget_usd)} spent"
-        if self.budget_usd is not None and now.no_call_is_paid:
-            rest = dollars(self.budget_usd - now.cost_usd)
-            return (
-                f"budget of {dollars(self.budget_usd)} spent but for {rest}: one call may cost more"
-            )
+        if self.budget_usd is not None and now.unpaid_call_usd is not None:
+            return _spent(self.budget_usd, now.cost_usd, now.unpaid_call_usd)
         if self.time_limit_s is not None and now.start_elapsed_s >= self.time_limit_s:
             return f"time limit of {self.time_limit_s:g} s reached"
         if now.exhausted is not None:
@@ -64,7 +62,7 @@ class StopRules:
             assert now.item_cost_usd is not None
             assert self.max_cost_per_item_usd is not None
             return (
-                f"one more new entry is expected to cost {dollars(now.item_cost_usd)}, "
+                f"one more new entry is expected to cost {_about(now.item_cost_usd)}, "
                 f"more than {dollars(self.max_cost_per_item_usd)}"
             )
         return None
@@ -72,6 +70,23 @@ class StopRules:
     def _is_too_dear(self, item_cost_usd: float | None) -> bool:
         bound = self.max_cost_per_item_usd
         return bound is not None and item_cost_usd is not None and item_cost_usd > bound
+
+
+def _spent(budget_usd: float, cost_usd: float, call_usd: float) -> str:
+    """Why a budget that is not quite spent pays for nothing more."""
+    budget, rest_usd = dollars(budget_usd), budget_usd - cost_usd
+    if not cost_usd:
+        return f"budget of {budget} pays for no call: one may cost {_about(call_usd)}"
+    if rest_usd < call_usd:
+        why = f"one more call may cost {_about(call_usd)}"
+    else:
+        why = "it is held for calls that were cut off or by producers that are gone"
+    return f"budget of {budget} spent but for {_about(rest_usd)}: {why}"
+
+
+def _about(amount: float) -> str:
+    """Two digits that matter."""
+    return dollars(float(f"{amount:.2g}"))
 
 
 @dataclass(slots=True)

@@ -76,6 +76,7 @@ class AdaptiveClient(ABC):
     ) -> AsyncGenerator[StreamEvent, None]:
         """See `LLMClient.stream`."""
         answer = CallProgress() if progress is None else progress
+        output_tokens_max = self._within(answer.output_tokens_cap, output_tokens_max)
         for adaptations_left in range(ADAPTATIONS_MAX, -1, -1):
             self._note_request(answer, output_tokens_max, structured)
             failure: Failure | None = None
@@ -153,10 +154,17 @@ class AdaptiveClient(ABC):
         patient = self.parameters.patient or not self.parameters.streaming
         return self._timeouts.patient_s if patient else self._timeouts.event_s
 
+    def _within(self, bound: int, output_tokens_max: int) -> int:
+        """What to ask for, so that the cap that is sent stays within `bound`, 0 for none."""
+        if not bound:
+            return output_tokens_max
+        return max(1, min(output_tokens_max, bound // self.parameters.output_cap_factor))
+
     def _note_request(self, answer: CallProgress, output_tokens_max: int, structured: bool) -> None:
         answer.output_tokens_cap = self.parameters.output_cap(output_tokens_max)
         answer.structured = structured and self.parameters.structured
-        answer.may_reason = self._reasons is not False
+        # Until a report has shown otherwise; nor does anything tell how far a whole answer is.
+        answer.may_hide_output = self._reasons is not False or not self.parameters.streaming
 
     def _note_beginning(self, answer: CallProgress) -> None:
         """To be called as soon as the provider has accepted the call."""
@@ -186,13 +194,17 @@ class AdaptiveClient(ABC):
     def _completed(self, prompt: Prompt, answer: CallProgress, finish: FinishReason) -> Completed:
         usage = ended_usage(prompt, answer)
         if not usage.estimated:
-            self._reasons = bool(self._reasons or usage.reasoning_tokens)
+            self._learn(usage)
         if not answer.text_bytes and finish is FinishReason.LENGTH:
             # All of the cap went into reasoning that is not shown: leave more room next time.
             usage = replace(usage, reasoning_tokens=usage.reasoning_tokens or usage.output_tokens)
             self._reasons = True
             self.parameters = with_higher_cap(self.parameters) or self.parameters
         return Completed(finish, usage, answer.limits)
+
+    def _learn(self, reported: Usage) -> None:
+        """Note what a finished answer's usage says of the model."""
+        self._reasons = bool(self._reasons or reported.reasoning_tokens)
 
     async def _error(self, failure: Failure, prompt: Prompt, answer: CallProgress) -> ProviderError:
         if is_unknown_model(failure) and not is_prompt_too_long(failure):
@@ -201,15 +213,8 @@ class AdaptiveClient(ABC):
             self.parameters = replace(self.parameters, patient=True)
         # Also where it was cut before it began: the provider may have read and answered it.
         charged = answer.begun or failure.sent
-        usage = self._cut_usage(prompt, answer) if charged else None
+        usage = cut_usage(prompt, answer) if charged else None
         return self._sorted(failure, answering=answer.begun, usage=usage)
-
-    def _cut_usage(self, prompt: Prompt, answer: CallProgress) -> Usage:
-        usage = cut_usage(prompt, answer)
-        if self.parameters.streaming or not usage.estimated:
-            return usage
-        # Nothing tells how much was written of an answer that comes whole.
-        return replace(usage, output_tokens=answer.output_tokens_cap)
 
     async def _names_if_listed(self) -> list[str]:
         try:

@@ -34,10 +34,10 @@ class _Arm:
     calls: float = 0.0
     relative_yields: float = 0.0
 
-    def optimistic(self, all_calls: float) -> float:
+    def optimistic(self, all_calls: float, exploration: float) -> float:
         if self.calls == 0:
             return math.inf
-        bonus = _EXPLORATION * math.sqrt(math.log(1 + all_calls) / self.calls)
+        bonus = exploration * math.sqrt(math.log(1 + all_calls) / self.calls)
         return self.relative_yields / self.calls + bonus
 
 
@@ -60,13 +60,21 @@ class FormatChoice:
 
     _models: dict[str, _Model] = field(default_factory=dict)
 
-    def choose(self, model: str, *, structured_possible: bool) -> bool:
-        """Whether to ask `model` (its SPEC) for JSON; lines first, then whichever yields more."""
+    def choose(self, model: str, *, structured_possible: bool, cold_share: float = 0.0) -> bool:
+        """Whether to ask `model` (its SPEC) for JSON; lines first, then whichever yields more.
+
+        Args:
+            cold_share: what a call costs more, as a share of a usual answer's cost, because its
+                prompt is not in the cache: providers keep it for each format by itself. The dearer
+                that is, the less is explored.
+        """
         tried = self._models.get(model)
         if tried is None or not structured_possible:
             return False
         all_calls = tried.lines.calls + tried.json.calls
-        return tried.json.optimistic(all_calls) > tried.lines.optimistic(all_calls)
+        exploration = _EXPLORATION / (1 + cold_share)
+        by_json = tried.json.optimistic(all_calls, exploration)
+        return by_json > tried.lines.optimistic(all_calls, exploration)
 
     def finished(
         self, model: str, structured: bool, *, unique_count: int, output_tokens: int

@@ -191,7 +191,7 @@ class _StreamReader:
         elif event.type == "content_block_start":
             # Thoughts are billed in full and shown in part or not at all.
             thinks = event.content_block.type in _THOUGHTS
-            self._answer.may_reason = self._answer.may_reason or thinks
+            self._answer.may_hide_output = self._answer.may_hide_output or thinks
         elif event.type == "content_block_delta" and event.delta.type == "text_delta":
             return event.delta.text
         elif event.type == "message_delta":

@@ -113,10 +113,29 @@ def limits_line(headers: Mapping[str, str]) -> str:
     return f"{', '.join(told)} a minute" if told else ""
 
 
-async def _checked(client: AdaptiveClient) -> ModelCheck:
-    start_s = time.monotonic()
-    text, first_text_s, completed = "", None, None
+@dataclass(slots=True)
+class _Try:
+    """What one call has come to."""
+
+    text: str = ""
+    first_text_s: float | None = None
+    completed: Completed | None = None
     failure: ProviderError | None = None
+
+
+async def _checked(client: AdaptiveClient) -> ModelCheck:
+    try:
+        before = client.parameters
+        tried = await _tried(client)
+        if tried.completed is None and client.parameters != before:
+            tried = await _tried(client)  # It has said what it wants instead.
+    finally:
+        await client.close()
+    return _report(client, tried)
+
+
+async def _tried(client: AdaptiveClient) -> _Try:
+    start_s, tried = time.monotonic(), _Try()
     try:
         async with (
             asyncio.timeout(CHECK_TIMEOUT_S),
@@ -124,26 +143,20 @@ async def _checked(client: AdaptiveClient) -> ModelCheck:
         ):
             async for event in events:
                 if isinstance(event, TextDelta):
-                    first_text_s = first_text_s or time.monotonic() - start_s
-                    text += event.text
+                    tried.first_text_s = tried.first_text_s or time.monotonic() - start_s
+                    tried.text += event.text
                 else:
-                    completed = event
+                    tried.completed = event
     except ProviderError as error:
-        failure = error
+        tried.failure = error
     except TimeoutError:
-        failure = ProviderError(ErrorKind.RETRY, f"no whole answer in {CHECK_TIMEOUT_S:g} s")
-    finally:
-        await client.close()
-    return _report(client, text, first_text_s, completed, failure)
+        late = f"no whole answer in {CHECK_TIMEOUT_S:g} s"
+        tried.failure = ProviderError(ErrorKind.RETRY, late)
+    return tried
 
 
-def _report(
-    client: AdaptiveClient,
-    text: str,
-    first_text_s: float | None,
-    completed: Completed | None,
-    failure: ProviderError | None,
-) -> ModelCheck:
+def _report(client: AdaptiveClient, tried: _Try) -> ModelCheck:
+    completed, failure = tried.completed, tried.failure
     refused = failure is not None and failure.status in {401, 403}
     reached = completed is not None or (failure is not None and failure.status is not None)
     unknown = isinstance(failure, UnknownModelError)
@@ -156,9 +169,9 @@ def _report(
         sent_parameters=client.sent_parameters(),
         price=price_line(client.model),
         limits=limits_line(client.latest_headers),
-        first_text_s=first_text_s,
+        first_text_s=tried.first_text_s,
         cost_usd=None if completed is None else cost_usd(client.model, completed.usage),
-        message=str(failure) if failure is not None else _answer_line(text, completed),
+        message=str(failure) if failure is not None else _answer_line(tried.text, completed),
     )
 
 

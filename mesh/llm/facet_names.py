@@ -1,4 +1,4 @@
-"""The facets that a planning answer names.
+"""The facets that a planning answer names, each as soon as it is complete.
 
 Read as an answer with entries is (parsing.py), save that a facet's name may be a list by itself:
 "Squares, streets, bridges, quays and islands" is one facet, not five. Which facets become part
@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterable
 
 from mesh.core.normalize import item_key
+from mesh.llm.findings import Parsed
 from mesh.llm.line_rules import comma_list, tidy
-from mesh.llm.parsing import AnswerParser, Entry
+from mesh.llm.parsing import LINE_CHARACTERS_MAX, AnswerParser, Entry
 
 NAME_CHARACTERS_MAX = 120
 """A longer name is a description."""
@@ -26,28 +27,53 @@ _JSON = re.compile(r'[\[{]|"')
 _COMMA = "\ue0fc"
 
 
-def facet_names(pieces: Iterable[str], *, topic: str, cut: bool = False) -> list[str]:
-    """The names, clean and in order, each once; without the topic itself.
+class FacetNames:
+    """Reads one answer. Feed it every piece, then finish it; each name is returned once."""
 
-    Args:
-        pieces: the answer's text as it came.
-        cut: the answer stopped in the middle: its unfinished last line is dropped.
-    """
-    text = "".join(pieces).replace(_COMMA, "")
-    parser = AnswerParser()
-    parsed = parser.feed("".join(map(_as_one_name, text.splitlines(keepends=True))))
-    parsed += parser.finish(cut=cut)
-    seen = {item_key(topic)}
-    names: list[str] = []
-    for part in parsed:
-        if not isinstance(part, Entry):
-            continue
-        name = part.text.replace(_COMMA, ",")
-        key = item_key(name)
-        if len(name) <= NAME_CHARACTERS_MAX and key not in seen:
-            seen.add(key)
-            names.append(name)
-    return names[:NAMES_MAX]
+    def __init__(self, *, topic: str) -> None:
+        self._parser = AnswerParser()
+        self._seen = {item_key(topic)}
+        self._names_left = NAMES_MAX
+        self._pending = ""
+        """The beginning of a line whose end has not come."""
+
+    def feed(self, delta: str) -> list[str]:
+        """Names that `delta` completes, clean, without the topic itself."""
+        *whole, self._pending = (self._pending + delta.replace(_COMMA, "")).split("\n")
+        if len(self._pending) > LINE_CHARACTERS_MAX:  # No line of names: JSON on one line, prose.
+            whole, self._pending = [*whole, self._pending], ""
+            return self._names(self._parser.feed("\n".join(map(_as_one_name, whole))))
+        return self._names(self._parser.feed("".join(_as_one_name(line) + "\n" for line in whole)))
+
+    def finish(self, *, cut: bool) -> list[str]:
+        """Names that the end completes.
+
+        Args:
+            cut: the answer stopped in the middle: its unfinished last line is dropped.
+        """
+        parsed = self._parser.feed(_as_one_name(self._pending))
+        self._pending = ""
+        return self._names([*parsed, *self._parser.finish(cut=cut)])
+
+    def _names(self, parsed: Iterable[Parsed]) -> list[str]:
+        names = []
+        for part in parsed:
+            if not isinstance(part, Entry) or not self._names_left:
+                continue
+            name = part.text.replace(_COMMA, ",")
+            key = item_key(name)
+            if len(name) <= NAME_CHARACTERS_MAX and key not in self._seen:
+                self._seen.add(key)
+                self._names_left -= 1
+                names.append(name)
+        return names
+
+
+def facet_names(pieces: Iterable[str], *, topic: str, cut: bool = False) -> list[str]:
+    """All names of an answer, given the text as it came."""
+    reader = FacetNames(topic=topic)
+    names = [name for piece in pieces for name in reader.feed(piece)]
+    return names + reader.finish(cut=cut)
 
 
 def _as_one_name(line: str) -> str:
@@ -57,5 +83,5 @@ def _as_one_name(line: str) -> str:
     if comma_list(tidy(line), label_needed=True) is not None:
         label = _LABEL.match(line)
         if label is not None:
-            return label["name"] + "\n"  # What follows are examples.
+            return label["name"]  # What follows are examples.
     return line.replace(",", _COMMA)

@@ -106,11 +106,12 @@ class CallProgress:
     """As reported so far; its `estimated` is set as long as the final report is missing."""
     limits: RateLimits | None = None
     output_tokens_cap: int = 0
-    """The cap on output as it is sent: hidden reasoning may have raised it."""
+    """The cap on output as it is sent: hidden reasoning may have raised it. Given by the caller, it
+    is a bound: the money that was reserved, whatever another call has taught the client since."""
     structured: bool = False
     """JSON by a strict schema was asked for."""
-    may_reason: bool = True
-    """Hidden reasoning may have been written, which is billed and not seen."""
+    may_hide_output: bool = True
+    """More may have been written and billed than has come: hidden reasoning, a whole answer."""
 
 
 class ErrorKind(enum.StrEnum):

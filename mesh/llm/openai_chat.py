@@ -67,6 +67,8 @@ class OpenAIChatClient(AdaptiveClient):
 
     def __init__(self, model: ModelSpec, key: ApiKey | None, timeouts: CallTimeouts) -> None:
         super().__init__(model, key, _first_parameters(model), timeouts)
+        # OpenAI's newer models do, also those whose names tell no version.
+        self._may_want_breakpoints = takes_cache_key(model) and not wants_breakpoints(model)
         quiet_sdk_loggers()
         options = http_client_options(model, key, self.response_headers)
         self._sdk = openai.AsyncOpenAI(
@@ -110,6 +112,13 @@ class OpenAIChatClient(AdaptiveClient):
                 text = _read_chunk(chunk, answer)
                 if text:
                     yield text
+
+    def _learn(self, reported: Usage) -> None:
+        super()._learn(reported)
+        if self._may_want_breakpoints and reported.cache_write_tokens:
+            # It charges for what it keeps: tell it what is worth keeping.
+            self._may_want_breakpoints = False
+            self.parameters = replace(self.parameters, cache_breakpoints=True)
 
     async def _list_names(self) -> list[str]:
         page = await self._sdk.models.list(timeout=self._timeout())

@@ -18,6 +18,8 @@ BYTES_A_TOKEN = 3
 than Latin a character is two or three bytes and often a token of its own, so that bytes, not
 characters, are counted."""
 
+USUAL_BYTES_A_TOKEN = 4
+
 REQUEST_TOKENS = 64
 """Roles and delimiters that a provider wraps around the messages."""
 SCHEMA_TOKENS = 400
@@ -100,13 +102,18 @@ def ended_usage(prompt: Prompt, progress: CallProgress) -> Usage:
     return _usage(prompt, progress, _tokens(progress.text_bytes))
 
 
+def shown_tokens(progress: CallProgress) -> int:
+    """About how many tokens have come: what a call has brought, not what it costs."""
+    return -(-progress.text_bytes // USUAL_BYTES_A_TOKEN)
+
+
 def _usage(prompt: Prompt, progress: CallProgress, written_tokens: int) -> Usage:
     reported = progress.usage
     if reported is not None and not reported.estimated:
         return reported
     largest = largest_usage(prompt, progress.output_tokens_cap, structured=progress.structured)
     output_tokens = largest.output_tokens
-    if not progress.may_reason:
+    if not progress.may_hide_output:
         output_tokens = min(output_tokens, written_tokens)
     if reported is None:
         return replace(largest, output_tokens=output_tokens)

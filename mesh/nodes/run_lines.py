@@ -58,7 +58,7 @@ def summary_lines(metrics: Metrics, *, output: Path) -> list[str]:
     lines += [f"    {_model_summary(row)}" for row in models[:MODELS_SHOWN_MAX]]
     lines += [
         f"  calls       {_calls_and_tokens(_all_models(metrics))}",
-        f"  cost        {_cost(metrics).removeprefix('cost ')}",
+        f"  cost        {_cost(metrics).removeprefix('cost ')}{_cost_of_100(metrics)}",
         f"  mesh        {_mesh(metrics)}",
         f"  entries     {output}",
     ]
@@ -162,6 +162,16 @@ def _cost(metrics: Metrics) -> str:
     budget = metrics.get("budget_usd")
     play = " in play money" if metrics.get("simulated") else ""
     return spent + (f" of {dollars(budget)}" if budget is not None else "") + play
+
+
+def _cost_of_100(metrics: Metrics) -> str:
+    """What 100 entries cost, and what calls may have cost besides whose end nobody knows."""
+    cost_usd, reserved_usd = metrics.get("cost_per_100_unique_usd"), metrics.get("reserved_usd")
+    each = f"; {_dollars(cost_usd)} for each 100 unique" if cost_usd else ""
+    cut = (
+        f"; up to {_dollars(reserved_usd)} more for calls that were cut off" if reserved_usd else ""
+    )
+    return each + cut
 
 
 def _dollars(amount: float | None) -> str:

@@ -5,6 +5,7 @@ Shapes and words are anthropic_wire.py's, the answers answering.py's.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from collections.abc import Iterable, Mapping
@@ -127,6 +128,18 @@ async def _answered(request: web.Request, asked: Request) -> web.StreamResponse:
 async def _stream(request: web.Request, delivery: Delivery, asked: Request) -> web.StreamResponse:
     events = wire.EventWriter(delivery.plan, delivery.call_id)
     response = await begin_events(request, _headers(request, asked))
+    with contextlib.suppress(ConnectionResetError):  # The client has closed it.
+        await _send(request, response, delivery, events, asked.id)
+    return response
+
+
+async def _send(
+    request: web.Request,
+    response: web.StreamResponse,
+    delivery: Delivery,
+    events: wire.EventWriter,
+    request_id: str,
+) -> None:
     begun = False
     try:
         async for piece in delivery.pieces():
@@ -138,13 +151,12 @@ async def _stream(request: web.Request, delivery: Delivery, asked: Request) -> w
         if broken.how is Break.CONNECTION:
             break_connection(request)
         else:
-            await response.write(_event(wire.broken_stream_body(asked.id)))
-        return response
+            await response.write(_event(wire.broken_stream_body(request_id)))
+        return
     if not begun:
         await response.write(_joined(events.first()))
     await response.write(_joined(events.last()))
     delivery.ended = True
-    return response
 
 
 async def _whole(request: web.Request, delivery: Delivery, asked: Request) -> web.StreamResponse:

@@ -5,6 +5,7 @@ Shapes and words are openai_wire.py's, the answers answering.py's.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from typing import Any
 
@@ -116,6 +117,17 @@ async def _stream(
 ) -> web.StreamResponse:
     chunks = wire.ChunkWriter(delivery.plan, delivery.call_id, with_usage=with_usage)
     response = await begin_events(request, _headers(request, asked))
+    with contextlib.suppress(ConnectionResetError):  # The client has closed it.
+        await _send(request, response, delivery, chunks)
+    return response
+
+
+async def _send(
+    request: web.Request,
+    response: web.StreamResponse,
+    delivery: Delivery,
+    chunks: wire.ChunkWriter,
+) -> None:
     begun = False
     try:
         async for piece in delivery.pieces():
@@ -128,13 +140,12 @@ async def _stream(
             break_connection(request)
         else:
             await response.write(_event(wire.broken_stream_body()))
-        return response
+        return
     if not begun:
         await response.write(_event(chunks.first()))
     last = b"".join(_event(chunk) for chunk in chunks.last())
     await response.write(last + b"data: [DONE]\n\n")
     delivery.ended = True
-    return response
 
 
 async def _whole(request: web.Request, delivery: Delivery, asked: Request) -> web.StreamResponse:

@@ -20,6 +20,7 @@ from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import takewhile
 
 from mesh.simulation.tokens import BYTES_A_TOKEN, token_count
 
@@ -29,7 +30,7 @@ BREAKPOINTS_MAX = 4
 MARKS_LOOKED_UP_MAX = 80
 ROUTED_BY_TOKENS = 256
 CALLS_A_MACHINE_MAX = 15
-"""In a minute, of one beginning and key; those beyond go to the next machine."""
+"""In a minute, of one beginning and key; those beyond go to the next machine, and so on."""
 MINUTE_S = 60.0
 ROUTES_MAX = 10_000
 """Routes whose calls are counted; all counts begin anew beyond it."""
@@ -65,19 +66,23 @@ class PromptCache:
     """One model's cache. Times are simulated seconds."""
 
     _expires_s: OrderedDict[bytes, float] = field(default_factory=OrderedDict)
-    _calls_s: dict[bytes, deque[float]] = field(default_factory=dict)
+    _calls_s: dict[bytes, list[deque[float]]] = field(default_factory=dict)
 
     def machine(self, blocks: Sequence[PromptBlock], key: str, now_s: float) -> bytes:
-        """Where a call goes, by its beginning and its cache key; counts the call."""
+        """Where a call goes: to the first machine of its beginning and key that has room for it."""
         beginning = _joined(blocks)[: ROUTED_BY_TOKENS * BYTES_A_TOKEN]
         route = blake2b(beginning, digest_size=16, key=key.encode()[:64]).digest()
         if len(self._calls_s) >= ROUTES_MAX:
             self._calls_s.clear()
-        calls_s = self._calls_s.setdefault(route, deque())
-        while calls_s and calls_s[0] <= now_s - MINUTE_S:
-            calls_s.popleft()
-        number = len(calls_s) // CALLS_A_MACHINE_MAX
-        calls_s.append(now_s)
+        machines = self._calls_s.setdefault(route, [])
+        for calls_s in machines:
+            while calls_s and calls_s[0] <= now_s - MINUTE_S:
+                calls_s.popleft()
+        busy = takewhile(lambda calls_s: len(calls_s) >= CALLS_A_MACHINE_MAX, machines)
+        number = sum(1 for _ in busy)
+        if number == len(machines):
+            machines.append(deque())
+        machines[number].append(now_s)
         return b"%s/%d" % (key.encode(), number)
 
     def by_prefix(

@@ -41,11 +41,20 @@ def test_every_generated_entry_is_unique_duplicate_or_rejected(tmp_path: Path) -
 
 
 def test_a_run_stops_at_its_budget(tmp_path: Path) -> None:
-    run = start_run(tmp_path, PARIS, "--peers", "2", "--budget-usd", "0.004")
+    cheap = ("--model", "simulated:swift")
+    run = start_run(tmp_path, PARIS, "--peers", "2", *cheap, "--budget-usd", "0.006")
     assert run.wait() == 0
-    assert "budget of $0.004 spent" in run.said
+    assert "budget of $0.006 spent but for $0.00" in run.said
     (cost,) = run.query("SELECT sum(cost_usd) FROM calls")[0]
-    assert cost >= 0.004
+    assert 0.002 < cost <= 0.006
+
+
+def test_a_budget_that_pays_for_no_call_says_so(tmp_path: Path) -> None:
+    dear = ("--model", "simulated:atlas")
+    run = start_run(tmp_path, PARIS, "--peers", "2", *dear, "--budget-usd", "0.0001")
+    assert run.wait() == 0
+    assert "budget of $0.0001 pays for no call: one may cost $0.0" in run.said
+    assert run.query("SELECT count(*) FROM calls") == [(0,)]
 
 
 def test_a_run_stops_at_its_time_limit(tmp_path: Path) -> None:

@@ -174,6 +174,21 @@ def stream_answer(events: list[str], *, abort: bool = False) -> Answer:
     return answer
 
 
+def silent_answer(asked: asyncio.Event, closed: asyncio.Event) -> Answer:
+    """Sets `asked` and never answers; sets `closed` when the client goes."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            closed.set()
+            raise
+        return web.Response()
+
+    return answer
+
+
 def held_answer(
     events: list[str], gate: asyncio.Event, closed: asyncio.Event, *, sent_first_count: int
 ) -> Answer:

@@ -41,6 +41,7 @@ from tests.integration.scripted_llm_server import (
     openai_events,
     redirect_answer,
     scripted_server,
+    silent_answer,
     stream_answer,
     text_answer,
 )
@@ -155,6 +156,27 @@ async def test_cancelling_the_reader_closes_the_connection_at_once(api: Api) -> 
         with pytest.raises(asyncio.CancelledError):
             await task
         await client.close()
+
+
+@pytest.mark.parametrize("api", APIS)
+async def test_cancelling_a_call_that_nobody_has_answered_closes_the_connection_at_once(
+    api: Api,
+) -> None:
+    asked, closed = asyncio.Event(), asyncio.Event()
+    progress = CallProgress()
+    async with scripted_server(silent_answer(asked, closed)) as server:
+        client = client_at(server, api)
+        stream = client.stream(PROMPT, output_tokens_max=100, progress=progress)
+        task = asyncio.ensure_future(anext(stream))
+        async with asyncio.timeout(5):
+            await asked.wait()
+            task.cancel()
+            await closed.wait()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await client.close()
+    assert not progress.begun
+    assert cut_usage(PROMPT, progress).output_tokens == 100
 
 
 @pytest.mark.parametrize("abort", [True, False])
@@ -355,6 +377,20 @@ async def test_a_cap_is_never_raised_within_a_call_for_which_money_was_reserved(
         await client.close()
     assert caught.value.kind is ErrorKind.RETRY
     assert [call.body["max_tokens"] for call in server.calls] == [before, after] == [100, 400]
+
+
+async def test_a_cap_that_another_call_has_raised_stays_within_what_was_reserved() -> None:
+    empty = stream_answer(openai_events(finish="length"))
+    async with scripted_server(empty, stream_answer(openai_events("Louvre"))) as server:
+        client = client_at(server, "openai")
+        reserved = client.largest_usage(PROMPT, 100).output_tokens
+        await ask(client)
+        progress = CallProgress(output_tokens_cap=reserved)
+        async for _ in client.stream(PROMPT, output_tokens_max=100, progress=progress):
+            pass
+        await client.close()
+    assert [call.body["max_tokens"] for call in server.calls] == [100, 100]
+    assert client.largest_usage(PROMPT, 100).output_tokens == 400
 
 
 async def test_an_empty_answer_cut_by_the_cap_counts_as_reasoning_and_raises_the_cap() -> None:
@@ -593,6 +629,15 @@ async def test_a_check_reports_what_one_call_showed(api: Api) -> None:
     lines = check_lines(check)
     assert lines[0] == f"{api}:m: ok: it answers: Louvre"
     assert "  price: price unknown" in lines
+
+
+async def test_a_check_goes_on_with_the_larger_cap_that_a_model_wants() -> None:
+    message = "Could not finish the message because max_tokens or model output limit was reached."
+    refused = json_answer(400, error_body("openai", "invalid_request_error", message))
+    async with scripted_server(refused, stream_answer(openai_events("Louvre"))) as server:
+        (check,) = await check_models([model_at(server, "openai")], {"OPENAI_API_KEY": ApiKey(KEY)})
+    assert check.ok
+    assert [call.body["max_tokens"] for call in server.calls] == [64, 256]
 
 
 async def test_a_check_reports_rate_limits_and_refusals_without_the_key() -> None:

@@ -171,6 +171,7 @@ class ScriptedProducer(ScriptedProcess):
                     isinstance(entry, (log.Found, log.Repeat))
                     for entry in self._unsaid[: said.count]
                 )
+                self.written(said.first_seq, self._unsaid[: said.count])
                 if self.dies_before_telling:
                     self.around.ended("died")
                     return False
@@ -181,6 +182,9 @@ class ScriptedProducer(ScriptedProcess):
             self.node.last_seq = self.disk.last_seq
             return False
         return True
+
+    def written(self, first_seq: int, entries: Sequence[LogEntry]) -> None:
+        """These entries are in the own log from now on."""
 
     def _sync(self) -> None:
         self.disk.sync()

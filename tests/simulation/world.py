@@ -174,14 +174,21 @@ class World:
         slot.starts += 1
         self.trace.note(slot.label, "starts")
         if isinstance(slot.disk, CollectorDisk):
-            slot.process = ScriptedCollector(
-                slot.around, slot.disk, self.database, self.scenario.excluded, host=slot.host
-            )
+            slot.process = self.collector_on(slot, slot.disk)
         else:
             assert slot.script is not None
-            slot.process = ScriptedProducer(slot.around, slot.disk, slot.script, host=slot.host)
+            slot.process = self.producer_on(slot, slot.script)
         slot.watch = ProcessWatch(slot.process)
         self._disturb()
+
+    def collector_on(self, slot: Slot, disk: CollectorDisk) -> ScriptedCollector:
+        """A process of the collector."""
+        excluded = self.scenario.excluded
+        return ScriptedCollector(slot.around, disk, self.database, excluded, host=slot.host)
+
+    def producer_on(self, slot: Slot, script: Script) -> ScriptedProducer:
+        """A process of a producer."""
+        return ScriptedProducer(slot.around, slot.disk, script, host=slot.host)
 
     def _end(self, slot: Slot) -> None:
         if slot.process is not None:

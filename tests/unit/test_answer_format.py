@@ -12,12 +12,18 @@ CALLS = 200
 
 
 def run(
-    *, lines_yield: float, json_yield: float, seed: int = 1, noise: float = 0.2, fading: float = 1.0
+    *,
+    lines_yield: float,
+    json_yield: float,
+    seed: int = 1,
+    noise: float = 0.2,
+    fading: float = 1.0,
+    cold_share: float = 0.0,
 ) -> list[bool]:
     """Which formats a model is asked for that brings so many unique entries in 1,000 tokens."""
     choice, source, chosen = FormatChoice(), random.Random(seed), []
     for at in range(CALLS):
-        structured = choice.choose("m", structured_possible=True)
+        structured = choice.choose("m", structured_possible=True, cold_share=cold_share)
         chosen.append(structured)
         mean = (json_yield if structured else lines_yield) * fading**at
         unique = round(mean * source.uniform(1 - noise, 1 + noise))
@@ -50,6 +56,12 @@ def test_a_topic_that_runs_dry_does_not_favour_the_format_tried_early(seed: int)
     fading = 0.985
     assert sum(run(lines_yield=100, json_yield=70, seed=seed, fading=fading)) < 0.25 * CALLS
     assert sum(run(lines_yield=70, json_yield=100, seed=seed, fading=fading)) > 0.75 * CALLS
+
+
+def test_the_more_a_cold_prompt_costs_the_less_is_explored() -> None:
+    free = run(lines_yield=100, json_yield=85, noise=0.05)
+    dear = run(lines_yield=100, json_yield=85, noise=0.05, cold_share=3.0)
+    assert 1 <= sum(dear) < sum(free)
 
 
 def test_what_has_become_better_is_found() -> None:

@@ -227,12 +227,19 @@ def test_what_one_gives_back_is_free_for_another() -> None:
 
 def test_a_budget_is_spent_when_all_that_are_alive_ask_for_more_than_is_free() -> None:
     treasury = Treasury(0.05)
-    assert not treasury.is_spent([])
+    assert treasury.unpaid_call_usd([]) is None
     asking(treasury, A, 0.06)
-    assert treasury.is_spent([A])
-    assert not treasury.is_spent([A, B])  # It has not said what it needs.
+    assert treasury.unpaid_call_usd([A]) == 0.06
+    assert treasury.unpaid_call_usd([A, B]) is None  # It has not said what it needs.
     asking(treasury, B, 0.02)
-    assert not treasury.is_spent([A, B])
+    assert treasury.unpaid_call_usd([A, B]) is None
+
+
+def test_a_budget_that_was_lowered_below_what_is_granted_is_not_spent_yet() -> None:
+    treasury = Treasury(0.05)
+    treasury.hear_own_past(granted(A, 0.5))
+    assert treasury.unpaid_call_usd([A]) is None
+    assert treasury.grants([A]) == []
 
 
 def test_a_budget_is_not_spent_while_a_call_may_leave_something_over() -> None:
@@ -241,23 +248,23 @@ def test_a_budget_is_not_spent_while_a_call_may_leave_something_over() -> None:
     treasury.grants([A])
     treasury.apply(LogId(A, 1), 2, started(0.04))
     treasury.apply(LogId(A, 1), 3, BudgetAsked(0.04, 0.0, 0.04))
-    assert not treasury.is_spent([A])
+    assert treasury.unpaid_call_usd([A]) is None
     treasury.apply(LogId(A, 1), 4, finished(2, 0.03))
-    assert treasury.is_spent([A])
+    assert treasury.unpaid_call_usd([A]) == 0.04
 
 
 def test_a_call_of_an_earlier_start_is_waited_for_by_nobody() -> None:
     treasury = Treasury(0.05)
     treasury.apply(LogId(A, 1), 1, started(0.04))
     treasury.apply(LogId(A, 2), 1, BudgetAsked(0.0, 0.0, 0.04))
-    assert treasury.is_spent([A])
+    assert treasury.unpaid_call_usd([A]) == 0.04
 
 
 def test_a_run_without_a_budget_grants_nothing_and_is_never_spent() -> None:
     treasury = Treasury(None)
     asking(treasury, A, 0.06)
     assert treasury.grants([A]) == []
-    assert not treasury.is_spent([A])
+    assert treasury.unpaid_call_usd([A]) is None
 
 
 def test_what_was_spent_without_grants_counts_when_a_run_gets_a_budget() -> None:
@@ -512,7 +519,7 @@ def test_left_alone_producers_spend_a_budget_nearly_whole() -> None:
         for _ in range(20_000):
             for action in (world.call, world.finish, world.bring, world.grant, world.hear):
                 action()
-            if world.treasury.is_spent(alive):
+            if world.treasury.unpaid_call_usd(alive):
                 break
-        assert world.treasury.is_spent(alive)
+        assert world.treasury.unpaid_call_usd(alive)
         assert world.budget_usd - world.treasury.committed_usd <= 0.03 + EXACT

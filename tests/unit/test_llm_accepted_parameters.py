@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mesh.llm.accepted_parameters import (
@@ -128,6 +130,45 @@ def test_cache_breakpoints_are_dropped_where_they_are_rejected() -> None:
     adapted = adapt(FIRST, rejection)
     assert adapted is not None
     assert not adapted.cache_control
+
+
+@pytest.mark.parametrize(
+    "rejection",
+    [
+        Rejection("Unknown parameter: 'x'.", "messages[1].content[0].prompt_cache_breakpoint"),
+        Rejection("Unrecognized request argument supplied: prompt_cache_options"),
+    ],
+)
+def test_openais_breakpoints_are_dropped_where_they_are_rejected(rejection: Rejection) -> None:
+    adapted = adapt(replace(FIRST, cache_breakpoints=True), rejection)
+    assert adapted is not None
+    assert not adapted.cache_breakpoints
+    assert adapted.cache_key
+
+
+def test_a_cache_key_is_dropped_where_it_is_rejected() -> None:
+    adapted = adapt(FIRST, Rejection("Unrecognized request argument supplied: prompt_cache_key"))
+    assert adapted is not None
+    assert not adapted.cache_key
+    assert adapt(adapted, Rejection("Unrecognized request argument: prompt_cache_key")) is None
+
+
+@pytest.mark.parametrize(
+    "rejection",
+    [
+        Rejection(
+            "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this "
+            "model. Learn more about supported models at the Structured Outputs guide."
+        ),
+        Rejection("Extra inputs are not permitted", parameter="response_format"),
+        Rejection("output_config: Extra inputs are not permitted"),
+        Rejection("'claude-3-5-haiku' does not support output format."),
+        Rejection("This model does not support structured outputs"),
+    ],
+)
+def test_a_model_that_takes_no_schema_answers_in_lines(rejection: Rejection) -> None:
+    adapted = adapt(FIRST, rejection)
+    assert adapted == replace(FIRST, structured=False)
 
 
 def test_a_cap_too_small_to_finish_is_raised() -> None:

@@ -101,6 +101,68 @@ def test_a_prompt_that_is_too_long_is_to_be_shortened(failure: Failure) -> None:
     assert error_of(failure).kind is ErrorKind.SHORTEN_PROMPT
 
 
+@pytest.mark.parametrize(
+    ("failure", "tokens_max"),
+    [
+        (Failure(400, "prompt is too long: 210000 tokens > 200000 maximum"), 200_000),
+        (
+            Failure(
+                400,
+                "input length and `max_tokens` exceed context limit: 184915 + 20000 > 204648, "
+                "decrease input length or `max_tokens` and try again",
+            ),
+            204_648,
+        ),
+        (
+            Failure(
+                400,
+                "This model's maximum context length is 128000 tokens. However, your messages "
+                "resulted in 204308 tokens. Please reduce the length of the messages.",
+                code="context_length_exceeded",
+            ),
+            128_000,
+        ),
+        (
+            Failure(
+                400,
+                "Input tokens exceed the configured limit of 272,000 tokens. Your messages "
+                "resulted in 300,001 tokens.",
+                code="context_length_exceeded",
+            ),
+            272_000,
+        ),
+        (
+            Failure(
+                400,
+                "request (5120 tokens) exceeds the available context size (4096 tokens)",
+            ),
+            4_096,
+        ),
+        (
+            Failure(
+                400,
+                "Prompt is too long: the input token count (1200000) exceeds the maximum number of "
+                "tokens allowed (1048576).",
+            ),
+            1_048_576,
+        ),
+        (Failure(500, "too large", type="exceed_context_size_error", tokens_max=256), 256),
+        (Failure(413, "Request exceeds the maximum size"), None),
+        (Failure(400, "prompt is too long"), None),
+    ],
+)
+def test_how_long_a_prompt_may_be_is_read_from_the_providers_words(
+    failure: Failure, tokens_max: int | None
+) -> None:
+    error = error_of(failure)
+    assert error.kind is ErrorKind.SHORTEN_PROMPT
+    assert error.tokens_max == tokens_max
+
+
+def test_other_errors_tell_no_length() -> None:
+    assert error_of(Failure(429, "Limit 60, used 60")).tokens_max is None
+
+
 @pytest.mark.parametrize("kind", ["overloaded_error", "rate_limit_error", "api_error"])
 def test_an_error_inside_a_stream_is_retried(kind: str) -> None:
     assert error_of(Failure(None, "Overloaded", type=kind), CLAUDE).kind is ErrorKind.RETRY

@@ -120,3 +120,29 @@ def test_a_date_to_wait_for_is_compared_with_the_servers_own_clock() -> None:
         "date": formatdate(NOW_S + 4_990, usegmt=True),
     }
     assert retry_after_s(headers, now_s=NOW_S) == 10.0
+
+
+@pytest.mark.parametrize(
+    ("cause", "sent"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), False),
+        (ConnectionRefusedError(111, "Connection refused"), False),
+        (ssl.SSLError(1, "certificate verify failed"), False),
+        (ConnectionResetError(104, "Connection reset by peer"), True),
+        (TimeoutError("read"), True),
+    ],
+)
+def test_only_a_call_that_went_out_may_have_cost(cause: Exception, sent: bool) -> None:
+    error = RuntimeError("Connection error.")
+    error.__cause__ = cause
+    assert failure_of(error).sent is sent
+
+
+def test_a_call_that_was_refused_in_words_has_not_been_cut() -> None:
+    assert not failure_of(SdkError(500, {"error": {"message": "crash"}})).sent
+
+
+def test_a_field_that_tells_the_context_is_read() -> None:
+    body = {"error": {"type": "exceed_context_size_error", "n_prompt_tokens": 1407, "n_ctx": 256}}
+    assert failure_of(SdkError(400, body)).tokens_max == 256
+    assert failure_of(SdkError(400, {"error": {"n_ctx": "many"}})).tokens_max is None

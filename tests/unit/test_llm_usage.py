@@ -65,7 +65,7 @@ PROMPT = Prompt("a" * 40, ("b" * 40, "c" * 40), "d" * 40, "e" * 40)
 
 
 def test_an_estimate_counts_prompt_and_answer_and_is_marked() -> None:
-    progress = CallProgress(text_bytes=81, output_tokens_cap=500, may_reason=False)
+    progress = CallProgress(text_bytes=81, output_tokens_cap=500, may_hide_output=False)
     usage = ended_usage(PROMPT, progress)
     assert usage == Usage(prompt_tokens_estimate(PROMPT) + REQUEST_TOKENS, 0, 27, estimated=True)
 
@@ -78,7 +78,11 @@ def test_a_report_that_is_whole_is_never_replaced_by_an_estimate() -> None:
 
 def test_a_cut_answer_counts_what_may_have_been_under_way() -> None:
     progress = CallProgress(
-        begun=True, text_bytes=300, piece_bytes_max=30, output_tokens_cap=5_000, may_reason=False
+        begun=True,
+        text_bytes=300,
+        piece_bytes_max=30,
+        output_tokens_cap=5_000,
+        may_hide_output=False,
     )
     expected = 100 + UNDER_WAY_TOKENS + UNDER_WAY_PIECES * 10
     assert cut_usage(PROMPT, progress).output_tokens == expected
@@ -87,7 +91,7 @@ def test_a_cut_answer_counts_what_may_have_been_under_way() -> None:
 def test_what_the_provider_has_told_of_a_cut_call_is_kept() -> None:
     told = Usage(7_000, 6_000, 1, cache_write_tokens=900, estimated=True)
     progress = CallProgress(
-        begun=True, text_bytes=300, usage=told, output_tokens_cap=5_000, may_reason=False
+        begun=True, text_bytes=300, usage=told, output_tokens_cap=5_000, may_hide_output=False
     )
     usage = cut_usage(PROMPT, progress)
     assert replace(usage, output_tokens=1) == told
@@ -99,11 +103,11 @@ def test_where_reasoning_may_be_hidden_a_cut_answer_counts_as_its_whole_cap() ->
     assert cut_usage(PROMPT, progress).output_tokens == 5_000
 
 
-@pytest.mark.parametrize("may_reason", [True, False])
+@pytest.mark.parametrize("may_hide_output", [True, False])
 @pytest.mark.parametrize("structured", [True, False])
 @pytest.mark.parametrize("text_bytes", [0, 100, 1_000_000])
 def test_no_estimate_is_above_what_was_reserved(
-    may_reason: bool, structured: bool, text_bytes: int
+    may_hide_output: bool, structured: bool, text_bytes: int
 ) -> None:
     progress = CallProgress(
         begun=True,
@@ -111,7 +115,7 @@ def test_no_estimate_is_above_what_was_reserved(
         piece_bytes_max=40,
         output_tokens_cap=800,
         structured=structured,
-        may_reason=may_reason,
+        may_hide_output=may_hide_output,
     )
     largest = largest_usage(PROMPT, 800, structured=structured)
     usage = cut_usage(PROMPT, progress)

@@ -193,6 +193,21 @@ def test_facets_are_proposed_when_asked_for() -> None:
     assert plan.entries == ()
 
 
+def test_a_facet_is_split_when_asked_for() -> None:
+    text = "Topic: Paris attractions\n\nSplit the facet into 3 facets: parts.\nFacet: Museums"
+    names = planned(call(text=text)).text.splitlines()
+    assert len(names) == 3
+    assert all("useums" in name for name in names)
+
+
+def test_a_model_says_so_when_there_are_no_further_facets() -> None:
+    catalog = CatalogShelf().find("Paris attractions")
+    assert catalog is not None
+    known = "\n".join(catalog.facets())
+    text = f"Topic: Paris attractions\n\nKnown facets:\n{known}\n\nName up to 5 further facets."
+    assert planned(call(text=text)).text == "No more facets.\n"
+
+
 def test_a_judge_is_right_about_as_often_as_its_accuracy_says() -> None:
     questions = (
         "Topic: Paris attractions\n\nWhich is the same entry?\n"

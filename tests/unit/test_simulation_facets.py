@@ -79,3 +79,77 @@ def test_where_more_facets_are_asked_for_than_there_are_some_are_split_by_letter
     facets = proposed_facets(replace(ATLAS, facet_overlap=0.0), CATALOG, 9, seed=1)
     assert len(facets) == 9
     assert sum("from A to L" in facet for facet in facets) == 3
+
+
+@pytest.mark.parametrize("model", [ATLAS, SWIFT], ids=lambda model: model.name)
+def test_a_facet_of_several_is_split_into_them(model: SimulatedModel) -> None:
+    exact = replace(model, facet_overlap=0.0)
+    whole = "Museums, Bridges and Churches worth knowing"
+    parts = proposed_facets(exact, CATALOG, 3, seed=1, within=whole)
+    held = [entries_of_facet(part, CATALOG, 0.0, seed=1) for part in parts]
+    assert sorted(map(sorted, held)) == sorted(
+        map(sorted, (of("Museums"), of("Bridges"), of("Churches")))
+    )
+    assert parts == proposed_facets(exact, CATALOG, 3, seed=1, within=whole)
+
+
+def test_models_split_a_facet_differently() -> None:
+    whole = "Museums, Bridges, Churches and Guinea"
+    assert set(proposed_facets(ATLAS, CATALOG, 2, seed=1, within=whole)) != set(
+        proposed_facets(SWIFT, CATALOG, 2, seed=1, within=whole)
+    )
+
+
+CITIES = Catalog(
+    "Cities",
+    (),
+    tuple(
+        CatalogEntry(f"{letter}{number}", ("France", "Spain")[number % 2])
+        for letter in "ABCDEFGHI"
+        for number in range(12)
+    ),
+)
+
+
+@pytest.mark.parametrize("facet", ["France", "All France", "Cities by the sea"])
+def test_a_facet_of_one_kind_is_split_by_letters_and_so_are_its_parts(facet: str) -> None:
+    exact = replace(ATLAS, facet_overlap=0.0)
+    whole = entries_of_facet(facet, CITIES, 0.0, seed=1)
+    parts = proposed_facets(exact, CITIES, 4, seed=1, within=facet)
+    held = [entries_of_facet(part, CITIES, 0.0, seed=1) for part in parts]
+    assert len(parts) == 4
+    assert sorted(index for part in held for index in part) == sorted(whole)
+    below = proposed_facets(exact, CITIES, 2, seed=1, within=parts[0])
+    held_below = [entries_of_facet(part, CITIES, 0.0, seed=1) for part in below]
+    assert len(below) == 2
+    assert sorted(index for part in held_below for index in part) == sorted(held[0])
+
+
+def test_some_parts_by_letters_overlap_when_the_model_is_so() -> None:
+    def part_sum(overlap: float) -> int:
+        model = replace(ATLAS, facet_overlap=overlap)
+        parts = proposed_facets(model, CITIES, 4, seed=1, within="France")
+        return sum(len(entries_of_facet(part, CITIES, 0.0, seed=1)) for part in parts)
+
+    assert part_sum(0.0) < part_sum(1.0)
+
+
+def test_what_cannot_be_split_further_is_not() -> None:
+    assert proposed_facets(ATLAS, CITIES, 4, seed=1, within="France from B to B") == ()
+
+
+def test_a_part_of_a_facet_misses_entries_as_any_facet_does() -> None:
+    parts = proposed_facets(ATLAS, CATALOG, 3, seed=1, within="Museums and Bridges")
+    held = set().union(*(entries_of_facet(part, CATALOG, 0.15, seed=1) for part in parts))
+    assert 0.75 < len(held) / len(of("Museums", "Bridges")) < 0.95
+
+
+def test_further_facets_name_what_no_known_facet_names() -> None:
+    known = ["Famous Museums and Bridges", "Churches worth knowing"]
+    further = proposed_facets(replace(SWIFT, facet_overlap=0.0), CATALOG, 9, seed=1, beside=known)
+    held = set().union(*(entries_of_facet(name, CATALOG, 0.0, seed=1) for name in further))
+    assert held == of("Parks and gardens", "Guinea", "Papua New Guinea")
+
+
+def test_where_known_facets_name_everything_there_are_no_further_ones() -> None:
+    assert proposed_facets(ATLAS, CATALOG, 5, seed=1, beside=NAMES) == ()

@@ -7,7 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from mesh.llm.prompts import PromptBuilder, facets_prompt
+from mesh.llm.interface import Prompt
+from mesh.llm.prompts import (
+    PromptBuilder,
+    facets_prompt,
+    more_facets_prompt,
+    split_facet_prompt,
+)
 from mesh.simulation.catalog import Catalog, CatalogEntry, CatalogShelf
 from mesh.simulation.folding import folded
 from mesh.simulation.models import load_models
@@ -78,10 +84,30 @@ def test_the_facet_that_a_producer_asks_for_is_read() -> None:
     assert (reading.facet, reading.asked_count) == ("Bridges and quays", 5)
 
 
+def _text_of(prompt: Prompt) -> str:
+    parts = (prompt.instructions, *prompt.known_chunks, prompt.known_fresh, prompt.task)
+    return "\n\n".join(part for part in parts if part)
+
+
 def test_a_request_for_facets_is_read() -> None:
-    prompt = facets_prompt("Paris attractions", 9)
-    reading = read_prompt(f"{prompt.instructions}\n{prompt.task}", CATALOG)
+    reading = read_prompt(_text_of(facets_prompt("Paris attractions", 9)), CATALOG)
     assert (reading.wanted, reading.asked_count) == (Wanted.FACETS, 9)
+    assert (reading.facet, reading.known_facets) == (None, ())
+
+
+def test_a_request_to_split_a_facet_is_read() -> None:
+    prompt = split_facet_prompt("Paris attractions", "Bridges and quays", 5)
+    reading = read_prompt(_text_of(prompt), CATALOG)
+    assert (reading.wanted, reading.asked_count) == (Wanted.FACETS, 5)
+    assert (reading.facet, reading.known_facets) == ("Bridges and quays", ())
+
+
+@pytest.mark.parametrize("count", [0, 2, 190])
+def test_a_request_for_further_facets_is_read(count: int) -> None:
+    known = [f"Facet number {number} of a long list" for number in range(count)]
+    reading = read_prompt(_text_of(more_facets_prompt("Paris attractions", 7, known)), CATALOG)
+    assert (reading.wanted, reading.asked_count) == (Wanted.FACETS, 7)
+    assert (reading.facet, list(reading.known_facets)) == (None, known)
 
 
 @pytest.mark.parametrize(

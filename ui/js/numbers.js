@@ -61,6 +61,7 @@ function showFacts(metrics) {
   const [input, cached] = [sum("input_tokens"), sum("cached_input_tokens")];
   setText(byId("elapsed"), duration(metrics.elapsed_s));
   setFact("cost", ...costText(metrics));
+  setFact("cost-of-100", dollars(metrics.cost_per_100_unique_usd));
   setFact("duplicate-rate", percent(metrics.duplicate_rate),
     `${count(metrics.duplicates_total)} of ${count(metrics.generated_total)}`);
   setFact("calls", count(sum("calls_total")), failed ? `${count(failed)} failed` : "");
@@ -105,6 +106,10 @@ function showModels(models) {
     setText(row.calls, count(model.calls_total));
     row.calls.title = model.calls_failed ? `${count(model.calls_failed)} failed` : "";
     setText(row.cost, dollars(model.cost_usd));
+    const [each, cached] = [dollars(model.cost_per_100_unique_usd), percent(model.cached_share)];
+    setText(row.costOf100, each);
+    setText(row.cached, cached);
+    row.cost.title = `${each} for 100 unique; ${cached} of input cached`;
   }
 }
 
@@ -124,8 +129,10 @@ function modelRow(model) {
   const duplicates = make("td", "wide");
   const calls = make("td", "wide widest");
   const cost = make("td");
-  element.append(name, first, unique, duplicates, calls, cost);
-  return { element, lastMinute, bar, unique, duplicates, calls, cost };
+  const costOf100 = make("td", "roomy");
+  const cached = make("td", "roomy");
+  element.append(name, first, unique, duplicates, calls, cost, costOf100, cached);
+  return { element, lastMinute, bar, unique, duplicates, calls, cost, costOf100, cached };
 }
 
 /** Colour and name of a model, provider in small. */

@@ -346,7 +346,7 @@ class Collector:
             unique_total=self.desk.stored_count,
             cost_usd=max(self.metrics.cost_usd, self.desk.heard_cost_usd),
             start_elapsed_s=self.start_elapsed_s(),
-            no_call_is_paid=self.granting.no_call_is_paid(self.node, producers),
+            unpaid_call_usd=self.granting.unpaid_call_usd(self.node, producers),
         )
         self.course.check(
             progress, producer_count=len(producers), models_heard=self._models_heard()

@@ -7,7 +7,6 @@ for a while.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection
 
 from mesh.core.budget import Treasury
@@ -23,11 +22,12 @@ SPENT_FOR_S = 1.0
 
 
 class Granting:
-    """One collector's treasury, and the clock that it is asked by."""
+    """One collector's treasury. Times are of the node's clock."""
 
     def __init__(self, budget_usd: float | None) -> None:
         self.treasury = Treasury(budget_usd)
-        self._opened_s = self._last_paid_s = _now_s()
+        self._opened_s: float | None = None
+        self._unpaid_since_s: float | None = None
 
     def restore(self, database: RunDatabase) -> None:
         """Take up what producers may spend, have spent, and may be spending."""
@@ -40,19 +40,24 @@ class Granting:
         """Grants to say now; none while this collector may not know all that it has granted."""
         return self.treasury.grants(producers) if self._knows_its_past(node) else []
 
-    def no_call_is_paid(self, node: MeshNode, producers: Collection[NodeId]) -> bool:
-        """Whether for a while now no producer can be granted one more call."""
-        now_s = _now_s()
-        if not (self._knows_its_past(node) and self.treasury.is_spent(producers)):
-            self._last_paid_s = now_s
-        return now_s - self._last_paid_s >= SPENT_FOR_S
+    def unpaid_call_usd(self, node: MeshNode, producers: Collection[NodeId]) -> float | None:
+        """What the cheapest next call may cost, where for a while now nobody could be granted one
+        more; None: somebody could."""
+        now_s = node.clock.time()
+        unpaid_usd = self.treasury.unpaid_call_usd(producers)
+        if unpaid_usd is None or not self._knows_its_past(node):
+            self._unpaid_since_s = None
+        elif self._unpaid_since_s is None:
+            self._unpaid_since_s = now_s
+        elif now_s - self._unpaid_since_s >= SPENT_FOR_S:
+            return unpaid_usd
+        return None
 
     def _knows_its_past(self, node: MeshNode) -> bool:
+        now_s = node.clock.time()
+        if self._opened_s is None:
+            self._opened_s = now_s
         if not node.own.earlier_logs:
             return True
-        is_heard = _now_s() - self._opened_s >= OWN_PAST_HEARD_S
+        is_heard = now_s - self._opened_s >= OWN_PAST_HEARD_S
         return is_heard and not node.replica.missing_of(node.own.origin)
-
-
-def _now_s() -> float:
-    return asyncio.get_running_loop().time()

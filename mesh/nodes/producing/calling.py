@@ -209,11 +209,9 @@ class Caller:
         )
 
     def _awaits_plan(self, work: Work) -> bool:
-        """While the first plan streams in: for a facet that nobody looks in yet."""
+        """While the first plan streams in, for a facet that nobody looks in yet."""
         plan = self._teller.outlook.plan
-        if not isinstance(work, LookIn) or not plan.is_first_being_made:
-            return False
-        return work.facet == OPEN_FACET or work.facet in plan.calls.leases()
+        return isinstance(work, LookIn) and plan.is_first_being_made
 
     async def _await_limit(self, model: ModelSpec, wait_s: float) -> None:
         if wait_s > SHOWN_WAIT_S:
