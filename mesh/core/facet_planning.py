@@ -17,9 +17,8 @@ from mesh.core.facet_tree import FACETS_MAX, Facet, FacetTree, PlanningCall
 from mesh.core.facet_yields import lately_share
 
 SPLIT_FOUND_MIN, SPLIT_SHARE_MIN = 60, 0.5
-"""Entries and yield from which on a facet is split when places are short: it is large then."""
-SPLIT_LARGE_FOUND_MIN = 200
-"""Entries from which on it is split while still rich: models repeat long lists more."""
+"""Entries and yield from which on a facet is split when places are short: it is large then. Not
+before: what was found for the whole must be listed for each part, or is written again."""
 PART_ENTRIES = 30
 """Aimed at for each part: a facet splits into one for so many of its entries."""
 PARTS_MIN, PARTS_MAX = 4, 8
@@ -94,8 +93,10 @@ class Planner:
             return None
         if not facets:
             return PlanTopic(self._facets_count())
-        split = self._facet_to_split(busy, SPLIT_FOUND_MIN if is_short else SPLIT_LARGE_FOUND_MIN)
-        if split is not None or not is_short or is_topic_dry:
+        if not is_short:
+            return None
+        split = self._facet_to_split(busy)
+        if split is not None or is_topic_dry:
             return split
         known = (facet.name for facet in facets.values() if facet.parent == OPEN_FACET)
         return MoreFacets(self._facets_count(), tuple(known))
@@ -120,12 +121,12 @@ class Planner:
         wanted = max(TOPIC_FACETS_A_CALL * self.concurrent_count, self.known_count // PART_ENTRIES)
         return min(TOPIC_FACETS_MAX, max(TOPIC_FACETS_MIN, wanted))
 
-    def _facet_to_split(self, busy: set[int | None], found_min: int) -> SplitFacet | None:
+    def _facet_to_split(self, busy: set[int | None]) -> SplitFacet | None:
         """The facet that has brought most of those that are still rich."""
         rich = [
             (self.calls.found_count(facet.id), facet)
             for facet in self.tree.facets().values()
-            if facet.id not in busy and self._may_split(facet, found_min)
+            if facet.id not in busy and self._may_split(facet)
         ]
         if not rich:
             return None
@@ -133,9 +134,9 @@ class Planner:
         count = min(PARTS_MAX, max(PARTS_MIN, found_count // PART_ENTRIES))
         return SplitFacet(facet.id, facet.name, count)
 
-    def _may_split(self, facet: Facet, found_min: int) -> bool:
+    def _may_split(self, facet: Facet) -> bool:
         if facet.depth >= DEPTH_MAX or self.tree.is_split(facet.id):
             return False
         share = lately_share(self.calls, facet.id)
         is_rich = share is not None and share >= SPLIT_SHARE_MIN
-        return is_rich and self.calls.found_count(facet.id) >= found_min
+        return is_rich and self.calls.found_count(facet.id) >= SPLIT_FOUND_MIN

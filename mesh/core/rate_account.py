@@ -105,7 +105,7 @@ class Account:
         """There is a sign that the provider answers this call."""
         call = self._calls.get(call_id)
         if call is not None and not call.answered:
-            call.answered = True
+            call.answered = call.request.counted = call.tokens.counted = True
             self._answered_count += 1
             self._admitted_s = max(self._admitted_s, call.at_s)
 
@@ -159,9 +159,9 @@ class Account:
         known = (self.requests.limit, self.tokens.limit)
         return all(new is None or new == old for new, old in zip(told, known, strict=True))
 
-    def has_enough(self, now_s: float) -> bool:
-        """Whether each caller may make one more call."""
-        return self.requests.left(now_s) >= len(self._callers)
+    def scarce_left(self, now_s: float) -> float:
+        """Requests left, but not more than that each caller may make another call."""
+        return min(self.requests.left(now_s), float(len(self._callers)))
 
     def _refused(self, call_id: CallId, entry: LimitSeen, now_s: float) -> None:
         self._held_until_s = max(self._held_until_s, now_s + min(entry.wait_s, HOLD_MAX_S))

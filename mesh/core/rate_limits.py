@@ -76,16 +76,16 @@ class Allowances:
         """Learn what an own call was told; return whether the others should hear of it.
 
         They should of every refusal, of a limit that is new or has changed, of the answer that ends
-        a pause and of one that leaves too little for all where more was expected; beside that
+        a pause, and of one that leaves less than was expected when little is left. Beside that
         about once a second is enough.
         """
         account = self._account(entry.model)
         if account is None:
             return False
         is_new = entry.refused or account.is_probing or not account.allows_as(entry)
-        expected = account.has_enough(now_s)
+        expected_left = account.scarce_left(now_s)
         account.limit_seen((own_log, entry.call), entry, now_s)
-        is_new = is_new or (expected and not account.has_enough(now_s))
+        is_new = is_new or account.scarce_left(now_s) <= expected_left - 1.0
         if not is_new and now_s - self._told_s.get(entry.model, -math.inf) < TELL_S:
             return False
         self._told_s[entry.model] = now_s

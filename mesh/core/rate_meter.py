@@ -37,8 +37,8 @@ _ERROR_MAX = 0.25
 """A way of coming back whose predictions are off by more than this share is not believed."""
 _MISSING_MIN = 3
 """Uses that may be missing from what was expected without meaning anything: they were under way."""
-_SAME_WINDOW_SHARE = 0.1
-"""Ends of windows that differ by less of a period are one and the same, read at other moments."""
+_ELAPSED_SHARE = 0.1
+"""Of a period; sooner after the first word on a window's end others prove nothing."""
 
 
 class Refill(enum.StrEnum):
@@ -62,7 +62,7 @@ class Spend:
     left: float
     """Before it, as far as was known; what a refusal is held against."""
     counted: bool = False
-    """What the provider said after it has been heard."""
+    """The provider has answered, and what it said of the limit was heard or is no news."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,8 @@ class Meter:
     _whole_s: float = 0.0
     """When, without further use, the limit is whole again."""
     _end_s: float | None = None
-    """The end of the window that was first heard of in it."""
+    """The end of the window, as it was first heard of in it."""
+    _end_heard_s: float = 0.0
     _longest_reset_s: float | None = None
     _bucket_period_s: float | None = None
     """In which an empty bucket fills."""
@@ -241,18 +242,21 @@ class Meter:
                 yield spend.at_s + period_s, spend.amount
 
     def _trailing_returns(self, reading: Reading) -> Iterator[tuple[float, float]]:
-        """Each use a period after it was made; what others have used, when all is whole."""
+        """Each use a period after it was made; what others have used, when all is whole.
+
+        What is lacking are the latest uses: earlier ones have come back, however that went.
+        """
         period_s = self._longest_reset_s or PERIOD_S
-        unreturned = reading.used
-        for spend in self._spends:
+        lacking = reading.used
+        for spend in reversed(self._spends):
             back_s = spend.at_s + period_s
             if _is_after(spend, reading):
                 yield back_s, spend.amount
-            elif reading.at_s < back_s < self._whole_s:
-                amount = min(spend.amount, unreturned)
-                unreturned -= amount
+            elif lacking > 0.0 and reading.at_s < back_s < self._whole_s:
+                amount = min(spend.amount, lacking)
+                lacking -= amount
                 yield back_s, amount
-        yield self._whole_s, unreturned
+        yield self._whole_s, lacking
 
     def _stepwise_free_s(self, reading: Reading, amount: float) -> float:
         free_s, level = reading.at_s, reading.left
@@ -275,14 +279,16 @@ class Meter:
         if is_evidence:
             self._learn_bucket(reset_s * reading.limit / reading.used)
         if self._end_s is None or reading.at_s >= self._end_s:
-            self._end_s = end_s
+            self._end_s, self._end_heard_s = end_s, reading.heard_s
             return
         if reading.heard_s >= self._end_s:
             return  # An answer from before that comes late says nothing of the window after it.
-        drift = abs(end_s - self._end_s) / longest_s if longest_s else 1.0
-        if is_evidence:
-            self._window_error = _smoothed(self._window_error, drift)
-        if drift <= _SAME_WINDOW_SHARE:
+        # A window's end stays where it is; with the other two it moves on as time does.
+        elapsed_s = reading.heard_s - self._end_heard_s
+        moved_s = abs(end_s - self._end_s)
+        if is_evidence and elapsed_s >= _ELAPSED_SHARE * longest_s > 0.0:
+            self._window_error = _smoothed(self._window_error, moved_s / elapsed_s)
+        if moved_s <= _ELAPSED_SHARE * longest_s:
             self._end_s = min(self._end_s, end_s)
 
     def _learn_bucket(self, period_s: float) -> None:

@@ -88,6 +88,17 @@ async def test_a_model_that_charges_for_what_it_keeps_is_sent_breakpoints_from_t
     assert third.cached_input_tokens >= 0.95 * 3 * CHUNK_TOKENS
 
 
+async def test_breakpoints_are_dropped_where_a_model_turns_out_to_take_none(
+    simulator: RunningSimulator,
+) -> None:
+    client = client_at(simulator, "openai", "atlas", "gpt-5.6-luna")
+    assert client.parameters.cache_breakpoints
+    await ask(client, prompt_with(3))
+    assert not client.parameters.cache_breakpoints
+    assert (await ask(client, prompt_with(3))).cached_input_tokens >= 0.95 * 3 * CHUNK_TOKENS
+    await client.close()
+
+
 @pytest.mark.parametrize(("api", "name", "price_of"), MODELS[1:])
 async def test_a_prompt_too_short_to_be_kept_pays_no_surcharge(
     simulator: RunningSimulator, api: Api, name: str, price_of: str

@@ -155,25 +155,50 @@ class PlanningAnswer:
     found_count: int = 0
     repeat_count: int = 0
     """It writes no entries."""
+    _names: set[str] = field(default_factory=set)
 
     async def read(self, events: AsyncIterator[StreamEvent], begun: Begun) -> Completed:
         """As `Answer.read`."""
         completed: Completed | None = None
-        pieces: list[str] = []
+        lines = Lines()
         async with contextlib.aclosing(events):  # type: ignore[type-var]
             async for event in events:
                 if isinstance(event, Completed):
                     completed = event
                     continue
-                if not pieces:
+                if not lines.begun:
                     await begun()
-                pieces.append(event.text)
+                await self._propose(lines.feed(event.text), cut=False)
         assert completed is not None
         cut = completed.finish_reason is not FinishReason.STOP
-        names = facet_names(pieces, topic=self.topic, cut=cut)
-        self.brought_count = len(names)
+        await self._propose(lines.rest(), cut=cut)
+        return completed
+
+    async def _propose(self, text: str, *, cut: bool) -> None:
+        names = facet_names([text], topic=self.topic, cut=cut) if text.strip() else []
+        names = [name for name in names if name not in self._names]
+        if not names:
+            return
+        self._names.update(names)
+        self.brought_count += len(names)
         work, model = self.composed.work, self.composed.model.spec
         parent = work.facet if isinstance(work, SplitFacet) else OPEN_FACET
-        if names:
-            await self.say([log.FacetProposed(name, parent, self.call, model) for name in names])
-        return completed
+        await self.say([log.FacetProposed(name, parent, self.call, model) for name in names])
+
+
+@dataclass(slots=True)
+class Lines:
+    """Text as it streams in, handed on by whole lines."""
+
+    begun: bool = False
+    _pending: str = ""
+
+    def feed(self, text: str) -> str:
+        self.begun = True
+        self._pending += text
+        end = self._pending.rfind("\n") + 1
+        whole, self._pending = self._pending[:end], self._pending[end:]
+        return whole
+
+    def rest(self) -> str:
+        return self._pending

@@ -209,9 +209,9 @@ class Caller:
         )
 
     def _awaits_plan(self, work: Work) -> bool:
+        """While the first plan streams in, for a facet that nobody looks in yet."""
         plan = self._teller.outlook.plan
-        looks_about = isinstance(work, LookIn) and work.facet == OPEN_FACET
-        return looks_about and self._settings.tactics.facets and plan.is_first_being_made
+        return isinstance(work, LookIn) and plan.is_first_being_made
 
     async def _await_limit(self, model: ModelSpec, wait_s: float) -> None:
         if wait_s > SHOWN_WAIT_S:

@@ -119,6 +119,8 @@ class Composer:
         ask_count = self.tactics.ask_count or self.sizes.ask_count(
             model.spec, work.facet, overhead_entries=overhead
         )
+        if work.ask_max is not None:
+            ask_count = min(ask_count, work.ask_max)
         prompt, keys, listed_count = self._listed(model, work, listing, ask_count)
         structured = self.tactics.structured and self.formats.choose(
             model.spec, structured_possible=client.structured_possible

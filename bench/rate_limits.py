@@ -1,0 +1,179 @@
+"""How much of a provider's limit five producers use together, and how often they are refused.
+
+Each provider allows 60 requests a minute, one refills every second (bucket), one all at once at the
+end of each full minute (window), and tells so in headers: OpenAI's for the first, Anthropic's for
+the second, and the other way round. Measured over three minutes in virtual time, with lines that
+take unevenly long; then through the real SDKs, over HTTP to the offline server, with its minutes
+passing faster. The producers do nothing but call: no prompts are built, no entries taken.
+
+The share used is of what the provider would have given to a client that asked all the time: a
+bucket's first filling and three minutes' refill; three whole windows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import random
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bench import virtual_loop
+from bench.limited_producers import Attempts, LimitedModel, call_together
+from bench.reporting import Report, parse_options
+from mesh.config import Api, ModelSpec, SimulatorSettings
+from mesh.llm.clients import open_client
+from mesh.llm.interface import Prompt
+from mesh.simulation.models import LimitKind, load_models
+from mesh.simulation.rate_limiting import ModelLimits
+from mesh.simulation.server import serve
+
+PRODUCERS = 5
+REQUESTS_PER_MINUTE = 60
+MEASURED_MINUTES = 3
+KINDS: tuple[LimitKind, ...] = ("bucket", "window")
+APIS: tuple[Api, ...] = ("openai", "anthropic")
+TIME_SCALE = 6.0
+MINUTE_S = 60.0
+START_MARGIN_S = 1.0
+"""A measurement of windows begins at one's start; a bucket's a little after the server's."""
+
+_MODELS = """
+[models.limited-{kind}-{api}]
+api = "{api}"
+knows = 0.9
+taste = 1.0
+suppress = 0.97
+obey = 0.9
+ttft_s = 0.6
+tokens_per_s = 300
+format = "plain"
+requests_per_minute = {requests_per_minute}
+limit_kind = "{kind}"
+"""
+_PROMPT = Prompt(
+    instructions="Topic: Paris attractions\n\nWrite one entry a line.",
+    known_chunks=(),
+    known_fresh="",
+    task="Write up to 10 further entries.",
+)
+
+
+def shares(
+    attempts: Attempts, kind: LimitKind, start_s: float, minute_s: float
+) -> tuple[float, float]:
+    """(used of what was to be had, refused of all attempts) over the measured minutes.
+
+    Args:
+        start_s: when the producers began, on the clock of `attempts` and of the provider.
+    """
+    minutes = MEASURED_MINUTES
+    if kind == "bucket":
+        from_s, allowed = start_s, (minutes + 1) * REQUESTS_PER_MINUTE
+    else:
+        from_s = -(-start_s // minute_s) * minute_s
+        allowed = minutes * REQUESTS_PER_MINUTE
+    answered, refused = attempts.within(from_s, from_s + minutes * minute_s)
+    return answered / allowed, refused / max(1, answered + refused)
+
+
+def in_virtual_time(kind: LimitKind, api: Api, seed: str) -> tuple[float, float, int]:
+    """(used, refused, entries told), the last one a minute."""
+    chance = random.Random(f"{seed}/{kind}/{api}")
+    model = replace(
+        load_models()["atlas"], requests_per_minute=REQUESTS_PER_MINUTE, limit_kind=kind
+    )
+    provider = LimitedModel(api, ModelLimits.of(model), chance)
+    start_s = chance.uniform(0.0, MINUTE_S)
+    duration_s = (MEASURED_MINUTES + 1) * MINUTE_S + START_MARGIN_S
+
+    async def run() -> Attempts:
+        await asyncio.sleep(start_s)
+        return await call_together(
+            lambda _: provider, producers=PRODUCERS, until_s=start_s + duration_s, seed=seed
+        )
+
+    attempts = virtual_loop.run(run())
+    used, refused = shares(attempts, kind, start_s, MINUTE_S)
+    return used, refused, round(attempts.told_count * MINUTE_S / duration_s)
+
+
+async def over_http(kind: LimitKind, api: Api, seed: str, time_scale: float) -> tuple[float, float]:
+    """(used, refused), with the SDK of `api`."""
+    loop, minute_s = asyncio.get_running_loop(), MINUTE_S / time_scale
+    name = f"limited-{kind}-{api}"
+    async with serving(time_scale) as url:
+        base_url = f"{url}/v1" if api == "openai" else url
+        model = ModelSpec(f"simulated:{name}", api, name, base_url, simulated=True)
+        clients = [open_client(model, None) for _ in range(PRODUCERS)]
+        start_s = loop.time()
+        try:
+            attempts = await call_together(
+                lambda number: clients[number - 1],
+                producers=PRODUCERS,
+                until_s=start_s + (MEASURED_MINUTES + 1) * minute_s,
+                seed=seed,
+                prompt=_PROMPT,
+            )
+        finally:
+            for client in clients:
+                await client.close()
+    return shares(attempts, kind, start_s, minute_s)
+
+
+@contextlib.asynccontextmanager
+async def serving(time_scale: float) -> AsyncIterator[str]:
+    """The offline server with the limited models, in this loop; yields its URL."""
+    with tempfile.TemporaryDirectory() as directory:
+        models = Path(directory) / "models.toml"
+        models.write_text(
+            "".join(
+                _MODELS.format(kind=kind, api=api, requests_per_minute=REQUESTS_PER_MINUTE)
+                for kind, api in itertools.product(KINDS, APIS)
+            )
+        )
+        settings = SimulatorSettings(models_file=models, time_scale=time_scale)
+        listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(serve(settings, listening.set_result))
+        try:
+            yield await listening
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+def main() -> None:
+    options = parse_options(__doc__ or "")
+    rounds, time_scale = (3, 2.0 * TIME_SCALE) if options.quick else (10, TIME_SCALE)
+    report = Report(
+        "rate_limits",
+        {
+            "producers": PRODUCERS,
+            "requests_per_minute": REQUESTS_PER_MINUTE,
+            "measured_minutes": MEASURED_MINUTES,
+            "rounds": rounds,
+            "http_time_scale": time_scale,
+            "seed": options.seed,
+        },
+    )
+    for kind, api in itertools.product(KINDS, APIS):
+        for number in range(rounds):
+            used, refused, told = in_virtual_time(kind, api, f"{options.seed}/{number}")
+            report.add(f"{kind}_{api}_used_ratio", used, target=">= 0.9")
+            report.add(f"{kind}_{api}_refused_ratio", refused, target="< 0.05")
+            report.add(f"{kind}_{api}_told_a_minute_count", told)
+    for kind, api in zip(KINDS, APIS, strict=True):
+        used, refused = asyncio.run(over_http(kind, api, str(options.seed), time_scale))
+        report.add(f"http_{kind}_{api}_used_ratio", used, target=">= 0.9")
+        report.add(f"http_{kind}_{api}_refused_ratio", refused, target="< 0.05")
+    report.print(as_json=options.as_json)
+
+
+if __name__ == "__main__":
+    main()
