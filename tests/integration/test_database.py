@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from mesh.core.entries import CallFinished, CallStarted
+from mesh.core.budget import AccountRow, CallRow
+from mesh.core.entries import CallFinished, CallStarted, FacetProposed
+from mesh.core.facet_ids import facet_id
 from mesh.core.items import LogId, NodeId
 from mesh.core.metrics import HistoryPoint, ModelCounts
 from mesh.core.seqset import SeqSet
@@ -109,6 +113,57 @@ def test_a_restart_finds_everything_that_a_batch_held(path: Path, database: RunD
         ],
     }
     restarted.close()
+
+
+def test_money_of_producers_is_found_again_after_a_restart(
+    path: Path, database: RunDatabase
+) -> None:
+    account = AccountRow(A, 0.25, 0.01, LOG.epoch, 9, 0.2, 0.02)
+    begun = CallStarted("atlas", 40, None, 7, "facets", 0.02, 1_500)
+    database.commit(Batch(accounts=[AccountRow(A, 0.2, 0.0, 0, 0, 0.0, 0.0)]))
+    database.commit(
+        Batch(
+            accounts=[account],
+            calls_started=[(LOG, 1, begun), (LOG, 5, begun)],
+            calls_finished=[(LOG, finished(1)), (LOG, finished(8))],
+        )
+    )
+    database.close()
+    restarted = RunDatabase.open(path)
+    assert list(restarted.accounts()) == [account]
+    assert sorted(restarted.calls(), key=lambda call: call.seq) == [
+        CallRow(LOG, 1, "atlas", True, 0.02, True, 0.01),
+        CallRow(LOG, 5, "atlas", True, 0.02, False, None),
+        CallRow(LOG, 8, "atlas", False, None, True, 0.01),
+    ]
+    restarted.close()
+
+
+def test_a_call_is_stored_with_its_purpose_and_what_it_wrote_to_a_cache(
+    path: Path, database: RunDatabase
+) -> None:
+    begun = CallStarted("atlas", 40, None, 7, "facets", 0.02, 1_500)
+    ended = msgspec.structs.replace(finished(1), cache_write_tokens=60)
+    database.commit(Batch(calls_started=[(LOG, 1, begun)], calls_finished=[(LOG, ended)]))
+    with sqlite3.connect(path) as connection:
+        query = "SELECT purpose, reserved_usd, cache_write_tokens, input_tokens FROM calls"
+        assert connection.execute(query).fetchall() == [("facets", 0.02, 60, 100)]
+
+
+def test_an_entry_shows_the_name_of_the_facet_that_it_was_found_in(database: RunDatabase) -> None:
+    museums = FacetProposed("museums", 0, 3, "atlas")
+    database.commit(Batch(facets=[(LOG, 4, museums), (LogId(A, 9), 2, museums)]))
+    database.commit(
+        Batch(
+            items=[
+                dataclasses.replace(item(1, call=9), facet=facet_id("museums")),
+                item(2, call=9),
+            ]
+        )
+    )
+    rows = database.items(after=0, limit=9, containing="")
+    assert [row["facet"] for row in rows] == ["museums", None]
+    assert [row[-1] for row in database.acceptances()] == [facet_id("museums"), 0]
 
 
 def test_a_batch_that_fails_at_its_end_leaves_nothing_of_itself(database: RunDatabase) -> None:
@@ -298,7 +353,9 @@ def test_another_format_is_refused_with_both_versions(path: Path, database: RunD
     database.commit(Batch(meta={"format_version": "99"}))
     database.close()
     for opening in (RunDatabase.open, RunDatabase.open_read_only):
-        with pytest.raises(UnusableDatabase, match=f"has format 99, this version reads {FORMAT_VERSION}"):
+        with pytest.raises(
+            UnusableDatabase, match=f"has format 99, this version reads {FORMAT_VERSION}"
+        ):
             opening(path)
 
 

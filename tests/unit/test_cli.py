@@ -21,7 +21,7 @@ from mesh.cli.commands import (
     ViewCommand,
 )
 from mesh.cli.parsing import parse
-from mesh.config import ExploreSettings, MeshSettings, ModelSpec
+from mesh.config import ExploreSettings, MeshSettings, ModelSpec, TokenPrices
 
 GPT = ModelSpec("openai:gpt-4o-mini", "openai", "gpt-4o-mini", key_variable="OPENAI_API_KEY")
 ATLAS = ModelSpec("simulated:atlas", "openai", "atlas", simulated=True, price_of="gpt-4o")
@@ -220,6 +220,8 @@ def test_localhost_means_this_machine() -> None:
         ("--budget-usd free", "--budget-usd: 'free' is no amount of dollars"),
         ("--budget-usd 0", "--budget-usd: '0' is no amount of dollars above 0"),
         ("--budget-usd nan", "--budget-usd: 'nan' is no amount"),
+        ("--max-cost-per-item 0", "--max-cost-per-item: '0' is no amount of dollars above 0"),
+        ("--concurrency 0", "--concurrency: '0' is no whole number from 1 to 64"),
         ("--time-limit 0", "--time-limit: '0' is no number above 0"),
         ("--time-limit inf", "--time-limit: 'inf' is no number above 0"),
         ("--time-scale 1e9", "--time-scale: '1e9' is more than 10000"),
@@ -344,6 +346,21 @@ def test_endpoints_hold_for_models_of_the_command_line_too() -> None:
     assert command.model_specs == ("llama@https://llm.example/v1,key=LAB_KEY",)
 
 
+def test_prices_of_a_model_are_taken_from_the_config_file() -> None:
+    table = {
+        "prices": {
+            "openai:x": {"input": 0.15, "cached_input": 0.075, "output": 1},
+            "a@https://llm.example/v1": {"input": 0, "cache_write": 0.2, "output": 0.6},
+        }
+    }
+    command = parse_with(table)
+    assert isinstance(command, ExploreCommand)
+    assert command.prices == {
+        "openai:x": TokenPrices(input=0.15, cached_input=0.075, output=1),
+        "a@https://llm.example/v1": TokenPrices(input=0, cache_write=0.2, output=0.6),
+    }
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
@@ -361,6 +378,14 @@ def test_endpoints_hold_for_models_of_the_command_line_too() -> None:
         ({"endpoints": ["x"]}, "endpoints is a table"),
         ({"endpoints": {"https://x": 1}}, "takes the name of a variable"),
         ({"headless": True, "keep-page": True}, "leave out --keep-page"),
+        ({"prices": 0.15}, "prices is a table"),
+        ({"prices": {"openai:x": 0.15}}, '[prices."openai:x"] is a table of input, output,'),
+        ({"prices": {"openai:x": {"input": 0.15}}}, '[prices."openai:x"] lacks output'),
+        ({"prices": {"openai:x": {"in": 1}}}, "may hold input, output, cached_input, cache_write,"),
+        ({"prices": {"openai:x": {"input": -1, "output": 1}}}, "input takes dollars for a million"),
+        ({"prices": {"openai:x": {"input": "1", "output": 1}}}, "input takes dollars"),
+        ({"prices": {"openai:x": {"input": float("nan"), "output": 1}}}, "input takes dollars"),
+        ({"concurrency": 65}, "--concurrency: '65' is no whole number from 1 to 64"),
     ],
 )
 def test_a_wrong_config_file_is_refused_with_what_is_wrong(
@@ -441,6 +466,12 @@ def test_before_the_first_call_topic_models_prices_cap_and_directory_are_said() 
         "or when nothing new is found; Ctrl-C stops",
         "entries: output.txt, all else: runs/birds-1 (new run)",
     ]
+
+
+def test_what_entries_may_cost_is_said() -> None:
+    text = said(settings(max_cost_per_item_usd=0.002), estimate="about $0.02 for each 100 entries")
+    assert "about $0.02 for each 100 entries\n" in text
+    assert "or when a new entry costs more than $0.002, or when nothing new is found" in text
 
 
 def test_a_missing_cap_is_said() -> None:

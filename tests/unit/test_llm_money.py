@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import pytest
 
 from mesh.config import ModelSpec
@@ -40,3 +42,25 @@ def test_an_unknown_price_on_a_public_host_is_refused(option: float | None) -> N
 
 def test_an_unknown_price_is_accepted_by_saying_so() -> None:
     assert decide(UNPRICED, option="none") == BudgetCap(None, by_default=False)
+
+
+def test_the_refusal_names_the_line_that_would_give_the_price() -> None:
+    decision = decide(UNPRICED)
+    assert isinstance(decision, BudgetRefusal)
+    line = 'prices."a@https://llm.example.com/v1" = { input = 0.15, output = 0.60 }'
+    assert line in decision.message
+    assert tomllib.loads(line) == {
+        "prices": {"a@https://llm.example.com/v1": {"input": 0.15, "output": 0.6}}
+    }
+
+
+def test_the_cost_of_an_entry_cannot_be_bounded_where_a_price_is_unknown() -> None:
+    decision = budget_cap(
+        (PRICED, UNPRICED),
+        "none",
+        is_priced=lambda model: model is PRICED,
+        max_cost_per_item_usd=0.01,
+    )
+    assert isinstance(decision, BudgetRefusal)
+    assert "--max-cost-per-item" in decision.message
+    assert 'prices."a@https' in decision.message

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh.core.budget import CallRow
 from mesh.core.entries import CallFinished
+from mesh.core.items import LogId, NodeId
 from mesh.core.metrics import HISTORY_POINTS_MAX, WINDOW_S, HistoryPoint, RunMetrics, percentile
 
 
@@ -205,3 +207,74 @@ def test_percentiles_are_of_the_nearest_rank(
     values: list[float], share: float, expected: float | None
 ) -> None:
     assert percentile(values, share) == expected
+
+
+LOG = LogId(NodeId(b"a" * 16), 1)
+
+
+def test_what_calls_under_way_may_cost_is_shown_until_their_end_is_known() -> None:
+    metrics = RunMetrics()
+    metrics.of("atlas")
+    metrics.call_started((LOG, 1), "atlas", 0.02)
+    metrics.call_started((LOG, 9), "atlas", None)
+    assert metrics.snapshot(0.0)["reserved_usd"] == 0.02
+    assert of_model(metrics, "atlas")["calls_open"] == 2
+    assert of_model(metrics, "atlas")["reserved_usd"] == 0.02
+    metrics.call_ended((LOG, 1), "atlas")
+    metrics.call_ended((LOG, 9), "atlas")
+    assert metrics.snapshot(0.0)["reserved_usd"] == 0.0
+    assert of_model(metrics, "atlas")["calls_open"] == 0
+
+
+def test_a_call_whose_end_is_heard_first_is_never_open() -> None:
+    metrics = RunMetrics()
+    metrics.of("atlas")
+    metrics.call_ended((LOG, 1), "atlas")
+    metrics.call_started((LOG, 1), "atlas", 0.02)
+    assert metrics.snapshot(0.0)["reserved_usd"] == 0.0
+
+
+def test_calls_as_they_were_stored_are_open_or_not() -> None:
+    metrics = RunMetrics()
+    metrics.restore_call(CallRow(LOG, 1, "atlas", True, 0.02, False, None))
+    metrics.restore_call(CallRow(LOG, 2, "atlas", True, 0.03, True, 0.01))
+    metrics.restore_call(CallRow(LOG, 3, "atlas", False, None, True, 0.01))
+    assert metrics.reserved_usd == 0.02
+    metrics.call_started((LOG, 3), "atlas", 0.05)
+    assert metrics.reserved_usd == 0.02
+
+
+def test_what_100_unique_entries_cost_is_told_for_the_run_and_for_each_model() -> None:
+    metrics = RunMetrics()
+    metrics.count_call(call("atlas", cost_usd=0.03))
+    metrics.count_call(call("swift", cost_usd=0.01))
+    assert metrics.snapshot(0.0)["cost_per_100_unique_usd"] is None
+    metrics.count_unique("atlas", 150, 1.0)
+    metrics.count_unique("swift", 50, 1.0)
+    assert metrics.snapshot(1.0)["cost_per_100_unique_usd"] == pytest.approx(0.02)
+    assert of_model(metrics, "atlas")["cost_per_100_unique_usd"] == pytest.approx(0.02)
+
+
+def test_an_unknown_price_leaves_the_cost_of_100_unknown() -> None:
+    metrics = RunMetrics()
+    metrics.count_call(call("local", cost_usd=None))
+    metrics.count_unique("local", 100, 1.0)
+    assert of_model(metrics, "local")["cost_per_100_unique_usd"] is None
+
+
+def test_the_share_of_cached_input_is_told_and_nothing_where_there_is_no_input() -> None:
+    metrics = RunMetrics()
+    metrics.of("atlas")
+    assert of_model(metrics, "atlas")["cached_share"] is None
+    metrics.count_call(call("atlas", input_tokens=1_000, cached_input_tokens=800))
+    metrics.count_call(call("atlas", input_tokens=1_000, cached_input_tokens=0))
+    assert of_model(metrics, "atlas")["cached_share"] == 0.4
+    assert metrics.snapshot(0.0)["cached_share"] == 0.4
+
+
+def test_calls_that_their_producer_cut_are_counted_and_are_no_failures() -> None:
+    metrics = RunMetrics()
+    metrics.count_call(call("atlas", "cut"))
+    metrics.count_call(call("atlas", "retry"))
+    row = of_model(metrics, "atlas")
+    assert (row["calls_total"], row["calls_cut"], row["calls_failed"]) == (2, 1, 1)

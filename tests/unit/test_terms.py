@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mesh.config import RunTerms, SimulatorSettings
+from mesh.config import RunTerms, SimulatorSettings, TokenPrices
 from mesh.core.items import LogId, NodeId
 from mesh.core.membership import Endpoint
 from mesh.nodes.channel import pack
@@ -39,6 +39,8 @@ TERMS = RunTerms(
     alone_limit_s=60,
     seed=1,
     started_ms=5,
+    has_budget=True,
+    prices={"simulated:atlas": TokenPrices(0.15, 0.6, cached_input=0.075)},
 )
 REFUSED = FrameKind.REFUSED
 
@@ -188,6 +190,9 @@ def test_terms_that_are_no_terms_are_not_believed() -> None:
         {"seed": -1},
         {"seed": 2**63},
         {"started_ms": -1},
+        {"prices": {"openai:another": TokenPrices(1.0, 1.0)}},
+        {"prices": {"simulated:atlas": TokenPrices(-1.0, 1.0)}},
+        {"prices": {"simulated:atlas": TokenPrices(1.0, 1.0, cached_input=float("nan"))}},
         {"simulator": SimulatorSettings(time_scale=0)},
         {"simulator": SimulatorSettings(time_scale=float("inf"))},
         {"simulator": SimulatorSettings(seed=-1)},
