@@ -119,6 +119,10 @@ class ScriptedRun:
         shown = rows[:limit]
         return {"items": shown, "next": shown[-1]["ordinal"] if len(rows) > limit else None}
 
+    def facets(self) -> JsonObject:
+        everything = {"id": 0, "name": "", "parent": 0, "state": "thin", "found_total": 3}
+        return {"facets": [{**everything, "calls_total": 1, "leased_by": [], "yield": 0.5}]}
+
     def peers(self) -> JsonObject:
         count = len(self.accepted)
         return {

@@ -27,7 +27,8 @@ FULL_SHARE = 0.9
 """Written of what was asked for: the size was what ended the answer."""
 
 MODEL_STEP = 0.5
-"""How far a model's general size follows each change in one facet, as an exponent."""
+"""How far a model's general size follows the change that its first call for a facet makes, as an
+exponent. Later calls there go stale because of the first, not because of the model."""
 
 FACETS_REMEMBERED_MAX = 5_000
 """Pairs of model and facet; beyond it those changed least lately are forgotten."""
@@ -70,9 +71,9 @@ class CallSizes:
         """Learn from a call that was answered."""
         before = self._size(model, facet)
         after = min(float(ASK_COUNT_MAX), max(float(ASK_COUNT_MIN), _next_size(before, outcome)))
-        general = self._of_model.get(model, float(ASK_COUNT_FIRST))
-        self._of_model[model] = general * (after / before) ** MODEL_STEP
-        self._of_facet.pop((model, facet), None)
+        if self._of_facet.pop((model, facet), None) is None:
+            general = self._of_model.get(model, float(ASK_COUNT_FIRST))
+            self._of_model[model] = general * (after / before) ** MODEL_STEP
         if len(self._of_facet) >= FACETS_REMEMBERED_MAX:
             del self._of_facet[next(iter(self._of_facet))]
         self._of_facet[model, facet] = after

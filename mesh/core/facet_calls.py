@@ -127,6 +127,15 @@ class FacetCalls:
         arm.written_count += 1
         arm.found_count += found
 
+    def restore(self, place: Place, facet: int, end: CallFinished) -> None:
+        """Count what a stored call wrote, before its end is taken in."""
+        written_count = end.found_count + end.repeat_count
+        call, arm = self._call(place), self._arm(facet, end.model)
+        call.written_count += written_count
+        call.found_count += end.found_count
+        arm.written_count += written_count
+        arm.found_count += end.found_count
+
     def epoch_opened(self, origin: NodeId, epoch: int) -> None:
         """Learn that an origin has restarted: its calls of earlier epochs are over."""
         self._epochs[origin] = max(epoch, self._epochs.get(origin, epoch))

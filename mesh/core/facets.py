@@ -67,6 +67,8 @@ class FacetPlan:
     """The plan as one node knows it."""
 
     calls: FacetCalls = field(default_factory=FacetCalls)
+    holds_members: bool = True
+    """False: which entries belong to which facet is not asked here, and costs nothing."""
     _tree: FacetTree = field(init=False)
     _members: Membership = field(default_factory=Membership)
 
@@ -125,8 +127,25 @@ class FacetPlan:
     def wrote(self, log_id: LogId, entry: log.Found | log.Repeat, key: bytes | None = None) -> None:
         """A call wrote an entry: it belongs to the call's facet, found there or not."""
         self.calls.wrote(log_id, entry)
-        if entry.facet:
+        if entry.facet and self.holds_members:
             self._members.wrote(entry.facet, key or item_key(entry.text), entry.text)
+
+    def restore_call(
+        self,
+        place: Place,
+        started: log.CallStarted | None,
+        finished: log.CallFinished | None,
+    ) -> None:
+        """Take up a call as it was stored, with the counts that its end told."""
+        log_id, seq = place
+        if started is not None:
+            self.call_started(log_id, seq, started)
+        if finished is None:
+            return
+        if started is not None and started.purpose != PLANNING:
+            facet = facet_id(started.facet) if started.facet else OPEN_FACET
+            self.calls.restore(place, facet, finished)
+        self.call_finished(log_id, finished)
 
     def proposed(self, log_id: LogId, seq: int, entry: log.FacetProposed) -> None:
         self._tree.proposed((log_id, entry.call), seq, entry)

@@ -19,6 +19,8 @@ SPENDS_MAX = 20_000
 word corrects it."""
 PERIOD_S = 60.0
 """Of a limit whose provider does not say when it is whole again."""
+BELIEVED_S = 3_600.0
+"""After that another use is tried, whatever a provider, or a member of the mesh, has said."""
 MARGIN_S, MARGIN_MAX_S = 0.1, 1.0
 """How much later than computed a use is made: calls take unevenly long to reach the provider. It
 doubles with every use that is refused against expectation and falls again with time. It costs
@@ -183,9 +185,8 @@ class Meter:
         amount = min(amount, reading.limit) + besides
         if amount > reading.limit:
             return math.inf
-        if self.refill is Refill.BUCKET:
-            return self._bucket_free_s(reading, amount)
-        return self._stepwise_free_s(reading, amount)
+        free_s = self._bucket_free_s if self.refill is Refill.BUCKET else self._stepwise_free_s
+        return min(free_s(reading, amount), reading.heard_s + BELIEVED_S)
 
     def _is_news(self, reading: Reading, earlier: Reading) -> bool:
         """Of calls made at about the same time the one that left less came later."""
@@ -277,7 +278,8 @@ class Meter:
         self._whole_s, self._longest_reset_s = end_s, longest_s
         is_evidence = reading.used >= max(2.0, reading.limit * _EVIDENCE_SHARE)
         if is_evidence:
-            self._learn_bucket(reset_s * reading.limit / reading.used)
+            # What is left is told without its fraction: half of one on the average.
+            self._learn_bucket(reset_s * reading.limit / (reading.used - 0.5))
         if self._end_s is None or reading.at_s >= self._end_s:
             self._end_s, self._end_heard_s = end_s, reading.heard_s
             return

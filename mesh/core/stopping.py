@@ -4,12 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-DRY_CALLS_PER_PRODUCER = 3
-"""In a row, over all producers, without one accepted entry: then the topic counts as exhausted."""
-
-CALLS_THAT_LOOKED = frozenset({"ok", "length", "dry", "empty"})
-"""Outcomes of calls that really looked; a failed or cut one says nothing about the topic."""
-
 
 def dollars(amount: float) -> str:
     """An amount for people: cents, and more digits only where it is below one: $1.00, $0.004."""
@@ -87,19 +81,3 @@ def _spent(budget_usd: float, cost_usd: float, call_usd: float) -> str:
 def _about(amount: float) -> str:
     """Two digits that matter."""
     return dollars(float(f"{amount:.2g}"))
-
-
-@dataclass(slots=True)
-class Dryness:
-    """Counts finished calls in a row that brought nothing new."""
-
-    calls_in_a_row: int = 0
-
-    def call_finished(self, outcome: str, accepted_count: int) -> None:
-        if accepted_count:
-            self.calls_in_a_row = 0
-        elif outcome in CALLS_THAT_LOOKED:
-            self.calls_in_a_row += 1
-
-    def is_exhausted(self, producer_count: int) -> bool:
-        return self.calls_in_a_row >= DRY_CALLS_PER_PRODUCER * max(1, producer_count)

@@ -20,6 +20,7 @@ from typing import Any
 from mesh.core.budget import AccountRow, CallRow
 from mesh.core.entries import CallFinished, CallStarted, FacetProposed
 from mesh.core.facet_ids import facet_id
+from mesh.core.facets import FacetPlan
 from mesh.core.items import LogId, NodeId
 from mesh.core.metrics import HistoryPoint, ModelCounts
 from mesh.core.seqset import SeqSet
@@ -80,14 +81,14 @@ class Batch:
 _totals_of = attrgetter(*(column.name for column in fields(ModelCounts)))
 _TOTAL_COLUMNS = ", ".join(f'"{column.name}"' for column in fields(ModelCounts))
 _account_of = attrgetter(*(column.name for column in fields(AccountRow)))
-_started_of = attrgetter(
-    *("model", "asked_count", "facet", "purpose", "started_ms", "reserved_usd")
+_STARTED_COLUMNS = ("model", "asked_count", "facet", "purpose", "started_ms", "reserved_usd")
+_FINISHED_COLUMNS = (
+    *("call", "model", "outcome", "error", "found_count", "repeat_count"),
+    *("input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens"),
+    *("reasoning_tokens", "estimated", "cost_usd", "latency_s", "first_token_s"),
 )
-_finished_of = attrgetter(
-    *("call", "model", "outcome", "error", "input_tokens", "cached_input_tokens"),
-    *("cache_write_tokens", "output_tokens", "reasoning_tokens", "estimated", "cost_usd"),
-    *("latency_s", "first_token_s"),
-)
+_started_of = attrgetter(*_STARTED_COLUMNS)
+_finished_of = attrgetter(*_FINISHED_COLUMNS)
 _STARTED_SQL = """
     INSERT INTO calls (origin, epoch, seq, model, asked_count, facet, purpose, started_ms,
         reserved_usd)
@@ -96,11 +97,12 @@ _STARTED_SQL = """
         purpose = excluded.purpose, started_ms = excluded.started_ms,
         reserved_usd = excluded.reserved_usd, model = excluded.model"""
 _FINISHED_SQL = """
-    INSERT INTO calls (origin, epoch, seq, model, outcome, error, input_tokens,
-        cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, estimated,
-        cost_usd, latency_s, first_token_s)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO calls (origin, epoch, seq, model, outcome, error, found_count, repeat_count,
+        input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
+        estimated, cost_usd, latency_s, first_token_s)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET outcome = excluded.outcome, error = excluded.error,
+        found_count = excluded.found_count, repeat_count = excluded.repeat_count,
         input_tokens = excluded.input_tokens, cached_input_tokens = excluded.cached_input_tokens,
         cache_write_tokens = excluded.cache_write_tokens,
         output_tokens = excluded.output_tokens, reasoning_tokens = excluded.reasoning_tokens,
@@ -229,6 +231,28 @@ class RunDatabase:
         ):
             log = LogId(NodeId(origin), epoch)
             yield CallRow(log, seq, model, bool(started), reserved, bool(ended), cost)
+
+    def plan(self) -> FacetPlan:
+        """The plan as it follows from all calls and the facets that they named."""
+        plan = FacetPlan(holds_members=False)
+        proposals = "SELECT origin, epoch, seq, name, parent, call, model FROM facets"
+        for origin, epoch, seq, *proposed in self._connection.execute(proposals):
+            plan.proposed(LogId(NodeId(origin), epoch), seq, FacetProposed(*proposed))
+        started_columns = ", ".join(_STARTED_COLUMNS)
+        finished_columns = ", ".join(_FINISHED_COLUMNS[1:])
+        query = (
+            f"SELECT origin, epoch, seq, {started_columns}, {finished_columns} FROM calls "  # noqa: S608
+            "ORDER BY started_ms"
+        )
+        for origin, epoch, seq, *told in self._connection.execute(query):
+            started = dict(zip(_STARTED_COLUMNS, told, strict=False))
+            ended = dict(zip(_FINISHED_COLUMNS[1:], told[len(_STARTED_COLUMNS) :], strict=True))
+            plan.restore_call(
+                (LogId(NodeId(origin), epoch), seq),
+                CallStarted(**started) if started["started_ms"] is not None else None,
+                CallFinished(call=seq, **ended) if ended["outcome"] is not None else None,
+            )
+        return plan
 
     def accounts(self) -> Iterator[AccountRow]:
         """What each producer may spend."""

@@ -52,6 +52,8 @@ CREATE TABLE calls (               -- every attempt to ask a model
     reserved_usd        REAL,      -- the most it may cost; counts until its end is said
     outcome             TEXT,      -- NULL: not finished, or its end was never said
     error               TEXT,
+    found_count         INTEGER,   -- entries that its producer did not know
+    repeat_count        INTEGER,   -- and that it knew
     input_tokens        INTEGER,   -- cached ones included
     cached_input_tokens INTEGER,
     cache_write_tokens  INTEGER,   -- of the input, written to a cache

@@ -30,6 +30,9 @@ class GuardedView:
     async def items(self, *, after: int, limit: int, containing: str) -> JsonObject:
         return await self._view.items(after=after, limit=limit, containing=containing)
 
+    def facets(self) -> JsonObject:
+        return self._view.facets()
+
     def peers(self) -> JsonObject:
         return self._view.peers()
 

@@ -26,6 +26,10 @@ class RunView(Protocol):
         """`/api/peers`."""
         ...
 
+    def facets(self) -> JsonObject:
+        """`/api/facets`: the plan, the topic as a whole first, parents before their parts."""
+        ...
+
     async def output_text(self) -> bytes:
         """`/output.txt`: the accepted entries, one a line, UTF-8."""
         ...

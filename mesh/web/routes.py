@@ -79,6 +79,7 @@ class Routes:
             "/api/metrics": self._metrics,
             "/api/items": self._items,
             "/api/peers": self._peers,
+            "/api/facets": self._facets,
             "/ws": self._websocket,
             "/metrics": self._prometheus,
             "/output.txt": self._output,
@@ -117,6 +118,9 @@ class Routes:
 
     async def _peers(self, request: web.Request) -> web.Response:
         return _json(self._view.peers())
+
+    async def _facets(self, request: web.Request) -> web.Response:
+        return _json(self._view.facets())
 
     async def _websocket(self, request: web.Request) -> web.StreamResponse:
         if reason := self._access.refusal(request.headers):

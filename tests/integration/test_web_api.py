@@ -42,7 +42,16 @@ ANSWER_BYTES_MAX = 6_000_000
 SECRET = "Sacré-Cœur de Montmartre"
 """An entry, which nobody without the token may see."""
 ROUTES = (
-    *("/", "/api/metrics", "/api/items", "/api/peers", "/api/control", "/ws", "/metrics"),
+    *(
+        "/",
+        "/api/metrics",
+        "/api/items",
+        "/api/peers",
+        "/api/facets",
+        "/api/control",
+        "/ws",
+        "/metrics",
+    ),
     *("/output.txt", "/ui/page.js", "/ui/js/mesh.js", "/ui/", chart_library_path()),
 )
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)

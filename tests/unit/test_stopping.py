@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-from mesh.core.stopping import DRY_CALLS_PER_PRODUCER, Dryness, RunProgress, StopRules
+from mesh.core.stopping import RunProgress, StopRules
 
 
 def reason(
@@ -77,39 +75,3 @@ def test_a_budget_of_nothing_allows_nothing() -> None:
 def test_of_several_reasons_the_best_news_is_told() -> None:
     rules = StopRules(target=1, budget_usd=1.0, time_limit_s=1.0)
     assert reason(rules, 5, 5.0, 5.0) == "target of 1 entries reached"
-
-
-@pytest.mark.parametrize("outcome", ["ok", "length", "dry", "empty"])
-def test_a_topic_is_exhausted_after_enough_calls_in_a_row_that_found_nothing(outcome: str) -> None:
-    dryness = Dryness()
-    for _ in range(DRY_CALLS_PER_PRODUCER * 2 - 1):
-        dryness.call_finished(outcome, accepted_count=0)
-    assert not dryness.is_exhausted(producer_count=2)
-    dryness.call_finished(outcome, accepted_count=0)
-    assert dryness.is_exhausted(producer_count=2)
-    assert not dryness.is_exhausted(producer_count=3)
-
-
-def test_one_accepted_entry_starts_the_count_anew() -> None:
-    dryness = Dryness()
-    for _ in range(DRY_CALLS_PER_PRODUCER - 1):
-        dryness.call_finished("ok", accepted_count=0)
-    dryness.call_finished("cancelled", accepted_count=1)
-    dryness.call_finished("ok", accepted_count=0)
-    assert not dryness.is_exhausted(producer_count=1)
-
-
-@pytest.mark.parametrize("outcome", ["retry", "unreachable", "give_up", "refused", "cancelled"])
-def test_a_call_that_never_looked_says_nothing_about_the_topic(outcome: str) -> None:
-    dryness = Dryness()
-    for _ in range(100):
-        dryness.call_finished(outcome, accepted_count=0)
-    assert not dryness.is_exhausted(producer_count=1)
-
-
-def test_with_no_producer_alive_it_takes_as_many_calls_as_with_one() -> None:
-    dryness = Dryness()
-    assert not dryness.is_exhausted(producer_count=0)
-    for _ in range(DRY_CALLS_PER_PRODUCER):
-        dryness.call_finished("dry", accepted_count=0)
-    assert dryness.is_exhausted(producer_count=0)

@@ -348,9 +348,7 @@ class Collector:
             start_elapsed_s=self.start_elapsed_s(),
             unpaid_call_usd=self.granting.unpaid_call_usd(self.node, producers),
         )
-        self.course.check(
-            progress, producer_count=len(producers), models_heard=self._models_heard()
-        )
+        self.course.check(progress, plan=self.desk.plan, models_heard=self._models_heard())
         trouble = self.course.notices.get(STORAGE)
         if trouble and self.desk.waiting_count > WAITING_ENTRIES_MAX:
             self.course.stop(f"{trouble} for too long", status=1)

@@ -140,6 +140,7 @@ def _restore(collector: Collector, own_epochs: Sequence[tuple[int, int]]) -> Non
         run_time_s=collector.run_time_s,
         call_finished=collector.call_finished,
         treasury=collector.granting.treasury,
+        plan=database.plan(),
     )
     collector.intake = Intake(
         desk=collector.desk,

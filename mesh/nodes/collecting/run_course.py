@@ -14,10 +14,11 @@ from typing import Any
 from mesh.config import CollectorSettings
 from mesh.core import entries as log
 from mesh.core.entries import NOTE_CHARACTERS_MAX, LogEntry
+from mesh.core.facets import FacetPlan
 from mesh.core.item_cost import ItemCost
 from mesh.core.items import NodeId
 from mesh.core.routing import replacement_models
-from mesh.core.stopping import Dryness, RunProgress, StopRules
+from mesh.core.stopping import RunProgress, StopRules
 
 PAUSED_BY_USER = "paused by the user"
 
@@ -53,7 +54,6 @@ class RunCourse:
             settings.time_limit_s,
             settings.max_cost_per_item_usd,
         )
-        self._dryness = Dryness()
         self._item_cost = ItemCost()
         self._assigned: dict[NodeId, str] = {}
         self._given_up: dict[str, str] = {}
@@ -128,7 +128,7 @@ class RunCourse:
         return self._item_cost.expected_usd
 
     def check(
-        self, progress: RunProgress, *, producer_count: int, models_heard: Mapping[NodeId, str]
+        self, progress: RunProgress, *, plan: FacetPlan, models_heard: Mapping[NodeId, str]
     ) -> None:
         """Stop when a bound is reached or nothing is left to find; forget notices of models that
         nobody calls any more.
@@ -136,15 +136,13 @@ class RunCourse:
         Args:
             progress: all but what this object knows itself.
         """
-        called = {**models_heard, **self._assigned}.values()
+        called = {*{**models_heard, **self._assigned}.values()}
         for model in self._models:
             if model not in called and model not in self._given_up:
                 self.notices.pop(model, None)
         exhausted = None
-        if self._dryness.is_exhausted(producer_count):
-            exhausted = (
-                f"exhausted: {self._dryness.calls_in_a_row} calls in a row found nothing new"
-            )
+        if plan.is_exhausted(called - self._given_up.keys()):
+            exhausted = "exhausted: wherever the latest calls looked, they found nothing new"
         progress = replace(progress, item_cost_usd=self.item_cost_usd, exhausted=exhausted)
         reason = self._rules.reason_to_stop(progress)
         if reason:
@@ -154,7 +152,6 @@ class RunCourse:
         self, call: log.CallFinished, accepted_count: int, models_heard: Mapping[NodeId, str]
     ) -> None:
         """Watch how calls go: what has run dry, who cannot be reached, who is given up."""
-        self._dryness.call_finished(call.outcome, accepted_count)
         self._item_cost.call_finished(call.cost_usd, accepted_count)
         if call.outcome == "give_up":
             self._give_up(call.model, call.error or "it does not work", models_heard)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mesh.core.facets import FacetPlan
 from mesh.core.items import NodeId
 from mesh.core.membership import Liveness, Member, Role
 from mesh.core.metrics import RunMetrics
@@ -158,6 +160,10 @@ class LiveRunView:
         )
         return {"peers": [self._peer(member, applied_max) for member in node.membership.all()]}
 
+    def facets(self) -> JsonObject:
+        labels = {each.origin: each.label for each in self._collector.node.membership.all()}
+        return _facets(self._collector.desk.plan, labels)
+
     def _peer(self, member: Member, applied_max: int) -> JsonObject:
         node = self._collector.node
         if member.origin == node.own.origin:
@@ -227,6 +233,7 @@ class FinishedRunView:
         self._metrics = RunMetrics(database.model_totals(), database.history())
         for call in database.calls():
             self._metrics.restore_call(call)
+        self._facets = _facets(database.plan(), {})
 
     def metrics(self, *, with_history: bool) -> JsonObject:
         elapsed_s = float(self._meta.get("elapsed_s", "0"))
@@ -264,11 +271,32 @@ class FinishedRunView:
     def peers(self) -> JsonObject:
         return {"peers": []}
 
+    def facets(self) -> JsonObject:
+        return self._facets
+
     async def output_text(self) -> bytes:
         return await self._reader.output_text()
 
     async def control(self, action: str, arguments: JsonObject) -> str | None:
         return "the run is over; start it again to go on"
+
+
+def _facets(plan: FacetPlan, labels: Mapping[NodeId, str]) -> JsonObject:
+    return {
+        "facets": [
+            {
+                "id": facet.id,
+                "name": facet.name,
+                "parent": facet.parent,
+                "state": facet.state,
+                "found_total": facet.found_count,
+                "calls_total": facet.calls_count,
+                "leased_by": [labels.get(origin, origin.hex()[:8]) for origin in facet.leased_by],
+                "yield": None if facet.yield_share is None else round(facet.yield_share, 4),
+            }
+            for facet in plan.facets()
+        ]
+    }
 
 
 def _unheard_peer(member: Member) -> JsonObject:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from mesh.core import entries as log
 from mesh.core.budget import Treasury
 from mesh.core.entries import LogEntry
+from mesh.core.facets import FacetPlan
 from mesh.core.items import EntryId, LogId, NodeId
 from mesh.core.known import DIGEST_MODULUS, digest_bytes, key_digest
 from mesh.core.ledger import FoundEntry, Ledger
@@ -76,6 +77,8 @@ class VerdictDesk:
     """Told of every finished call and how many accepted entries it brought."""
     treasury: Treasury = field(default_factory=lambda: Treasury(None))
     """Told of every entry as it is heard: nothing may wait that keeps a budget."""
+    plan: FacetPlan = field(default_factory=lambda: FacetPlan(holds_members=False))
+    """Told of every entry as it is heard, as the producers' plans are."""
     durable: dict[LogId, int] = field(init=False)
     """Up to where each log is on disk."""
     heard_cost_usd: float = field(init=False)
@@ -164,6 +167,7 @@ class VerdictDesk:
         self.waiting_count += len(entries)
         for seq, entry in enumerate(entries, first_seq):
             self.treasury.apply(log_id, seq, entry)
+            self.plan.apply(log_id, seq, entry)
             if isinstance(entry, log.CallFinished):
                 self.heard_cost_usd += entry.cost_usd or 0.0
 

@@ -36,7 +36,7 @@ from mesh.llm.interface import (
 from mesh.llm.pricing import charge_usd, reservation_usd
 from mesh.llm.rate_headers import limit_seen
 from mesh.llm.retrying import FailureStreak, RetryPolicy, given_up
-from mesh.llm.usage import cut_usage
+from mesh.llm.usage import cut_usage, shown_tokens
 from mesh.nodes.producing.answers import Answer, PlanningAnswer
 from mesh.nodes.producing.composing import ComposedCall, Composer
 from mesh.nodes.producing.orders import Orders
@@ -90,8 +90,8 @@ class _Call:
     composed: ComposedCall
     reserved_usd: float | None
     started_s: float
+    progress: CallProgress
     seq: int = 0
-    progress: CallProgress = field(default_factory=CallProgress)
     first_token_s: float | None = None
     """From its start."""
     answer: Answer | PlanningAnswer = field(init=False)
@@ -189,11 +189,11 @@ class Caller:
             largest = client.largest_usage(
                 composed.prompt, composed.output_tokens_max, structured=composed.structured
             )
-            amount = reservation_usd(model, composed.prompt_tokens, largest.output_tokens)
+            amount = reservation_usd(model, largest.input_tokens, largest.output_tokens)
             if not outlook.purse.reserve(amount):
                 await self._await_budget(amount)
                 continue
-            return await self._log_start(composed, amount)
+            return await self._log_start(composed, amount, largest)
         return None
 
     def _next_work(self, model: ModelSpec) -> Work:
@@ -226,8 +226,11 @@ class Caller:
             await self._teller.say([asked])
         await self._orders.money_moved.wait()
 
-    async def _log_start(self, composed: ComposedCall, reserved_usd: float | None) -> _Call:
-        call = _Call(composed, reserved_usd, _now_s())
+    async def _log_start(
+        self, composed: ComposedCall, reserved_usd: float | None, largest: Usage
+    ) -> _Call:
+        progress = CallProgress(output_tokens_cap=largest.output_tokens)
+        call = _Call(composed, reserved_usd, _now_s(), progress)
         self._teller.activity = "planning" if composed.is_planning else "asking"
         work = composed.work
         call.seq = await self._teller.say(
@@ -297,18 +300,18 @@ class Caller:
         note = str(answer.cut) if isinstance(answer, Answer) and answer.cut else None
         await self._finish(call, outcome, usage, note)
         if isinstance(answer, Answer):
-            self._learn(call, answer, usage)
+            self._learn(call, answer)
         return 0.0 if answer.brought_count else DRY_WAIT_S
 
-    def _learn(self, call: _Call, answer: Answer, usage: Usage) -> None:
+    def _learn(self, call: _Call, answer: Answer) -> None:
         written_s = _now_s() - call.started_s - (call.first_token_s or 0.0)
         self._composer.pace(call.model).finished(
             first_token_s=call.first_token_s,
             writing_s=written_s,
             entry_count=answer.entry_count,
-            output_tokens=usage.output_tokens - usage.reasoning_tokens,
+            output_tokens=shown_tokens(call.progress),
         )
-        self._composer.ended(answer.ending(), call.composed, usage)
+        self._composer.ended(answer.ending(), call.composed, call.progress)
 
     async def _declined(self, call: _Call, usage: Usage) -> float | None:
         """A model that declines this topic every time is given up: nothing else would end it."""

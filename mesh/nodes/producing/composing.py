@@ -22,9 +22,10 @@ from mesh.llm import prompts
 from mesh.llm.answer_format import FormatChoice
 from mesh.llm.cache_rules import cache_key
 from mesh.llm.context_limits import ContextLimits, context_limits, prompt_tokens_max
-from mesh.llm.interface import LLMClient, Prompt, Usage
+from mesh.llm.interface import CallProgress, LLMClient, Prompt, Usage
 from mesh.llm.pricing import cost_usd
 from mesh.llm.prompts import FacetEntries, PromptBuilder, prompt_tokens_estimate
+from mesh.llm.usage import shown_tokens
 
 OUTPUT_TOKENS_BESIDE = 400
 """For an introduction and a closing remark, which some models write whatever is asked."""
@@ -154,7 +155,7 @@ class Composer:
             self._told_max[model.spec] = tokens_max
         self._known_max[model.spec] = max(KNOWN_ENTRIES_MIN, listed_max)
 
-    def ended(self, ending: AnswerEnding, composed: ComposedCall, usage: Usage) -> None:
+    def ended(self, ending: AnswerEnding, composed: ComposedCall, progress: CallProgress) -> None:
         """Learn from an answer that was read to its end, or cut."""
         model, outcome = composed.model.spec, ending.outcome
         self.rates.answered(model, ending.counts)
@@ -162,9 +163,9 @@ class Composer:
         self.average.finished(ending.found_count, outcome.written_count, composed.overhead_entries)
         self.formats.finished(
             model,
-            composed.structured,
+            progress.structured,
             unique_count=ending.found_count,
-            output_tokens=usage.output_tokens,
+            output_tokens=shown_tokens(progress),
         )
 
     def _planning(self, model: ModelSpec, work: Work) -> ComposedCall:
