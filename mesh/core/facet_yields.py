@@ -26,7 +26,7 @@ SAID_DRY_EFFORT_ENTRIES = 40.0
 EVIDENCE_DISCOUNT = 0.5
 """Of a call's weight with each later call of the same model there: yields fall fast."""
 
-OTHERS_WEIGHT = 0.5
+OTHERS_WEIGHT = 1.0
 """Of what other models met in a facet, for a model's own expectation."""
 
 UNTOUCHED_SHARE, UNTOUCHED_WEIGHT_ENTRIES = 0.8, 6.0
@@ -48,9 +48,10 @@ OPEN_SAID_DRY_CALLS = 2
 LATELY_CALLS = 2
 """For a facet, of all models: what they met tells how rich it is."""
 
-EXHAUSTED_CALLS_MIN, EXHAUSTED_SHARE = 30, 0.005
-"""So many calls in a row that brought so little end the run, though not every facet has been
-looked into by every model: the most promising places were chosen, and these were they."""
+EXHAUSTED_CALLS_MIN, EXHAUSTED_SHARE = 30, 0.01
+"""So many calls in a row that brought so little end the run once the topic as a whole is dry,
+though not every facet has been looked into by every model: the most promising places were chosen,
+and these were they."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,8 @@ def places(tree: FacetTree) -> list[int]:
 def is_exhausted(tree: FacetTree, calls: FacetCalls, models: Sequence[str]) -> bool:
     """Whether nothing is left to find for any of `models`."""
     if not models or any(map(tree.is_under_way, tree.calls())):
+        return False
+    if not _is_dry_for_all(calls, OPEN_FACET, models):
         return False
     if all(_is_dry_for_all(calls, facet, models) for facet in places(tree)):
         return True

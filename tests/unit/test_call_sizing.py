@@ -87,6 +87,15 @@ def test_what_one_facet_teaches_is_held_for_it_and_tried_in_others() -> None:
     assert sizes.ask_count("m", 1, 0.0) == round(ASK_COUNT_FIRST * GROWTH)
 
 
+def test_a_facet_that_goes_stale_with_repeated_calls_teaches_nothing_about_others() -> None:
+    sizes = CallSizes()
+    sizes.finished("m", 1, fresh(40))
+    elsewhere = sizes.ask_count("m", 2, 0.0)
+    for _ in range(5):
+        sizes.finished("m", 1, stale(40))
+    assert sizes.ask_count("m", 1, 0.0) < elsewhere == sizes.ask_count("m", 2, 0.0)
+
+
 def test_facets_changed_least_lately_are_forgotten() -> None:
     sizes = CallSizes()
     sizes.finished("m", 0, fresh(40))
