@@ -1,13 +1,15 @@
-"""A whole run in memory and virtual time: N real callers, who hears what when, one real ledger.
+"""A whole run in memory: N real callers, who hears what when, one real ledger.
 
-What is real: each producer's Caller with its prompts, parser, prices and known items, and the
-collector's verdicts. Left out: processes, frames, sockets, disks. Who is told what, and when, is
-the bench's variable: line by line, at the end of each call, or never.
+What is real: each producer's Caller with its prompts, parser, prices, plan and known items, and
+the collector's verdicts. Left out: processes, frames, sockets, disks. Who is told what, and when,
+is the bench's variable: line by line, at the end of each call, or never. Time is the loop's, most
+often a virtual one; whom the callers ask is handed in.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +17,6 @@ from functools import partial
 
 import msgspec
 
-from bench.virtual_models import VirtualModels
 from mesh.config import ApiKey, ModelSpec, ProducerSettings
 from mesh.core import entries as log
 from mesh.core.budget import Purse
@@ -57,13 +58,15 @@ class MeshSetup:
     """Of the first producer; the others' differ in label, model and seed."""
     producer_count: int
     telling: Telling
-    distinct_max: int | None
-    """End when so many catalog entries were found; None: when the topic counts as exhausted."""
     time_max_s: float
+    budget_usd: float | None = None
+    """Granted to the producers at the start, in equal parts; None: no cap."""
+    drain_max_s: float = 0.0
+    """How long calls under way at the end may go on; what is cut is charged by an estimate."""
 
 
 class VirtualProducer:
-    """One producer: its log, what it has gathered, and whom it tells."""
+    """One producer, number 1, 2, 3, ...: its log, what it has gathered, and whom it tells."""
 
     def __init__(
         self,
@@ -71,12 +74,22 @@ class VirtualProducer:
         number: int,
         producer_count: int,
         tell: Callable[[Said], None],
+        grant_usd: float | None = None,
     ) -> None:
         self.settings = settings
+        self.number = number
         own = LogId(NodeId(number.to_bytes(16, "big")), EPOCH)
-        purse = Purse(own, is_bounded=False, since_ms=0)
+        purse = Purse(own, is_bounded=grant_usd is not None, since_ms=0)
+        if grant_usd is not None:
+            purse.apply(COLLECTOR_LOG, 0, log.BudgetGranted(own.origin, grant_usd))
         self.outlook = Outlook(own, purse, Allowances(own.origin))
         self.activity = ""
+        self.orders = Orders(settings.model)
+        self.idle = asyncio.Event()
+        """Set while no call of its is under way."""
+        self.idle.set()
+        self.out_of_money = False
+        self._open_calls_count = 0
         self._producer_count = producer_count
         self._tell = tell
         self._last_seq = 0
@@ -86,13 +99,20 @@ class VirtualProducer:
         first_seq = self._last_seq + 1
         self._last_seq += len(entries)
         now_s = _now_s()
-        said = Said(
-            self.outlook.own, first_seq, [_in_virtual_time(each, now_s) for each in entries]
-        )
+        timed = [_in_virtual_time(each, now_s) for each in entries]
+        said = Said(self.outlook.own, first_seq, timed)
+        self._note_calls(entries)
         for seq, entry in enumerate(said.entries, first_seq):
             self.outlook.said(seq, entry, now_s=now_s, now_ms=_ms(now_s))
         self._tell(said)
         return first_seq
+
+    def _note_calls(self, entries: Sequence[LogEntry]) -> None:
+        # What was granted is all there is: who asks for more makes no further call.
+        self.out_of_money |= any(isinstance(each, log.BudgetAsked) for each in entries)
+        self._open_calls_count += sum(isinstance(each, log.CallStarted) for each in entries)
+        self._open_calls_count -= sum(isinstance(each, log.CallFinished) for each in entries)
+        self.idle.clear() if self._open_calls_count else self.idle.set()
 
     async def stored(self) -> None:
         """Nothing is lost here."""
@@ -197,12 +217,21 @@ class VirtualMesh:
     def __init__(
         self,
         setup: MeshSetup,
-        models: VirtualModels,
-        wrap: Callable[[OpenClient, VirtualProducer], OpenClient],
+        *,
+        open_client: Callable[[VirtualProducer], OpenClient],
+        is_enough: Callable[[], bool] | None = None,
+        listen: Callable[[Said], None] = lambda _: None,
     ) -> None:
+        """
+        Args:
+            open_client: how a producer opens its clients.
+            is_enough: whether the run may end; None: it ends when the topic counts as exhausted.
+            listen: hears everything that producers say, at once.
+        """
         self._setup = setup
-        self._models = models
-        self._wrap = wrap
+        self._open_client = open_client
+        self._is_enough = is_enough
+        self._listen = listen
         self.producers: list[VirtualProducer] = []
         self.collectors: list[VirtualCollector] = []
         self._build()
@@ -211,7 +240,9 @@ class VirtualMesh:
         """Explore until the setup says that it is enough; returns why it ended."""
         callers = [asyncio.ensure_future(self._caller(each).run()) for each in self.producers]
         try:
-            return await self._watch(callers)
+            reason = await self._watch(callers)
+            await self._drain()
+            return reason
         finally:
             for caller in callers:
                 caller.cancel()
@@ -230,31 +261,52 @@ class VirtualMesh:
             self.collectors += [collector] if alone or not number else []
             post = _Post(self._setup.telling, partial(self._others, number), collector)
             heard_count = 1 if alone else count
-            self.producers.append(VirtualProducer(its_settings, number + 1, heard_count, post.send))
+            budget_usd = self._setup.budget_usd
+            self.producers.append(
+                VirtualProducer(
+                    its_settings,
+                    number + 1,
+                    heard_count,
+                    partial(self._hear, post),
+                    None if budget_usd is None else budget_usd / count,
+                )
+            )
+
+    def _hear(self, post: _Post, said: Said) -> None:
+        self._listen(said)
+        post.send(said)
 
     def _caller(self, producer: VirtualProducer) -> Caller:
-        number = self.producers.index(producer)
         return Caller(
             producer.settings,
-            Orders(producer.settings.model),
+            producer.orders,
             producer,
-            open_client=self._wrap(self._models.opener(number), producer),
+            open_client=self._open_client(producer),
         )
 
     async def _watch(self, callers: Sequence[asyncio.Future[None]]) -> str:
-        loop, setup = asyncio.get_running_loop(), self._setup
+        ends_s = _now_s() + self._setup.time_max_s
         while True:
             await asyncio.sleep(WATCH_S)
             for caller in callers:
                 if caller.done():
                     caller.result()  # Only a bug ends a caller.
-            if setup.distinct_max is not None:
-                if self._models.record.distinct_count >= setup.distinct_max:
-                    return "target"
-            elif all(collector.exhausted for collector in self.collectors):
+            if self._is_enough is not None and self._is_enough():
+                return "target"
+            if self._is_enough is None and all(each.exhausted for each in self.collectors):
                 return "exhausted"
-            if loop.time() >= setup.time_max_s:
+            if all(producer.out_of_money for producer in self.producers):
+                return "budget"
+            if _now_s() >= ends_s:
                 return "time"
+
+    async def _drain(self) -> None:
+        for producer in self.producers:
+            producer.orders.hold("the run is over", True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._setup.drain_max_s):
+                for producer in self.producers:
+                    await producer.idle.wait()
 
     def _others(self, number: int) -> list[VirtualProducer]:
         if self._setup.telling is Telling.NEVER:

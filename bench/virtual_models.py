@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, Protocol
 
+from bench.virtual_mesh import VirtualProducer
 from bench.virtual_record import Record, RecordedCall
 from mesh.config import Api, ApiKey, ModelSpec
 from mesh.llm import anthropic_messages, openai_chat
@@ -165,9 +166,14 @@ class VirtualModels:
     _insides: dict[tuple[str, float], frozenset[int]] = field(default_factory=dict)
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
-    def opener(self, producer: int) -> Callable[[ModelSpec, ApiKey | None], VirtualClient]:
+    def opener(
+        self, producer: VirtualProducer
+    ) -> Callable[[ModelSpec, ApiKey | None], VirtualClient]:
         """What `producer` opens its clients by."""
-        return lambda model, _: VirtualClient(model, self, producer)
+        return lambda model, _: self.client(model, producer.number)
+
+    def client(self, model: ModelSpec, producer: int) -> VirtualClient:
+        return VirtualClient(model, self, producer)
 
     def inside(self, model: SimulatedModel, reading: PromptReading) -> frozenset[int] | None:
         """Entries of the facet that a prompt asks for, as `model` takes its name."""

@@ -143,16 +143,19 @@ def plain_prompt(topic: str, known: KnownItems) -> Prompt:
     )
 
 
-def wrapped(mode: Mode, topic: str) -> Callable[[OpenClient, VirtualProducer], OpenClient]:
-    """How this side's clients are opened."""
+def wrapped(
+    mode: Mode, topic: str, open_client: Callable[[VirtualProducer], OpenClient]
+) -> Callable[[VirtualProducer], OpenClient]:
+    """How the clients of this side's producers are opened."""
 
-    def wrap(open_client: OpenClient, producer: VirtualProducer) -> OpenClient:
+    def opener(producer: VirtualProducer) -> OpenClient:
+        opened = open_client(producer)
         if not mode.plain:
-            return open_client
+            return opened
 
         def open_plain(model: ModelSpec, key: ApiKey | None) -> LLMClient:
-            return PlainPromptClient(open_client(model, key), topic, producer.outlook.known)
+            return PlainPromptClient(opened(model, key), topic, producer.outlook.known)
 
         return open_plain
 
-    return wrap
+    return opener

@@ -94,12 +94,16 @@ def run_scenario(scenario: Scenario) -> Result:
         settings=_settings(scenario),
         producer_count=scenario.producer_count,
         telling=mode.telling,
-        distinct_max=max(scenario.counts) if scenario.counts else None,
         time_max_s=TIME_MAX_S,
     )
 
+    def is_reached() -> bool:
+        return models.record.distinct_count >= max(scenario.counts)
+
     async def explore() -> str:
-        return await VirtualMesh(setup, models, wrapped(mode, scenario.topic)).run()
+        opener = wrapped(mode, scenario.topic, models.opener)
+        is_enough = is_reached if scenario.counts else None
+        return await VirtualMesh(setup, open_client=opener, is_enough=is_enough).run()
 
     ended_by = run(explore())
     record = models.record

@@ -112,3 +112,27 @@ def test_the_fuzz_bench_counts_what_was_refused_and_finds_no_fault(tmp_path: Pat
     assert figures["inputs_count"] >= printed["settings"]["inputs"] * 0.9
     for reason in ("taken", "magic", "size", "entries", "body", "signature", "ticket"):
         assert figures[f"{reason}_count"] > 0, reason
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize(
+    ("name", "figure"),
+    [("duplicate_rate", "duplicate_ratio"), ("cost", "gpt_4o_mini_per_100_usd")],
+)
+def test_the_benches_in_virtual_time_print_star_and_mesh(
+    tmp_path: Path, name: str, figure: str
+) -> None:
+    _, printed = run_quick(name, tmp_path)
+    assert_contract(printed, name)
+    for mode in ("star", "all"):
+        assert printed["figures"][f"paris_5_{mode}_100_{figure}"] > 0
+
+
+@pytest.mark.timeout(150)
+def test_the_live_bench_spends_no_more_than_its_budget_on_either_side(tmp_path: Path) -> None:
+    _, printed = run_quick("live", tmp_path)
+    assert_contract(printed, "live")
+    figures = printed["figures"]
+    for side in ("star", "mesh"):
+        assert figures[f"{side}_unique_count"] > 0
+        assert 0 < figures[f"{side}_spent_usd"] <= printed["settings"]["budget_usd_a_side"]

@@ -81,7 +81,7 @@ async def test_text_usage_and_caches_are_those_of_the_server(api: Api, name: str
 
 def virtual_answers(simulator: Simulator, api: Api, name: str) -> list[Told]:
     models = VirtualModels(simulator)
-    return run(answers(models.opener(0)(spec_of(api, name), None)))
+    return run(answers(models.client(spec_of(api, name), 1)))
 
 
 def simulator_with(name: str, **figures: float | bool) -> Simulator:
@@ -117,7 +117,7 @@ def test_a_cut_stream_is_retried_and_charged_by_an_estimate(api: Api, name: str)
 def test_what_the_record_holds_is_what_the_books_hold() -> None:
     simulator = Simulator.from_settings(SETTINGS)
     models = VirtualModels(simulator)
-    run(answers(models.opener(0)(spec_of("openai", "atlas"), None)))
+    run(answers(models.client(spec_of("openai", "atlas"), 1)))
     totals = simulator.books.summary()["totals"]
     calls = models.record.calls
     assert totals["distinct"] == models.record.distinct_count > 0
