@@ -90,12 +90,13 @@ class FacetCalls:
     """Started ones."""
     latest: list[CallBooks] = field(default_factory=list)
     """The latest LATEST_CALLS_MAX that have looked, whatever their facet, by start."""
+    gone: set[NodeId] = field(default_factory=set)
+    """Nodes that are taken for dead."""
     _arms: dict[int, dict[str, Arm]] = field(default_factory=dict)
     _arms_count: int = 0
     _open: dict[Place, CallBooks] = field(default_factory=dict)
     _recent: dict[Place, CallBooks] = field(default_factory=dict)
     _epochs: dict[NodeId, int] = field(default_factory=dict)
-    _gone: set[NodeId] = field(default_factory=set)
 
     def started(self, place: Place, entry: CallStarted, facet: int) -> None:
         self.entry_calls_count += 1
@@ -142,14 +143,14 @@ class FacetCalls:
 
     def node_gone(self, origin: NodeId) -> None:
         """Learn that a node is taken for dead: what it leases is free."""
-        self._gone.add(origin)
+        self.gone.add(origin)
 
     def node_back(self, origin: NodeId) -> None:
-        self._gone.discard(origin)
+        self.gone.discard(origin)
 
     def is_over(self, log_id: LogId) -> bool:
         """Whether calls of this log can no longer be under way."""
-        return log_id.origin in self._gone or self._epochs.get(log_id.origin, 0) > log_id.epoch
+        return log_id.origin in self.gone or self._epochs.get(log_id.origin, 0) > log_id.epoch
 
     def leases(self) -> dict[int, list[NodeId]]:
         """Who is looking in each facet, once for each call under way."""

@@ -10,7 +10,7 @@ facet_choice.py (where to look). How facets are asked for and listed is llm/prom
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -167,6 +167,13 @@ class FacetPlan:
     def node_back(self, origin: NodeId) -> None:
         self.calls.node_back(origin)
         self._tree.stale()
+
+    def nodes_gone(self, origins: Set[NodeId]) -> None:
+        """Take these nodes for dead, and no others."""
+        for origin in origins - self.calls.gone:
+            self.node_gone(origin)
+        for origin in self.calls.gone - origins:
+            self.node_back(origin)
 
     def epoch_opened(self, origin: NodeId, epoch: int) -> None:
         """An origin was heard in `epoch`: its calls of earlier epochs are over."""

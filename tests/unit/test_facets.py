@@ -169,6 +169,18 @@ def test_a_dead_node_leases_nothing_until_it_is_back() -> None:
     assert view(plan, "Museums").leased_by == (B,)
 
 
+def test_those_who_are_dead_are_told_all_at_once_too() -> None:
+    run = PlannedRun()
+    run.planning(A, ["Museums"])
+    run.begin(B, facet="Museums")
+    run.begin(C, facet="Museums")
+    plan = run.plan()
+    plan.nodes_gone({B})
+    assert view(plan, "Museums").leased_by == (C,)
+    plan.nodes_gone({C})
+    assert view(plan, "Museums").leased_by == (B,)
+
+
 def test_a_node_that_restarts_leases_nothing_of_before() -> None:
     run = PlannedRun()
     run.planning(A, ["Museums", "Parks"])

@@ -348,6 +348,8 @@ class Collector:
             start_elapsed_s=self.start_elapsed_s(),
             unpaid_call_usd=self.granting.unpaid_call_usd(self.node, producers),
         )
+        members = {member.origin for member in self.node.membership.others()}
+        self.desk.plan.nodes_gone(members - self.node.alive())
         self.course.check(progress, plan=self.desk.plan, models_heard=self._models_heard())
         trouble = self.course.notices.get(STORAGE)
         if trouble and self.desk.waiting_count > WAITING_ENTRIES_MAX:
