@@ -66,14 +66,13 @@ _PROMPT = Prompt(
 
 
 def shares(
-    attempts: Attempts, kind: LimitKind, start_s: float, minute_s: float
+    attempts: Attempts, kind: LimitKind, start_s: float, minute_s: float, minutes: int
 ) -> tuple[float, float]:
     """(used of what was to be had, refused of all attempts) over the measured minutes.
 
     Args:
         start_s: when the producers began, on the clock of `attempts` and of the provider.
     """
-    minutes = MEASURED_MINUTES
     if kind == "bucket":
         from_s, allowed = start_s, (minutes + 1) * REQUESTS_PER_MINUTE
     else:
@@ -100,11 +99,13 @@ def in_virtual_time(kind: LimitKind, api: Api, seed: str) -> tuple[float, float,
         )
 
     attempts = virtual_loop.run(run())
-    used, refused = shares(attempts, kind, start_s, MINUTE_S)
+    used, refused = shares(attempts, kind, start_s, MINUTE_S, MEASURED_MINUTES)
     return used, refused, round(attempts.told_count * MINUTE_S / duration_s)
 
 
-async def over_http(kind: LimitKind, api: Api, seed: str, time_scale: float) -> tuple[float, float]:
+async def over_http(
+    kind: LimitKind, api: Api, seed: str, *, time_scale: float, minutes: int
+) -> tuple[float, float]:
     """(used, refused), with the SDK of `api`."""
     loop, minute_s = asyncio.get_running_loop(), MINUTE_S / time_scale
     name = f"limited-{kind}-{api}"
@@ -117,14 +118,26 @@ async def over_http(kind: LimitKind, api: Api, seed: str, time_scale: float) -> 
             attempts = await call_together(
                 lambda number: clients[number - 1],
                 producers=PRODUCERS,
-                until_s=start_s + (MEASURED_MINUTES + 1) * minute_s,
+                until_s=start_s + (minutes + 1) * minute_s,
                 seed=seed,
                 prompt=_PROMPT,
             )
         finally:
             for client in clients:
                 await client.close()
-    return shares(attempts, kind, start_s, minute_s)
+    return shares(attempts, kind, start_s, minute_s, minutes)
+
+
+async def both_over_http(
+    seed: int, minutes: int
+) -> list[tuple[tuple[LimitKind, Api], tuple[float, float]]]:
+    """Both kinds at once, each with its own server and SDK: (used, refused) of each."""
+    pairs = list(zip(KINDS, APIS, strict=True))
+    runs = (
+        over_http(kind, api, str(seed), time_scale=TIME_SCALE, minutes=minutes)
+        for kind, api in pairs
+    )
+    return list(zip(pairs, await asyncio.gather(*runs), strict=True))
 
 
 @contextlib.asynccontextmanager
@@ -150,7 +163,7 @@ async def serving(time_scale: float) -> AsyncIterator[str]:
 
 def main() -> None:
     options = parse_options(__doc__ or "")
-    rounds, time_scale = (3, 2.0 * TIME_SCALE) if options.quick else (10, TIME_SCALE)
+    rounds, http_minutes = (3, 2) if options.quick else (10, MEASURED_MINUTES)
     report = Report(
         "rate_limits",
         {
@@ -158,7 +171,8 @@ def main() -> None:
             "requests_per_minute": REQUESTS_PER_MINUTE,
             "measured_minutes": MEASURED_MINUTES,
             "rounds": rounds,
-            "http_time_scale": time_scale,
+            "http_minutes": http_minutes,
+            "http_time_scale": TIME_SCALE,
             "seed": options.seed,
         },
     )
@@ -168,8 +182,7 @@ def main() -> None:
             report.add(f"{kind}_{api}_used_ratio", used, target=">= 0.9")
             report.add(f"{kind}_{api}_refused_ratio", refused, target="< 0.05")
             report.add(f"{kind}_{api}_told_a_minute_count", told)
-    for kind, api in zip(KINDS, APIS, strict=True):
-        used, refused = asyncio.run(over_http(kind, api, str(options.seed), time_scale))
+    for (kind, api), (used, refused) in asyncio.run(both_over_http(options.seed, http_minutes)):
         report.add(f"http_{kind}_{api}_used_ratio", used, target=">= 0.9")
         report.add(f"http_{kind}_{api}_refused_ratio", refused, target="< 0.05")
     report.print(as_json=options.as_json)
