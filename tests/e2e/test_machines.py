@@ -19,7 +19,7 @@ import pytest
 
 from mesh.nodes.supervising.own_address import is_loopback, outward_address
 from mesh.transport.curve import CurveKeys
-from mesh.wire.tickets import JoinTicket
+from mesh.wire.tickets import PREFIX, JoinTicket
 from tests.e2e.running import (
     Run,
     assert_nothing_lost_or_doubled,
@@ -244,7 +244,7 @@ def test_a_ticket_of_another_key_or_of_no_running_node_is_refused(
 
 
 def test_what_is_no_ticket_is_wrong_use_and_is_not_repeated(tmp_path: Path) -> None:
-    status, said = refusal(tmp_path, "--join", "topicmesh1-secretsecret")
+    status, said = refusal(tmp_path, "--join", f"{PREFIX}secretsecret")
     assert status == 2
     assert "the join ticket is damaged" in said
     assert "secretsecret" not in said

@@ -325,6 +325,30 @@ async def still_works(speaker: Peer, *listeners: Peer) -> None:
     await eventually(lambda: all(text in each.texts for each in listeners))
 
 
+async def test_without_a_ticket_the_first_welcome_names_the_collector_for_good(mesh: Mesh) -> None:
+    collector = await mesh.start("collector", role=Role.COLLECTOR)
+    misled = await mesh.start("misled", collector)
+    first = await mesh.start("producer-1", collector)
+    await connected([collector, misled, first])
+    assert first.node.membership.collector_origin == collector.origin
+    misled.node.membership.collector_origin = misled.origin
+    await first.stop()
+    again = await mesh.start("producer-1", misled, collector)
+    await eventually(lambda: again.node.dropped["another_collector"])
+    await connected([again, collector])
+    assert again.node.membership.collector() == collector.node.own
+
+
+async def test_a_welcome_that_names_what_is_no_node_is_not_believed(mesh: Mesh) -> None:
+    misled = await mesh.start("misled")
+    nobody = dataclasses.replace(misled.node.own, origin=NodeId(b"short"), role=Role.COLLECTOR)
+    misled.node.membership.admit(nobody)
+    newcomer = await mesh.start("producer-1", misled)
+    await eventually(lambda: newcomer.node.dropped["join_refused"])
+    assert newcomer.node.membership.collector_origin is None
+    assert not newcomer.node.joiner.welcomed
+
+
 async def test_garbage_on_a_feed_is_counted_by_reason_and_harmless(mesh: Mesh) -> None:
     rogue, victim, other = await producers(mesh, 3)
     honest = codec.encode_entries(

@@ -68,6 +68,8 @@ class NodeDisk:
     """Of the newest own log."""
     kept: KeptFrames = field(default_factory=KeptFrames)
     is_full: bool = False
+    collector: NodeId | None = None
+    """Whom alone it obeys."""
 
     def open_epoch(self, now_ms: int, dice: random.Random, *, new: bool) -> int:
         """Begin a later epoch, or go on in the last one (`new` False: the protection is off)."""
@@ -122,6 +124,7 @@ class NodeDisk:
             {epoch: list(frames) for epoch, frames in self.logs.items()},
             self.synced_frames,
             self.kept.cut(len(self.kept.frames)),
+            collector=self.collector,
         )
 
     def own_frames(self) -> Iterator[tuple[LogId, StoredFrame]]:

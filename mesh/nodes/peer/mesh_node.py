@@ -62,7 +62,7 @@ class MeshOwner(Protocol):
         ...
 
     def members_changed(self) -> None:
-        """A member is new or has new addresses."""
+        """A member is new or has new addresses, or the collector was named."""
         ...
 
     def known_summary(self) -> tuple[int, bytes]:
@@ -237,6 +237,12 @@ class MeshNode:
         """All that is on this node's own disk has been read: what is missing is fetched."""
         self.loading = False
         self._gaps.look()
+
+    def name_collector(self, origin: NodeId) -> None:
+        """Take `origin` for the run's collector from now on, and nobody else."""
+        if self.membership.collector_origin != origin:
+            self.membership.collector_origin = origin
+            self.owner.members_changed()
 
     def dial_members(self, members: Iterable[Member]) -> None:
         """Take up members known from an earlier start."""

@@ -192,6 +192,7 @@ class Producer:
 
     def _save_members(self) -> None:
         self._directory.members = members_as_json(self.node.membership.others())
+        self._directory.collector = self.node.membership.collector_origin
         try:
             self._directory.save()
         except OSError as error:
@@ -289,7 +290,7 @@ class Producer:
     def take_ticket(self, text: str | None) -> None:
         """Join with this ticket from now on."""
         if text:
-            self.node.joiner.ticket = JoinTicket.from_text(text)
+            self.node.joiner.take_ticket(JoinTicket.from_text(text))
 
     async def _hand_over(self) -> int:
         """Repeat the goodbye until the collector holds everything; 0 when it does."""
