@@ -215,10 +215,6 @@ class Membership:
         alive = self.alive(now_s)
         return bool(alive) and all(origin in self._listeners for origin in alive)
 
-    def listens(self, origin: NodeId) -> bool:
-        """`origin` listens to my feed."""
-        return origin in self._listeners
-
     def get(self, origin: NodeId) -> Member | None:
         return self.own if origin == self.own.origin else self._members.get(origin)
 

@@ -12,6 +12,9 @@ import pytest
 from mesh.core.entries import Found, Imported
 from mesh.core.items import LogId, NodeId
 from mesh.core.membership import Liveness, Member, Role
+from mesh.core.replication import LOGS_MAX
+from mesh.nodes.peer.shelf import WAITING_BYTES_MAX
+from mesh.storage.spool import SPOOL_FILE
 from mesh.wire import codec, messages
 from mesh.wire.codec import FrameKind
 from tests.integration.eventually import eventually
@@ -380,6 +383,39 @@ async def ask(asker: Peer, server: Peer, frame: bytes) -> list[bytes]:
     (reply,) = replies
     assert reply is not None
     return reply
+
+
+async def test_what_finds_no_place_is_shown_with_the_node_that_could_not_keep_it(
+    mesh: Mesh,
+) -> None:
+    (mesh.directory / "nodes" / "full" / SPOOL_FILE).mkdir(parents=True)
+    full = await mesh.start("full")
+    assert full.node.shelf.keep(LogId(NodeId(bytes(16)), 1), 1, 1, bytes(WAITING_BYTES_MAX))
+    speaker = await mesh.start("speaker", full)
+    await connected([full, speaker])
+    speaker.say("Louvre")
+    await eventually(lambda: full.texts == {"Louvre"})
+    await eventually(lambda: dropped_as_told(speaker, full).get("not_kept") == 2)
+
+
+async def test_logs_beyond_the_bound_are_shown_with_the_node_that_does_not_follow_them(
+    mesh: Mesh,
+) -> None:
+    hearer = await mesh.start("hearer")
+    speaker = await mesh.start("speaker", hearer)
+    await connected([hearer, speaker])
+    for epoch in range(LOGS_MAX):
+        hearer.node.replica.offer(LogId(speaker.origin, epoch), 1, 1, now_s=0.0)
+    hearer.node.announce(LogId(speaker.origin, LOGS_MAX), 1)
+    assert hearer.node.dropped["too_many_logs"] == 1
+    speaker.say("Louvre")
+    await eventually(lambda: dropped_as_told(speaker, hearer).get("too_many_logs", 0) > 1)
+    assert hearer.texts == set()
+
+
+def dropped_as_told(listener: Peer, teller: Peer) -> dict[str, int]:
+    """What `teller` has dropped, by its last heartbeat."""
+    return listener.node.peers[teller.origin].heartbeat.dropped
 
 
 async def test_garbage_on_a_service_is_refused_with_its_reason_and_harmless(mesh: Mesh) -> None:

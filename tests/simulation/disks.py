@@ -146,8 +146,9 @@ class ProducerShelf:
         frames = holding(own, first_seq, last_seq, bytes_max)
         return frames or holding(self.disk.kept.of(log_id), first_seq, last_seq, bytes_max)
 
-    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> None:
+    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> bool:
         self.disk.keep(log_id, StoredFrame(first_seq, count, frame))
+        return True
 
     def kept_logs(self) -> Iterator[tuple[LogId, StoredFrame]]:
         return iter(self.disk.kept.frames)
@@ -239,8 +240,9 @@ class CollectorShelf:
             frames = self.database.own_frames(log_id.epoch, first_seq, last_seq, bytes_max)
         return frames or holding(self.disk.kept.of(log_id), first_seq, last_seq, bytes_max)
 
-    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> None:
+    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> bool:
         self.disk.keep(log_id, StoredFrame(first_seq, count, frame))
+        return True
 
     def kept_logs(self) -> Iterator[tuple[LogId, StoredFrame]]:
         return iter(self.disk.kept.frames)

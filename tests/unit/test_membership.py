@@ -230,10 +230,13 @@ def test_a_member_that_was_removed_is_not_admitted_again_nor_known_by_its_key() 
 
 def test_members_and_made_up_listeners_are_bounded() -> None:
     members = Membership(own=A)
+    last = NodeId((MEMBERS_MAX - 1).to_bytes(16, "big"))
     for number in range(MEMBERS_MAX + 10):
         origin = NodeId(number.to_bytes(16, "big"))
         verdict = members.admit(dataclasses.replace(B, origin=origin))
         members.subscribed(NodeId((10_000 + number).to_bytes(16, "big")), True)
     assert verdict is Admission.TOO_MANY
     assert len(members.others()) == MEMBERS_MAX
-    assert not members.listens(NodeId((10_000 + MEMBERS_MAX + 1).to_bytes(16, "big")))
+    members.heard(last, 0.0)
+    members.subscribed(last, True)
+    assert not members.connected_both_ways(0.0), "it was noted beside MEMBERS_MAX others"

@@ -33,7 +33,7 @@ from mesh.core.replication import Replica
 from mesh.nodes.peer.beating import Heart
 from mesh.nodes.peer.clock import Clock, Timer, wall_time_us
 from mesh.nodes.peer.gap_fetching import GapFetcher
-from mesh.nodes.peer.hearing import Hearer, PeerStatus
+from mesh.nodes.peer.hearing import TOO_MANY_LOGS, Hearer, PeerStatus
 from mesh.nodes.peer.joining import Joiner
 from mesh.nodes.peer.serving import Server
 from mesh.nodes.peer.shelf import LogShelf
@@ -116,7 +116,7 @@ class MeshNode:
     swapper: Swapper = field(init=False)
     peers: dict[NodeId, PeerStatus] = field(default_factory=dict)
     dropped: Counter[str] = field(default_factory=Counter)
-    """Frames, requests and connections refused or ignored, by reason."""
+    """Frames, requests, connections and announcements refused, ignored or not kept, by reason."""
     last_seq: int = 0
     ending: bool = False
     """The run is over: nobody new is taken in."""
@@ -327,6 +327,9 @@ class MeshNode:
     def announce(self, log: LogId, last_seq: int) -> None:
         """Learn that a member's log has entries up to `last_seq`."""
         if self.membership.get(log.origin) is None:
+            return
+        if not self.replica.has_room_for(log):
+            self.dropped[TOO_MANY_LOGS] += 1
             return
         self.replica.announce(log, last_seq, self.clock.time())
         self._gaps.look()

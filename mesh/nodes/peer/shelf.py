@@ -35,9 +35,9 @@ class LogShelf(Protocol):
         missing; at most `bytes_max` together (but at least one); [] when none is held."""
         ...
 
-    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> None:
-        """Store a frame that was heard, to serve it in its origin's place; where there is no
-        room it is not kept, which others have to make up for."""
+    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> bool:
+        """Store a frame that was heard, to serve it in its origin's place; False where there is
+        no room, which others have to make up for."""
         ...
 
     def kept_logs(self) -> Iterator[tuple[LogId, StoredFrame]]:
@@ -48,15 +48,13 @@ class LogShelf(Protocol):
 
 @dataclass(slots=True)
 class KeptFrames:
-    """A spool that may be missing or full: what fails is counted and logged once.
+    """A spool that may be missing or full: what fails is logged once.
 
     What finds no room on disk waits in memory: a node can serve whatever it has applied, or it
     would know what nobody else can learn.
     """
 
     spool: Spool | None
-    not_kept_count: int = 0
-    """Frames that found no place in memory either."""
     _waiting: deque[tuple[LogId, StoredFrame]] = field(default_factory=deque)
     _waiting_bytes: int = 0
     _write_failed: bool = False
@@ -81,13 +79,14 @@ class KeptFrames:
             self._note_unreadable(error)
             return []
 
-    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> None:
+    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> bool:
+        """False: there is no place for it in memory either."""
         if self._waiting_bytes + len(frame) > WAITING_BYTES_MAX:
-            self.not_kept_count += 1
-            return
+            return False
         self._waiting.append((log_id, StoredFrame(first_seq, count, frame)))
         self._waiting_bytes += len(frame)
         self._write_waiting()
+        return True
 
     def _write_waiting(self) -> None:
         while self._waiting and self.spool is not None:
@@ -165,8 +164,8 @@ class ProducerShelf:
             return frames
         return _read(self._neighbours.find(log_id), *asked)
 
-    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> None:
-        self._kept.keep(log_id, first_seq, count, frame)
+    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> bool:
+        return self._kept.keep(log_id, first_seq, count, frame)
 
     def kept_logs(self) -> Iterator[tuple[LogId, StoredFrame]]:
         return self._kept.frames()
@@ -210,11 +209,12 @@ class CollectorShelf:
             frames = _read(self._logs.find(log_id), *asked)
         return frames or self._kept.read(log_id, *asked)
 
-    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> None:
+    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> bool:
         """What the log's own file holds is not kept a second time."""
         reader = self._logs.find(log_id)
-        if reader is None or not _holds(reader, first_seq, first_seq + count - 1):
-            self._kept.keep(log_id, first_seq, count, frame)
+        if reader is not None and _holds(reader, first_seq, first_seq + count - 1):
+            return True
+        return self._kept.keep(log_id, first_seq, count, frame)
 
     def kept_logs(self) -> Iterator[tuple[LogId, StoredFrame]]:
         return self._kept.frames()
