@@ -118,6 +118,35 @@ def test_who_said_goodbye_has_left_and_stays_a_member(members: Membership) -> No
     assert members.others() == [B]
 
 
+def test_who_has_said_goodbye_can_be_asked_for_as_long_as_it_is_heard(members: Membership) -> None:
+    members.heard(B.origin, 0.0)
+    members.left(B.origin)
+    assert members.reachable(SUSPECT_AFTER_S - 0.01) == {B.origin}
+    assert members.reachable(SUSPECT_AFTER_S) == frozenset()
+
+
+def test_who_is_alive_can_be_asked_and_neither_the_dead_nor_the_unheard(
+    members: Membership,
+) -> None:
+    members.admit(C)
+    assert members.reachable(0.0) == frozenset()
+    members.heard(B.origin, 0.0)
+    assert members.reachable(DEAD_AFTER_S - 0.01) == {B.origin}
+    assert members.reachable(DEAD_AFTER_S) == frozenset()
+
+
+def test_an_observer_that_lags_does_not_take_others_for_gone(members: Membership) -> None:
+    """What they said meanwhile waits in its sockets."""
+    members.heard(B.origin, 0.0)
+    now_s = DEAD_AFTER_S + 5.0
+    assert members.alive(now_s, own_lag_s=5.01) == {B.origin}
+    assert members.alive(now_s, own_lag_s=5.0) == frozenset()
+    members.left(B.origin)
+    now_s = SUSPECT_AFTER_S + 5.0
+    assert members.reachable(now_s, own_lag_s=5.01) == {B.origin}
+    assert members.reachable(now_s, own_lag_s=5.0) == frozenset()
+
+
 def test_a_goodbye_is_undone_by_a_restart_and_by_a_heartbeat(members: Membership) -> None:
     members.heard(B.origin, 0.0)
     members.left(B.origin)

@@ -59,7 +59,7 @@ class GapFetcher:
         collector = node.membership.collector()
         now_s = node.clock.time()
         due = node.replica.due_fetches(
-            now_s, node.membership.reachable(now_s), collector.origin if collector else None
+            now_s, node.reachable(), collector.origin if collector else None
         )
         for fetch in due:
             self._send(fetch)

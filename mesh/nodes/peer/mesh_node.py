@@ -265,9 +265,8 @@ class MeshNode:
     def lost_for_good(self) -> list[tuple[LogId, int, int]]:
         """(log, first seq, last seq) of what everyone alive has answered not to hold. An origin
         that may still be starting is waited for."""
-        now_s = self.clock.time()
-        settled = now_s - self._started_s >= DEAD_AFTER_S
-        here = self.membership.reachable(now_s) | {self.own.origin}
+        settled = self.clock.time() - self._started_s >= DEAD_AFTER_S
+        here = self.reachable() | {self.own.origin}
         holes = [hole for hole in self.replica.nobody_holds() if settled or hole[0].origin in here]
         return holes + self._server.take_unserved()
 
@@ -279,7 +278,11 @@ class MeshNode:
         return self.membership.liveness(origin, self.clock.time(), self._heart.lag_s)
 
     def alive(self) -> frozenset[NodeId]:
-        return self.membership.alive(self.clock.time())
+        return self.membership.alive(self.clock.time(), self._heart.lag_s)
+
+    def reachable(self) -> frozenset[NodeId]:
+        """Who can be asked: also those who are leaving and still there."""
+        return self.membership.reachable(self.clock.time(), self._heart.lag_s)
 
     # What the transport reports
 
