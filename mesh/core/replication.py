@@ -113,7 +113,8 @@ class Replica:
             new = sorted(new + self._find_again(progress, first_seq, last_seq))
         if not self.protections.idempotent:
             new = [(first_seq, last_seq)]
-        self.applied_count += sum(last - first + 1 for first, last in new)
+        for first, last in new:
+            self.applied_count += last - first + 1
         self._announce(log, progress, last_seq, now_s)
         return new
 

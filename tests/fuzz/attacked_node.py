@@ -103,6 +103,8 @@ class MemoryShelf:
             assert (header.log, header.first_seq, header.count) == (log_id, first_seq, count)
         return True
 
+    def write(self) -> None: ...
+
     def kept_logs(self) -> Iterator[tuple[LogId, StoredFrame]]:
         return iter(())
 

@@ -189,6 +189,19 @@ async def test_a_lost_frame_is_fetched_and_does_not_hold_up_what_follows(mesh: M
     assert all(fetches(each) for each in listeners)
 
 
+async def test_what_a_node_has_heard_live_or_fetched_is_on_its_disk(mesh: Mesh) -> None:
+    """It may be killed at any moment: nothing waits to be written between two turns."""
+    speaker, listener = await producers(mesh, 2)
+    spool = listener.directory.path / SPOOL_FILE
+    speaker.transport.loses = loses_nth_entries({2})
+    speaker.say("Louvre", "Orsay")
+    await eventually(lambda: "Louvre" in listener.texts)
+    assert b"Louvre" in spool.read_bytes()
+    await eventually(lambda: "Orsay" in listener.texts)
+    assert b"Orsay" in spool.read_bytes()
+    assert fetches(listener)
+
+
 async def test_a_loss_at_the_tail_is_noticed_by_the_heartbeat(mesh: Mesh) -> None:
     speaker, listener = await producers(mesh, 2)
     speaker.transport.loses = loses_nth_entries({2, 3})

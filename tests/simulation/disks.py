@@ -150,6 +150,9 @@ class ProducerShelf:
         self.disk.keep(log_id, StoredFrame(first_seq, count, frame))
         return True
 
+    def write(self) -> None:
+        """What is kept is on disk at once, or waits for room there."""
+
     def kept_logs(self) -> Iterator[tuple[LogId, StoredFrame]]:
         return iter(self.disk.kept.frames)
 
@@ -243,6 +246,9 @@ class CollectorShelf:
     def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> bool:
         self.disk.keep(log_id, StoredFrame(first_seq, count, frame))
         return True
+
+    def write(self) -> None:
+        """What is kept is on disk at once, or waits for room there."""
 
     def kept_logs(self) -> Iterator[tuple[LogId, StoredFrame]]:
         return iter(self.disk.kept.frames)

@@ -53,8 +53,8 @@ class Hearer:
         self._objections: deque[tuple[LogId, int, int]] = deque()
         self._not_loaded: set[NodeId] = set()
         """Origins of stored frames that could not be believed while their member was unknown."""
-        self._introduced: set[LogId] = set()
-        """Starts of members whose record stands before their frames on this node's disk."""
+        self._introduced: dict[NodeId, int] = {}
+        """Epochs of members' records that stand before their frames on this node's disk."""
 
     def receive(self, frame: bytes, *, live: bool, stored: bool) -> None:
         """Take one frame in; arguments as MeshNode.receive."""
@@ -110,20 +110,20 @@ class Hearer:
         if not stored and self._is_own_future(header):
             self._node.owner.overtaken(header.epoch)
             return
-        first_seq, count = header.first_seq, header.count
-        new = self._node.replica.offer(header.log, first_seq, count, self._node.clock.time())
+        log, first_seq, count = header.log, header.first_seq, header.count
+        new = self._node.replica.offer(log, first_seq, count, self._node.clock.time())
         if not new:
-            self._count_no_news(header.log, live=live)
+            self._count_no_news(log, live=live)
             return
         if live:
             self._note_latency(header)
-        if not stored and header.log != self._node.own.log:
+        if not stored and log != self._node.own.log:
             self._introduce(header.origin)
-            self._keep(header.log, first_seq, count, frame)
+            self._keep(log, first_seq, count, frame)
         for first, last in new:
             part = entries[first - first_seq : last - first_seq + 1]
             self._obey(header.origin, part)
-            self._node.owner.apply(header.log, first, part)
+            self._node.owner.apply(log, first, part)
 
     def _count_no_news(self, log: LogId, *, live: bool) -> None:
         if not self._node.replica.has_room_for(log):
@@ -138,9 +138,11 @@ class Hearer:
         """Keep a member's record before its frames: whoever holds these must be believed when it
         serves them, though everyone else may have forgotten that member."""
         member = self._node.membership.get(origin)
-        if member is None or member.log in self._introduced or origin == self._node.own.origin:
+        if member is None or self._introduced.get(origin) == member.epoch:
             return
-        self._introduced.add(member.log)
+        self._introduced[origin] = member.epoch
+        if origin == self._node.own.origin:
+            return
         record = messages.Members([messages.MemberRecord.of(member)])
         frame = self._node.frame(FrameKind.MEMBERS, record, signed=True)
         self._keep(LogId(origin, RECORDS_EPOCH), max(1, member.epoch), 1, frame)

@@ -232,6 +232,7 @@ class MeshNode:
         """Apply frames that are on this node's own disk."""
         for frame in frames:
             self.receive(frame, live=False, stored=True)
+        self._gaps.look()
 
     def loaded(self) -> None:
         """All that is on this node's own disk has been read: what is missing is fetched."""
@@ -306,12 +307,16 @@ class MeshNode:
         """Take one frame in.
 
         Args:
-            live: it comes from a feed; False for those that come later than they were said.
+            live: it comes from a feed; False for those that come later than they were said, and
+                many together: when all are in, the caller has the shelf write what was kept of
+                them, and what they leave missing looked after.
             stored: it comes from this node's own disk.
         """
         if not self.closed:
             self._hearer.receive(frame, live=live, stored=stored)
-            self._gaps.look()
+            if live:
+                self.shelf.write()
+                self._gaps.look()
 
     def revoke(self, origin: NodeId) -> None:
         """Have nothing more to do with a member; what it said stays."""
