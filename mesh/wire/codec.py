@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import enum
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -32,6 +32,7 @@ EPOCH_MAX = 2**63 - 1
 # magic, version, kind, signature bytes, run, origin, epoch, first seq, count, body bytes, time
 _HEADER = struct.Struct(">4sBBH16s16sQQIIQ")
 HEADER_BYTES = _HEADER.size
+ENTRIES_BYTES_MAX = FRAME_BYTES_MAX - HEADER_BYTES - SIGNATURE_BYTES
 
 
 class FrameKind(enum.IntEnum):
@@ -227,6 +228,16 @@ def decode_entries(frame: bytes, header: FrameHeader) -> list[LogEntry]:
 def entries_size(entries: Sequence[LogEntry]) -> int:
     """Bytes that `entries` take in a body."""
     return len(_entries_encoder.encode(entries))
+
+
+def frame_sized(entries: Sequence[LogEntry]) -> Iterator[Sequence[LogEntry]]:
+    """Cut `entries` into parts that fit a frame each."""
+    for start in range(0, len(entries), FRAME_ENTRIES_MAX):
+        part = entries[start : start + FRAME_ENTRIES_MAX]
+        if entries_size(part) <= ENTRIES_BYTES_MAX:
+            yield part
+        else:
+            yield from ([entry] for entry in part)
 
 
 def _is_clean(text: str) -> bool:

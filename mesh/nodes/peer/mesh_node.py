@@ -47,7 +47,6 @@ logger = logging.getLogger(__name__)
 
 START_BARRIER_S = 3.0
 READY_LOOK_S = 0.05
-ENTRIES_BYTES_MAX = codec.FRAME_BYTES_MAX - codec.HEADER_BYTES - codec.SIGNATURE_BYTES
 
 
 class MeshOwner(Protocol):
@@ -131,6 +130,7 @@ class MeshNode:
     """Of all members but this node, as they came."""
     _listening: dict[NodeId, Endpoint] = field(default_factory=dict)
     _started_s: float = 0.0
+    _held_at_start: list[tuple[LogId, int]] = field(default_factory=list)
     _last_time_us: int = 0
     _awaiting_ready: Timer | None = None
 
@@ -159,6 +159,7 @@ class MeshNode:
     def start(self, seeds: Callable[[], Sequence[Endpoint]] = list) -> None:
         """Join through `seeds`, asked anew at each try; beat, fetch and swap until `close`."""
         self._started_s = self.clock.time()
+        self._held_at_start = self.replica.vector()
         self.joiner.start(seeds)
         self.swapper.start()
         self._heart.start()
@@ -201,7 +202,7 @@ class MeshNode:
     def place(self, entries: Sequence[LogEntry]) -> list[SaidFrame]:
         """Give `entries` their places in the own log: frames to store and then to `tell`."""
         frames = []
-        for part in _frame_sized(entries):
+        for part in codec.frame_sized(entries):
             first_seq = self.last_seq + 1
             frame = codec.encode_entries(
                 part,
@@ -269,7 +270,17 @@ class MeshNode:
         settled = self.clock.time() - self._started_s >= DEAD_AFTER_S
         here = self.reachable() | {self.own.origin}
         holes = [hole for hole in self.replica.nobody_holds() if settled or hole[0].origin in here]
-        return holes + self._server.take_unserved()
+        return holes + self._server.take_unserved() + (self._of_forgotten() if settled else [])
+
+    def _of_forgotten(self) -> list[tuple[LogId, int, int]]:
+        """What this node held at its start of members whom nobody remembers any more: the others
+        would never learn that there was such a log, and never know as much."""
+        held, self._held_at_start = self._held_at_start, []
+        return [
+            (log, 1, last_seq)
+            for log, last_seq in held
+            if last_seq and self.membership.get(log.origin) is None
+        ]
 
     def propagation_ms(self) -> list[float]:
         """p50 and p99 of the latest frames' way here, on this host; [] when there are none."""
@@ -437,13 +448,3 @@ class MeshNode:
         """Now, but later than every frame before: the order in which things were said."""
         self._last_time_us = max(self.wall_us(), self._last_time_us + 1)
         return self._last_time_us
-
-
-def _frame_sized(entries: Sequence[LogEntry]) -> Iterable[Sequence[LogEntry]]:
-    """Cut `entries` into parts that fit a frame each."""
-    for start in range(0, len(entries), codec.FRAME_ENTRIES_MAX):
-        part = entries[start : start + codec.FRAME_ENTRIES_MAX]
-        if codec.entries_size(part) <= ENTRIES_BYTES_MAX:
-            yield part
-        else:
-            yield from ([entry] for entry in part)

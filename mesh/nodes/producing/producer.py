@@ -8,9 +8,10 @@ calling.py's, how frames reach others mesh_node.py's.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mesh.config import ProducerSettings
 from mesh.core import entries as log
@@ -38,6 +39,8 @@ ORPHAN_HANDOVER_S = 2.0
 GOODBYE_S = 0.25
 REPORT_S = 0.5
 WRITE_RETRY_S = 1.0
+LOAD_SLICE_S = 0.005
+"""Stored frames are applied for so long at a time."""
 
 ControlPlace = tuple[int, int]
 """(epoch, seq) of an entry in the collector's log."""
@@ -201,15 +204,19 @@ class Producer:
     async def _load_stored_logs(self) -> None:
         """What this producer said before its restart, and what it had heard of others."""
         for reader in self._directory.earlier.values():
-            try:
-                for stored in reader.new_frames():
-                    self.node.load([stored.frame])
-                    await asyncio.sleep(0)
-            except (OSError, UnreadableLog):
-                continue  # Said when the node was opened.
-        for _, stored in self.node.shelf.kept_logs():
-            self.node.load([stored.frame])
-            await asyncio.sleep(0)
+            with contextlib.suppress(OSError, UnreadableLog):  # Said when the node was opened.
+                await self._load(stored.frame for stored in reader.new_frames())
+        await self._load(stored.frame for _, stored in self.node.shelf.kept_logs())
+
+    async def _load(self, frames: Iterable[bytes]) -> None:
+        """Apply stored frames, in slices: meanwhile others hear this node's heart."""
+        loop = asyncio.get_running_loop()
+        slice_ends_s = loop.time() + LOAD_SLICE_S
+        for frame in frames:
+            self.node.load([frame])
+            if loop.time() >= slice_ends_s:
+                await asyncio.sleep(0)
+                slice_ends_s = loop.time() + LOAD_SLICE_S
 
     async def _load_and_generate(self) -> None:
         """Know first, then ask: it is heard by others and hears them from the start."""
