@@ -118,8 +118,8 @@ def _hear(run: ScaleRun, number: int, wait_s: float) -> Any:
 
 
 def main() -> None:
-    options = parse_options(__doc__ or "")
-    entry_count = ENTRIES_QUICK if options.quick else ENTRIES
+    options = parse_options(__doc__ or "", with_entries=True)
+    entry_count = options.entry_count or (ENTRIES_QUICK if options.quick else ENTRIES)
     settings = {"entries": entry_count, "producers": PRODUCERS, "seed": options.seed}
     report = Report("late_joiner", settings)
     measure(report, entry_count, options.seed)

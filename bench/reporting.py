@@ -31,15 +31,19 @@ class Options:
     """Fewer and shorter repetitions: done within a minute, figures rougher."""
     as_json: bool
     seed: int
+    entry_count: int | None = None
+    """How many entries there are to be, where a bench lets one say; None: as many as usual."""
 
 
-def parse_options(description: str) -> Options:
+def parse_options(description: str, *, with_entries: bool = False) -> Options:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="end within a minute")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     parser.add_argument("--seed", type=int, default=0, help="of the data and the schedule")
+    if with_entries:
+        parser.add_argument("--entries", type=int, help="entries of the run")
     given = parser.parse_args()
-    return Options(given.quick, given.json, given.seed)
+    return Options(given.quick, given.json, given.seed, given.entries if with_entries else None)
 
 
 @dataclass(slots=True)

@@ -6,19 +6,20 @@ others reach it, is found out by the nodes.
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from mesh.cli.commands import NetworkOptions, UsageError
 from mesh.config import MeshSettings
-from mesh.nodes.supervising.own_address import is_loopback, is_wildcard, outward_address
+from mesh.nodes.supervising.own_address import (
+    Outward,
+    address_elsewhere,
+    is_loopback,
+    is_wildcard,
+    outward_address,
+)
 
 PORTS_A_NODE = 2
 LOOPBACK = "127.0.0.1"
-
-Outward = Callable[..., str | None]
-"""own_address.outward_address, or what stands for it."""
 
 
 def run_network(
@@ -35,7 +36,7 @@ def run_network(
     host = options.host or LOOPBACK
     advertised = options.advertise_host
     if is_wildcard(host) and advertised is None:
-        advertised = outward(ipv6=ipaddress.ip_address(host).version == 6)
+        advertised = address_elsewhere(host, outward=outward)
         if advertised is None:
             raise UsageError(
                 f"--host {host} means all addresses of this machine, and no route says which of "

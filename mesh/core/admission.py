@@ -51,11 +51,3 @@ class TicketBook:
         if issued.expires_ms < now_ms:
             raise TicketRefused("expired_ticket", "the join ticket has expired: ask for a new one")
         return issued.public_key
-
-    def holding(self, now_ms: int) -> list[TicketIssued]:
-        """Tickets that let somebody in now."""
-        return [
-            issued
-            for ticket_id, issued in self._issued.items()
-            if ticket_id not in self._revoked and issued.expires_ms >= now_ms
-        ]

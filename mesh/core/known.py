@@ -90,7 +90,7 @@ class KnownItems:
         if is_given and self.void_ordinals and epoch > self._epoch_at(ordinal):
             self._take_back(ordinal, epoch)
         if ordinal == len(self.accepted) + 1:
-            self._append(_Acceptance(epoch, key, text))
+            self._append(epoch, key, text)
             self._append_what_waited()
         elif ordinal > len(self.accepted):
             ahead = self._ahead.get(ordinal)
@@ -121,13 +121,13 @@ class KnownItems:
             waited = self._ahead.pop(ordinal, None)
             if waited is None or self._is_void(ordinal, waited.epoch):
                 return
-            self._append(waited)
+            self._append(waited.epoch, waited.key, waited.text)
 
-    def _append(self, acceptance: _Acceptance) -> None:
-        self._fresh.pop(acceptance.key, None)
-        self.accepted.append(acceptance.text)
-        if not self._column_epochs or self._column_epochs[-1][1] != acceptance.epoch:
-            self._column_epochs.append((len(self.accepted), acceptance.epoch))
+    def _append(self, epoch: int, key: bytes, text: str) -> None:
+        self._fresh.pop(key, None)
+        self.accepted.append(text)
+        if not self._column_epochs or self._column_epochs[-1][1] != epoch:
+            self._column_epochs.append((len(self.accepted), epoch))
 
     def _is_void(self, ordinal: int, epoch: int) -> bool:
         """Whether a later epoch began below `ordinal`: it says so, or it gave out one below."""

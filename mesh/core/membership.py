@@ -174,31 +174,38 @@ class Membership:
             self._standing[origin].left = True
 
     def liveness(self, origin: NodeId, now_s: float, own_lag_s: float = 0.0) -> Liveness:
-        """How `origin` seems; the bounds stretch with the observer's own loop lag."""
+        """How `origin` seems.
+
+        Args:
+            own_lag_s: how late the observer's own loop is: what was heard may still wait there.
+        """
         standing = self._standing.get(origin)
         if standing is None or standing.heard_s is None:
             return Liveness.UNHEARD
         if standing.left:
             return Liveness.LEFT
-        silence_s = now_s - standing.heard_s - own_lag_s
-        beats_s = silence_s * HEARTBEAT_S / self.heartbeat_s
-        if beats_s < SUSPECT_AFTER_S:
+        silence_s = self._silence_s(standing.heard_s, now_s, own_lag_s)
+        if silence_s < SUSPECT_AFTER_S:
             return Liveness.ALIVE
-        return Liveness.SUSPECT if beats_s < DEAD_AFTER_S else Liveness.DEAD
+        return Liveness.SUSPECT if silence_s < DEAD_AFTER_S else Liveness.DEAD
+
+    def _silence_s(self, heard_s: float, now_s: float, own_lag_s: float) -> float:
+        """Time since `heard_s`, as it counts where nodes beat once a second and loops are idle."""
+        return (now_s - heard_s - own_lag_s) * HEARTBEAT_S / self.heartbeat_s
 
     @property
     def heartbeat_s(self) -> float:
         """How often to beat among so many."""
         return max(HEARTBEAT_S, len(self._members) / HEARTBEATS_PER_S_MAX)
 
-    def alive(self, now_s: float) -> frozenset[NodeId]:
+    def alive(self, now_s: float, own_lag_s: float = 0.0) -> frozenset[NodeId]:
         return frozenset(
             origin
             for origin in self._members
-            if self.liveness(origin, now_s) in (Liveness.ALIVE, Liveness.SUSPECT)
+            if self.liveness(origin, now_s, own_lag_s) in (Liveness.ALIVE, Liveness.SUSPECT)
         )
 
-    def reachable(self, now_s: float) -> frozenset[NodeId]:
+    def reachable(self, now_s: float, own_lag_s: float = 0.0) -> frozenset[NodeId]:
         """Who can be asked: also those who have said goodbye and are still heard, for they stay
         until the collector holds what they said."""
         leaving = (
@@ -206,18 +213,14 @@ class Membership:
             for origin, standing in self._standing.items()
             if standing.left
             and standing.heard_s is not None
-            and now_s - standing.heard_s < SUSPECT_AFTER_S
+            and self._silence_s(standing.heard_s, now_s, own_lag_s) < SUSPECT_AFTER_S
         )
-        return self.alive(now_s).union(leaving)
+        return self.alive(now_s, own_lag_s).union(leaving)
 
     def connected_both_ways(self, now_s: float) -> bool:
         """Every member that is alive hears me and is heard by me; False before any is."""
         alive = self.alive(now_s)
         return bool(alive) and all(origin in self._listeners for origin in alive)
-
-    def listens(self, origin: NodeId) -> bool:
-        """`origin` listens to my feed."""
-        return origin in self._listeners
 
     def get(self, origin: NodeId) -> Member | None:
         return self.own if origin == self.own.origin else self._members.get(origin)

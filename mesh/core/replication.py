@@ -36,7 +36,7 @@ LOST_RETRY_S = 30.0
 SECOND_ASKS_MAX = 1024
 """Ranges of lost entries that wait to be asked of nodes that are back; more are left to chance."""
 LOGS_MAX = 65_536
-"""Announcements of more logs are not believed."""
+"""Nothing of more logs is taken in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +92,15 @@ class Replica:
     protections: Protections = ALL_ON
     applied_count: int = 0
     """Entries applied over all logs."""
-    refused_logs_count: int = 0
-    """Announcements of logs beyond LOGS_MAX."""
     _logs: dict[LogId, _Progress] = field(default_factory=dict)
     _open: set[LogId] = field(default_factory=set)
     """Logs with a hole or with something lost."""
     _second_asks: deque[Fetch] = field(default_factory=deque)
     """What was lost, to be asked of a node that is back."""
+
+    def has_room_for(self, log: LogId) -> bool:
+        """Whether this log can be followed: it is already, or fewer than LOGS_MAX are."""
+        return log in self._logs or len(self._logs) < LOGS_MAX
 
     def offer(self, log: LogId, first_seq: int, count: int, now_s: float) -> list[tuple[int, int]]:
         """Take entries first_seq .. first_seq + count - 1; return the ranges to apply now."""
@@ -111,7 +113,8 @@ class Replica:
             new = sorted(new + self._find_again(progress, first_seq, last_seq))
         if not self.protections.idempotent:
             new = [(first_seq, last_seq)]
-        self.applied_count += sum(last - first + 1 for first, last in new)
+        for first, last in new:
+            self.applied_count += last - first + 1
         self._announce(log, progress, last_seq, now_s)
         return new
 
@@ -263,9 +266,6 @@ class Replica:
         progress = self._logs.get(log)
         return progress.passed.upto if progress else 0
 
-    def highest_epoch(self, origin: NodeId) -> int:
-        return max((log.epoch for log in self._logs if log.origin == origin), default=0)
-
     @property
     def missing_count(self) -> int:
         """Entries known to exist and neither applied yet nor lost."""
@@ -296,8 +296,7 @@ class Replica:
     def _progress(self, log: LogId) -> _Progress | None:
         progress = self._logs.get(log)
         if progress is None:
-            if len(self._logs) >= LOGS_MAX:
-                self.refused_logs_count += 1
+            if not self.has_room_for(log):
                 return None
             progress = self._logs[log] = _Progress()
         return progress

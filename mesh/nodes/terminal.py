@@ -75,10 +75,12 @@ class TerminalView:
     ) -> None:
         self.close()
 
-    def show_page(self, url: str) -> None:
-        """Say where the page is, and keep it in sight."""
+    def show_page(self, url: str, url_elsewhere: str | None = None) -> None:
+        """Say where the page is, here and from other machines, and keep the first in sight."""
         self._page_url = url
         self.say(f"page: {url}")
+        if url_elsewhere is not None:
+            self.say(f"page from other machines: {url_elsewhere}")
 
     def update(self, status: Status) -> None:
         """Show how things are now; after `finish` nothing more."""

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from mesh.nodes.collecting.run_view import DatabaseReader, FinishedRunView
+from mesh.nodes.supervising.own_address import address_elsewhere
 from mesh.nodes.terminal import program_name
 from mesh.storage.database import RunDatabase, UnusableDatabase
 from mesh.storage.run_directory import DATABASE_FILE
@@ -35,8 +36,17 @@ async def _serve(run_dir: Path, host: str, port: int, public_url: str | None) ->
     reader = DatabaseReader(path)
     run = FinishedRunView(run_dir, program_name(sys.argv[0]), database, reader)
     token = None if is_loopback(host) else new_token()
-    page = await PageServer.start(run, host=host, port=port, public_url=public_url, token=token)
+    page = await PageServer.start(
+        run,
+        host=host,
+        port=port,
+        public_url=public_url,
+        host_elsewhere=address_elsewhere(host),
+        token=token,
+    )
     sys.stdout.write(f"{page.url}  (Ctrl-C ends)\n")
+    if page.url_elsewhere is not None:
+        sys.stdout.write(f"from other machines: {page.url_elsewhere}\n")
     sys.stdout.flush()
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

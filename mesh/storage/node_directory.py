@@ -51,6 +51,8 @@ class NodeDirectory:
     last_epoch: int
     members: list[dict[str, Any]]
     """Members known at the last save, as the node put them."""
+    collector: NodeId | None
+    """Whom alone it takes for the run's collector; None: nobody has named it yet."""
     earlier: dict[int, LogReader]
     """Logs of earlier epochs, readable or not."""
     secrets: dict[str, str] = field(repr=False)
@@ -83,6 +85,7 @@ class NodeDirectory:
             ports=identity.ports,
             last_epoch=max([identity.last_epoch, *earlier]),
             members=identity.members,
+            collector=identity.collector,
             earlier=earlier,
             secrets=identity.secrets,
             _lock=lock,
@@ -139,6 +142,7 @@ class NodeDirectory:
                 "ports": self.ports,
                 "last_epoch": self.last_epoch,
                 "members": self.members,
+                "collector": self.collector.hex() if self.collector else None,
                 "secrets": self.secrets,
             },
         )
@@ -162,20 +166,23 @@ class StoredIdentity:
     ports: tuple[int, int] | None = None
     last_epoch: int = 0
     members: list[Any] = field(default_factory=list)
+    collector: NodeId | None = None
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 _Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
+_Origin = Annotated[str, msgspec.Meta(pattern=rf"^[0-9a-f]{{{2 * NODE_ID_BYTES}}}\Z")]
 
 
 class _IdentityFile(msgspec.Struct):
     """node.json, field by field."""
 
     format_version: Literal[1]
-    origin: Annotated[str, msgspec.Meta(pattern=rf"^[0-9a-f]{{{2 * NODE_ID_BYTES}}}\Z")]
+    origin: _Origin
     ports: tuple[_Port, _Port] | None
     last_epoch: Annotated[int, msgspec.Meta(ge=0, lt=EPOCH_MAX)]
     members: list[Any]
+    collector: _Origin | None = None
     secrets: dict[str, str] = {}
 
 
@@ -198,6 +205,7 @@ def read_identity(path: Path) -> StoredIdentity | None:
         stored.ports,
         stored.last_epoch,
         stored.members,
+        NodeId(bytes.fromhex(stored.collector)) if stored.collector else None,
         stored.secrets,
     )
 

@@ -16,7 +16,7 @@ import os
 import struct
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -36,7 +36,8 @@ READ_AHEAD_BYTES = 1 << 16
 
 _LOG = struct.Struct(">16sQ")
 _SEQS = struct.Struct(">QI")
-_PLACE_BYTES = _LOG.size + _SEQS.size
+_PLACE = struct.Struct(">16sQQI")
+_PLACE_BYTES = _PLACE.size
 
 
 @dataclass(slots=True)
@@ -95,24 +96,35 @@ class Spool:
             raise
         return spool
 
-    def append(self, log: LogId, first_seq: int, count: int, frame: bytes) -> None:
-        """Store one frame in one system call; one that is held already is not stored again.
+    def append(self, frames: Sequence[tuple[LogId, StoredFrame]]) -> None:
+        """Store frames, each another one, in one system call; those that are held already are
+        not stored again.
 
         Raises:
-            OSError: no room, or the disk is gone. The frame is not held, and the next one takes
-                its place in the file.
+            OSError: no room, or the disk is gone. None of them is held, and the next ones take
+                their place in the file.
         """
-        places = self._logs.get(log) or _Places()
-        if places.holds(first_seq, first_seq + count - 1):
-            return
-        place = _LOG.pack(log.origin, log.epoch) + _SEQS.pack(first_seq, count)
-        record = pack_record(place, frame)
-        if self._end + len(record) > self.bytes_max:
+        records: list[bytes] = []
+        placed: list[tuple[LogId, StoredFrame, int]] = []
+        end = self._end
+        for log, stored in frames:
+            places = self._logs.get(log)
+            if places is not None and places.holds(stored.first_seq, stored.last_seq):
+                continue
+            place = _PLACE.pack(log.origin, log.epoch, stored.first_seq, stored.count)
+            records.append(pack_record(place, stored.frame))
+            placed.append((log, stored, end))
+            end += len(records[-1])
+        if end > self.bytes_max:
             raise OSError(errno.EFBIG, f"holds all of its {self.bytes_max} bytes", str(self.path))
-        write_whole(self._descriptor, record, self._end)
-        places.add(first_seq, count, self._end)
-        self._logs[log] = places
-        self._end += len(record)
+        if records:
+            write_whole(self._descriptor, b"".join(records), self._end)
+        for log, stored, start in placed:
+            places = self._logs.get(log)
+            if places is None:
+                places = self._logs[log] = _Places()
+            places.add(stored.first_seq, stored.count, start)
+        self._end = end
 
     def read_range(self, log: LogId, first_seq: int, last_seq: int, bytes_max: int) -> list[bytes]:
         """Frames that hold any of first_seq..last_seq, by ascending seq, at most `bytes_max`

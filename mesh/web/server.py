@@ -46,11 +46,14 @@ class PageServer:
         shown: GuardedView,
         port: int,
         url: str,
+        url_elsewhere: str | None,
     ) -> None:
         self.port = port
         """The one it is bound to."""
         self.url = url
         """Where a person opens it; carries the token where there is one."""
+        self.url_elsewhere = url_elsewhere
+        """The same on another machine, where that is another one and known."""
         self._runner = runner
         self._routes = routes
         self._live = live
@@ -66,6 +69,7 @@ class PageServer:
         host: str,
         port: int,
         public_url: str | None = None,
+        host_elsewhere: str | None = None,
         token: str | None = None,
         update_s: float = UPDATE_S,
     ) -> Self:
@@ -73,6 +77,7 @@ class PageServer:
 
         Args:
             public_url: the page's address where that is another one, behind a proxy.
+            host_elsewhere: by what other machines find this one, where `host` does not say it.
             token: what every request must carry. Required where `host` is not loopback; on
                 loopback usually None, also behind a proxy: the proxy is who lets people in.
             update_s: time between two live updates; shorter costs the run more.
@@ -101,7 +106,10 @@ class PageServer:
             raise PageUnavailable(_explained(error, host, port)) from error
         bound_port: int = runner.addresses[0][1]
         url = _with_token(public_url or _url(host, bound_port), token)
-        return cls(runner, routes, live, shown, bound_port, url)
+        elsewhere = None
+        if host_elsewhere is not None and public_url is None:
+            elsewhere = _with_token(_url(host_elsewhere, bound_port), token)
+        return cls(runner, routes, live, shown, bound_port, url, elsewhere)
 
     @property
     def client_count(self) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import enum
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -32,6 +32,7 @@ EPOCH_MAX = 2**63 - 1
 # magic, version, kind, signature bytes, run, origin, epoch, first seq, count, body bytes, time
 _HEADER = struct.Struct(">4sBBH16s16sQQIIQ")
 HEADER_BYTES = _HEADER.size
+ENTRIES_BYTES_MAX = FRAME_BYTES_MAX - HEADER_BYTES - SIGNATURE_BYTES
 
 
 class FrameKind(enum.IntEnum):
@@ -53,6 +54,9 @@ class FrameKind(enum.IntEnum):
     TERMS = 24
 
 
+_KINDS = {int(kind): kind for kind in FrameKind}
+
+
 class BadFrame(Exception):
     """These bytes are no frame for us. `reason` is one of a few words, for counting."""
 
@@ -63,10 +67,14 @@ class BadFrame(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FrameHeader:
     """What stands before the body. For ENTRIES `first_seq` and `count` place the entries in
-    their log; elsewhere they are 0."""
+    their log; elsewhere they are 0. Nobody changes one.
+
+    Not frozen: one is made of each frame that is taken in, and a frozen one takes three times as
+    long to make.
+    """
 
     kind: FrameKind
     run_id: bytes
@@ -162,10 +170,9 @@ def decode_header(frame: bytes, run_id: bytes) -> FrameHeader:
         raise BadFrame("run", run.hex())
     if signature not in (0, SIGNATURE_BYTES) or HEADER_BYTES + body_bytes + signature != len(frame):
         raise BadFrame("size", f"{len(frame)} bytes")
-    try:
-        known_kind = FrameKind(kind)
-    except ValueError:
-        raise BadFrame("kind", str(kind)) from None
+    known_kind = _KINDS.get(kind)
+    if known_kind is None:
+        raise BadFrame("kind", str(kind))
     if epoch > EPOCH_MAX:
         raise BadFrame("epoch", str(epoch))
     if known_kind is FrameKind.ENTRIES and not (
@@ -221,6 +228,16 @@ def decode_entries(frame: bytes, header: FrameHeader) -> list[LogEntry]:
 def entries_size(entries: Sequence[LogEntry]) -> int:
     """Bytes that `entries` take in a body."""
     return len(_entries_encoder.encode(entries))
+
+
+def frame_sized(entries: Sequence[LogEntry]) -> Iterator[Sequence[LogEntry]]:
+    """Cut `entries` into parts that fit a frame each."""
+    for start in range(0, len(entries), FRAME_ENTRIES_MAX):
+        part = entries[start : start + FRAME_ENTRIES_MAX]
+        if entries_size(part) <= ENTRIES_BYTES_MAX:
+            yield part
+        else:
+            yield from ([entry] for entry in part)
 
 
 def _is_clean(text: str) -> bool:

@@ -1,9 +1,10 @@
 """Join tickets: one line of text that lets a producer on another machine into a run.
 
-A ticket names up to TICKET_SEEDS_MAX nodes to join through and carries the private half of a key
-whose public half all nodes know from the collector's log (TicketIssued). The newcomer proves that
-it holds the ticket by a signature; the secret itself goes to nobody. Whether a ticket still holds
-is core.admission's decision.
+A ticket names up to TICKET_SEEDS_MAX nodes to join through, and the collector whom alone to obey:
+whoever passes the ticket on is trusted with that, no node that is met on the way. It carries the
+private half of a key whose public half all nodes know from the collector's log (TicketIssued). The
+newcomer proves that it holds the ticket by a signature; the secret itself goes to nobody. Whether
+a ticket still holds is core.admission's decision.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from typing import Annotated
 
 import msgspec
 
-from mesh.core.items import NODE_ID_BYTES
+from mesh.core.items import NODE_ID_BYTES, NodeId
 from mesh.core.membership import Endpoint
 from mesh.wire.signing import SEED_BYTES, SigningKey
 
-PREFIX = "topicmesh1-"
+PREFIX = "topicmesh2-"
+"""With the version of what follows."""
+ANY_VERSION = "topicmesh"
 TICKET_SEEDS_MAX = 5
 TICKET_CHARACTERS_MAX = 4_000
 TICKET_ID_BYTES = 8
@@ -32,6 +35,7 @@ class BadTicket(Exception):
 
 class _TicketBody(msgspec.Struct, frozen=True, array_like=True):
     run_id: Annotated[bytes, msgspec.Meta(min_length=NODE_ID_BYTES, max_length=NODE_ID_BYTES)]
+    collector: Annotated[bytes, msgspec.Meta(min_length=NODE_ID_BYTES, max_length=NODE_ID_BYTES)]
     ticket_id: Annotated[
         bytes, msgspec.Meta(min_length=TICKET_ID_BYTES, max_length=TICKET_ID_BYTES)
     ]
@@ -48,6 +52,8 @@ class JoinTicket:
     """What a ticket says."""
 
     run_id: bytes
+    collector: NodeId
+    """Whom alone to take for the run's collector."""
     ticket_id: bytes
     key: SigningKey = field(repr=False)
     expires_ms: int
@@ -64,6 +70,7 @@ class JoinTicket:
         body = msgspec.msgpack.encode(
             _TicketBody(
                 self.run_id,
+                self.collector,
                 self.ticket_id,
                 self.key.seed,
                 self.expires_ms,
@@ -78,9 +85,14 @@ class JoinTicket:
         """Read a ticket; spaces and line ends around and inside it do not matter.
 
         Raises:
-            BadTicket: it is none, or was cut or mistyped on the way.
+            BadTicket: it is none, was cut or mistyped on the way, or is of another version.
         """
         word = "".join(text.split())
+        if _is_of_another_version(word):
+            raise BadTicket(
+                "the join ticket is of another version of Topic Mesh: "
+                "use the same version on all machines"
+            )
         if not word.startswith(PREFIX) or len(word) > TICKET_CHARACTERS_MAX:
             raise BadTicket(f"this is no join ticket: one begins with {PREFIX}")
         coded = word.removeprefix(PREFIX)
@@ -96,8 +108,17 @@ class JoinTicket:
             raise BadTicket("the join ticket is damaged: copy the whole of it") from error
         return cls(
             read.run_id,
+            NodeId(read.collector),
             read.ticket_id,
             SigningKey(read.seed),
             read.expires_ms,
             tuple(Endpoint(address, key) for address, key in read.services),
         )
+
+
+def _is_of_another_version(word: str) -> bool:
+    """Example: `topicmesh1-...`."""
+    version, dash, _ = word.partition("-")
+    number = version.removeprefix(ANY_VERSION)
+    is_ticket = version.startswith(ANY_VERSION) and number.isdecimal() and bool(dash)
+    return is_ticket and not word.startswith(PREFIX)

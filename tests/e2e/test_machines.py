@@ -12,6 +12,7 @@ import signal
 import stat
 import subprocess
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import pytest
 
 from mesh.nodes.supervising.own_address import is_loopback, outward_address
 from mesh.transport.curve import CurveKeys
-from mesh.wire.tickets import JoinTicket
+from mesh.wire.tickets import PREFIX, JoinTicket
 from tests.e2e.running import (
     Run,
     assert_nothing_lost_or_doubled,
@@ -243,8 +244,23 @@ def test_a_ticket_of_another_key_or_of_no_running_node_is_refused(
     assert service.address.rpartition(":")[2] in said.partition("port ")[2]
 
 
+def test_a_page_on_all_addresses_says_where_other_machines_find_it(tmp_path: Path) -> None:
+    collector = start_run(
+        tmp_path, "collector", CITIES, "--host", "0.0.0.0", "--advertise-host", "127.0.0.2",
+        "--page-host", "0.0.0.0", page_port="0",
+    )  # fmt: skip
+    here = collector.page_url()
+    elsewhere = collector.await_said(r"page from other machines: (http://\S+)")[1]
+    assert elsewhere == here.replace("127.0.0.1", "127.0.0.2")
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with browser.open(elsewhere, timeout=5) as page:
+        assert page.status == 200
+    collector.signal_group(signal.SIGINT)
+    assert collector.wait() == 0
+
+
 def test_what_is_no_ticket_is_wrong_use_and_is_not_repeated(tmp_path: Path) -> None:
-    status, said = refusal(tmp_path, "--join", "topicmesh1-secretsecret")
+    status, said = refusal(tmp_path, "--join", f"{PREFIX}secretsecret")
     assert status == 2
     assert "the join ticket is damaged" in said
     assert "secretsecret" not in said

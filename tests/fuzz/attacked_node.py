@@ -7,6 +7,7 @@ has changed nothing, and in an encrypted run nobody spoke in another's name.
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -95,11 +96,14 @@ class MemoryShelf:
     def read(self, log_id: LogId, first_seq: int, last_seq: int, bytes_max: int) -> list[bytes]:
         return self.frames if log_id == self.own and first_seq <= last_seq else []
 
-    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> None:
+    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> bool:
         header = codec.decode_header(frame, RUN)
         # A member's record is kept before its first frame, in a log of its own.
         if header.kind is FrameKind.ENTRIES:
             assert (header.log, header.first_seq, header.count) == (log_id, first_seq, count)
+        return True
+
+    def write(self) -> None: ...
 
     def kept_logs(self) -> Iterator[tuple[LogId, StoredFrame]]:
         return iter(())
@@ -246,7 +250,7 @@ class AttackedNode:
             node.membership.collector_origin,
             set(node.membership.revoked),
             dict(node.peers),
-            node.tickets.holding(0),
+            copy.deepcopy(node.tickets),
             dict(node._hearer._latest),
             self.witness.known_summary(),
             len(self.witness.known.accepted),

@@ -68,7 +68,8 @@ class Cast:
         self.newcomer = self._player("newcomer", Role.PRODUCER)
         services = (self.collector.member.service, self.other.member.service)
         key = SigningKey(_bytes("ticket", 32))
-        self.ticket = JoinTicket(RUN, TICKET_ID, key, EXPIRES_MS, services)
+        collector = self.collector.member.origin
+        self.ticket = JoinTicket(RUN, collector, TICKET_ID, key, EXPIRES_MS, services)
 
     def _player(self, name: str, role: Role) -> Player:
         key = SigningKey(_bytes(f"sign {name}", 32)) if self.encrypted else None

@@ -151,6 +151,8 @@ class Peer:
 
     async def stop(self) -> None:
         """End without a word, as a killed process does."""
+        self.directory.collector = self.node.membership.collector_origin
+        self.directory.save()
         self.node.close()
         self._closing.close()
 
@@ -211,7 +213,10 @@ class Mesh:
             signing=keys.signing if keys else None,
         )
         node.attach(transport)
-        node.joiner.ticket = ticket
+        if directory.collector is not None:
+            node.name_collector(directory.collector)
+        if ticket is not None:
+            node.joiner.take_ticket(ticket)
         transport.inner.start(node)
         for reader in directory.earlier.values():
             node.load(stored.frame for stored in reader.new_frames())

@@ -29,6 +29,7 @@ from mesh.cli.offline import usual_topic
 from mesh.cli.parsing import parse
 from mesh.cli.ticket_source import read_ticket
 from mesh.config import DEFAULT_TOPIC, ModelSpec
+from mesh.core.items import NodeId
 from mesh.core.membership import Endpoint
 from mesh.core.metrics import ModelCounts
 from mesh.storage.database import Batch, RunDatabase
@@ -341,7 +342,12 @@ def test_the_keys_of_a_run_are_those_that_its_models_name() -> None:
 # Join tickets
 
 TICKET = JoinTicket(
-    b"r" * 16, b"t" * 8, SigningKey(b"s" * 32), 2**40, (Endpoint("tcp://10.0.0.1:7001"),)
+    b"r" * 16,
+    NodeId(b"c" * 16),
+    b"t" * 8,
+    SigningKey(b"s" * 32),
+    2**40,
+    (Endpoint("tcp://10.0.0.1:7001"),),
 )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mesh.core.admission import TicketRefused
 from mesh.core.entries import (
     Found,
     Imported,
@@ -50,7 +51,7 @@ class Run:
     async def open(cls, mesh: Mesh, expires_ms: int = FAR_FUTURE_MS) -> Run:
         collector = await mesh.start("collector", role=Role.COLLECTOR, encrypted=True)
         key = SigningKey.new()
-        ticket = JoinTicket(RUN, b"ticket-1", key, expires_ms, (collector.seed,))
+        ticket = JoinTicket(RUN, collector.origin, b"ticket-1", key, expires_ms, (collector.seed,))
         run = cls(mesh, collector, ticket)
         run.control(TicketIssued(b"ticket-1", key.public_key, expires_ms))
         return run
@@ -73,6 +74,24 @@ async def connected(*peers: Peer) -> None:
     await eventually(
         lambda: all(each is other or each.hears(other) for each in peers for other in peers)
     )
+
+
+def claim_to_collect(liar: Peer) -> None:
+    """From now on a member says that it is the collector, to whoever it welcomes."""
+    signing = liar.node.signing
+    assert signing is not None
+    own = dataclasses.replace(liar.node.own, role=Role.COLLECTOR, signature=b"")
+    claim = messages.record_claim(messages.MemberRecord.of(own), RUN)
+    liar.node.own = dataclasses.replace(own, signature=signing.sign(claim))
+    liar.node.membership.collector_origin = liar.origin
+
+
+def knows_ticket(peer: Peer, ticket: JoinTicket) -> bool:
+    """Whether this node would let in who holds it."""
+    try:
+        return bool(peer.node.tickets.public_key(ticket.ticket_id, 0))
+    except TicketRefused:
+        return False
 
 
 async def ask(asker: Peer, server: Peer, frame: bytes) -> list[bytes]:
@@ -161,7 +180,7 @@ async def test_a_ticket_works_through_any_member_that_lives(mesh: Mesh) -> None:
     run = await Run.open(mesh)
     first = await run.join("producer-1")
     await connected(run.collector, first)
-    await eventually(lambda: first.node.tickets.holding(0))
+    await eventually(lambda: knows_ticket(first, run.ticket))
     services = (run.collector.seed, first.seed)
     await run.collector.stop()
     late = await run.join("producer-2", dataclasses.replace(run.ticket, services=services))
@@ -305,6 +324,42 @@ async def test_a_second_collector_is_refused_by_all(mesh: Mesh) -> None:
     collector = first.node.membership.collector()
     assert collector is not None
     assert collector.origin == run.collector.origin
+
+
+async def test_who_joins_by_a_ticket_obeys_its_collector_whoever_else_says_to_be_it(
+    mesh: Mesh,
+) -> None:
+    run = await Run.open(mesh)
+    liar = await run.join("liar")
+    await connected(run.collector, liar)
+    await eventually(lambda: knows_ticket(liar, run.ticket))
+    claim_to_collect(liar)
+    services = (liar.seed, run.collector.seed)
+    newcomer = await run.join("newcomer", dataclasses.replace(run.ticket, services=services))
+    await eventually(lambda: newcomer.node.dropped["another_collector"])
+    await connected(run.collector, newcomer)
+    await eventually(lambda: newcomer.hears(liar))
+    liar.node.tell(liar.node.place([StateChanged("stopped", None)]))
+    await eventually(lambda: newcomer.node.dropped["role"])
+    assert newcomer.node.membership.collector() == run.collector.node.own
+    assert liar.node.own.log not in newcomer.owner.order
+
+
+async def test_a_restarted_node_obeys_the_collector_that_it_knew_whoever_welcomes_it(
+    mesh: Mesh,
+) -> None:
+    """A supervisor starts it again before it can give it a ticket."""
+    run = await Run.open(mesh)
+    liar, first = await run.join("liar"), await run.join("producer-1")
+    await connected(run.collector, liar, first)
+    await first.stop()
+    await run.collector.stop()
+    claim_to_collect(liar)
+    again = await mesh.start("producer-1", liar, encrypted=True)
+    await eventually(lambda: again.node.dropped["another_collector"])
+    assert not again.node.joiner.welcomed
+    assert again.node.membership.collector_origin == run.collector.origin
+    assert again.owner.refused == []
 
 
 async def test_a_removed_member_is_heard_no_more_and_what_it_said_stays(mesh: Mesh) -> None:

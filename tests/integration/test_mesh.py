@@ -12,6 +12,9 @@ import pytest
 from mesh.core.entries import Found, Imported
 from mesh.core.items import LogId, NodeId
 from mesh.core.membership import Liveness, Member, Role
+from mesh.core.replication import LOGS_MAX
+from mesh.nodes.peer.shelf import WAITING_BYTES_MAX
+from mesh.storage.spool import SPOOL_FILE
 from mesh.wire import codec, messages
 from mesh.wire.codec import FrameKind
 from tests.integration.eventually import eventually
@@ -186,6 +189,19 @@ async def test_a_lost_frame_is_fetched_and_does_not_hold_up_what_follows(mesh: M
     assert all(fetches(each) for each in listeners)
 
 
+async def test_what_a_node_has_heard_live_or_fetched_is_on_its_disk(mesh: Mesh) -> None:
+    """It may be killed at any moment: nothing waits to be written between two turns."""
+    speaker, listener = await producers(mesh, 2)
+    spool = listener.directory.path / SPOOL_FILE
+    speaker.transport.loses = loses_nth_entries({2})
+    speaker.say("Louvre", "Orsay")
+    await eventually(lambda: "Louvre" in listener.texts)
+    assert b"Louvre" in spool.read_bytes()
+    await eventually(lambda: "Orsay" in listener.texts)
+    assert b"Orsay" in spool.read_bytes()
+    assert fetches(listener)
+
+
 async def test_a_loss_at_the_tail_is_noticed_by_the_heartbeat(mesh: Mesh) -> None:
     speaker, listener = await producers(mesh, 2)
     speaker.transport.loses = loses_nth_entries({2, 3})
@@ -325,6 +341,30 @@ async def still_works(speaker: Peer, *listeners: Peer) -> None:
     await eventually(lambda: all(text in each.texts for each in listeners))
 
 
+async def test_without_a_ticket_the_first_welcome_names_the_collector_for_good(mesh: Mesh) -> None:
+    collector = await mesh.start("collector", role=Role.COLLECTOR)
+    misled = await mesh.start("misled", collector)
+    first = await mesh.start("producer-1", collector)
+    await connected([collector, misled, first])
+    assert first.node.membership.collector_origin == collector.origin
+    misled.node.membership.collector_origin = misled.origin
+    await first.stop()
+    again = await mesh.start("producer-1", misled, collector)
+    await eventually(lambda: again.node.dropped["another_collector"])
+    await connected([again, collector])
+    assert again.node.membership.collector() == collector.node.own
+
+
+async def test_a_welcome_that_names_what_is_no_node_is_not_believed(mesh: Mesh) -> None:
+    misled = await mesh.start("misled")
+    nobody = dataclasses.replace(misled.node.own, origin=NodeId(b"short"), role=Role.COLLECTOR)
+    misled.node.membership.admit(nobody)
+    newcomer = await mesh.start("producer-1", misled)
+    await eventually(lambda: newcomer.node.dropped["join_refused"])
+    assert newcomer.node.membership.collector_origin is None
+    assert not newcomer.node.joiner.welcomed
+
+
 async def test_garbage_on_a_feed_is_counted_by_reason_and_harmless(mesh: Mesh) -> None:
     rogue, victim, other = await producers(mesh, 3)
     honest = codec.encode_entries(
@@ -356,6 +396,39 @@ async def ask(asker: Peer, server: Peer, frame: bytes) -> list[bytes]:
     (reply,) = replies
     assert reply is not None
     return reply
+
+
+async def test_what_finds_no_place_is_shown_with_the_node_that_could_not_keep_it(
+    mesh: Mesh,
+) -> None:
+    (mesh.directory / "nodes" / "full" / SPOOL_FILE).mkdir(parents=True)
+    full = await mesh.start("full")
+    assert full.node.shelf.keep(LogId(NodeId(bytes(16)), 1), 1, 1, bytes(WAITING_BYTES_MAX))
+    speaker = await mesh.start("speaker", full)
+    await connected([full, speaker])
+    speaker.say("Louvre")
+    await eventually(lambda: full.texts == {"Louvre"})
+    await eventually(lambda: dropped_as_told(speaker, full).get("not_kept") == 2)
+
+
+async def test_logs_beyond_the_bound_are_shown_with_the_node_that_does_not_follow_them(
+    mesh: Mesh,
+) -> None:
+    hearer = await mesh.start("hearer")
+    speaker = await mesh.start("speaker", hearer)
+    await connected([hearer, speaker])
+    for epoch in range(LOGS_MAX):
+        hearer.node.replica.offer(LogId(speaker.origin, epoch), 1, 1, now_s=0.0)
+    hearer.node.announce(LogId(speaker.origin, LOGS_MAX), 1)
+    assert hearer.node.dropped["too_many_logs"] == 1
+    speaker.say("Louvre")
+    await eventually(lambda: dropped_as_told(speaker, hearer).get("too_many_logs", 0) > 1)
+    assert hearer.texts == set()
+
+
+def dropped_as_told(listener: Peer, teller: Peer) -> dict[str, int]:
+    """What `teller` has dropped, by its last heartbeat."""
+    return listener.node.peers[teller.origin].heartbeat.dropped
 
 
 async def test_garbage_on_a_service_is_refused_with_its_reason_and_harmless(mesh: Mesh) -> None:

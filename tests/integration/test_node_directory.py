@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mesh.core.items import LogId
+from mesh.core.items import LogId, NodeId
 from mesh.storage.node_directory import (
     EPOCH_LEAP_MS_MAX,
     HEARD_EPOCH_MAX,
@@ -44,6 +44,21 @@ def test_a_node_keeps_its_identity_ports_and_members(tmp_path: Path) -> None:
     again = NodeDirectory.open(node.path)
     assert (again.origin, again.ports, again.members) == (node.origin, (4000, 4001), node.members)
     assert len(again.origin) == 16
+
+
+def test_a_node_keeps_the_collector_that_was_named_to_it(tmp_path: Path) -> None:
+    node = opened_once(tmp_path)
+    assert node.collector is None
+    node.collector = NodeId(b"c" * 16)
+    node.save()
+    stored = read_identity(tmp_path)
+    assert stored is not None
+    assert NodeDirectory.open(tmp_path).collector == stored.collector == node.collector
+
+
+def test_an_identity_written_before_collectors_were_kept_names_none(tmp_path: Path) -> None:
+    (tmp_path / IDENTITY_FILE).write_text(json.dumps(VALID))
+    assert NodeDirectory.open(tmp_path).collector is None
 
 
 def test_a_node_keeps_its_secrets_and_shows_them_nowhere(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from mesh.core.items import NodeId
+from mesh.storage.node_directory import NodeDirectory
 from mesh.storage.run_directory import (
     RUN_FILE,
     AlreadyLocked,
@@ -139,6 +141,20 @@ def test_new_keeps_the_earlier_run_under_its_date_and_begins_another(tmp_path: P
     assert read_run(run.moved_aside) == first
     assert (run.moved_aside / "run.sqlite").read_text() == "kept"
     assert not (directory / "run.sqlite").exists()
+
+
+def test_the_nodes_of_a_new_run_obey_nobody_of_the_earlier_one(tmp_path: Path) -> None:
+    directory = tmp_path / "birds"
+    run_once(directory)
+    before = NodeDirectory.open(directory / "nodes" / "producer-1")
+    before.collector = NodeId(b"c" * 16)
+    before.save()
+    before.close()
+    run_once(directory, new=True)
+    after = NodeDirectory.open(directory / "nodes" / "producer-1")
+    after.close()
+    assert after.collector is None
+    assert after.origin != before.origin
 
 
 def test_new_may_change_the_topic_and_the_kind_of_models(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from mesh.nodes.peer.shelf import (
 from mesh.storage.database import Batch, OwnFrame, RunDatabase
 from mesh.storage.node_directory import NodeDirectory
 from mesh.storage.node_log import NodeLog, log_path
+from mesh.storage.records import FRAME_BYTES_MAX
 from mesh.storage.spool import SPOOL_FILE
 from tests.integration.scarcity import no_file_larger_than
 
@@ -36,6 +37,7 @@ def frame(log: LogId, first_seq: int) -> bytes:
 def keep(shelf: LogShelf, log: LogId, *seqs: int) -> None:
     for seq in seqs:
         shelf.keep(log, seq, 1, frame(log, seq))
+    shelf.write()
 
 
 def served(shelf: LogShelf, log: LogId, first_seq: int = 1, last_seq: int = 99) -> list[int]:
@@ -220,11 +222,23 @@ def test_what_a_full_disk_has_no_room_for_waits_in_memory_and_is_logged_once(
 def test_memory_for_what_the_disk_has_no_room_for_is_bounded(nodes: Path) -> None:
     frames = KeptFrames(spool=None)
     large = b"." * (WAITING_BYTES_MAX // 2)
-    for seq in (1, 2, 3):
-        frames.keep(ELSEWHERE, seq, 1, large)
-    assert frames.not_kept_count == 1
+    assert [frames.keep(ELSEWHERE, seq, 1, large) for seq in (1, 2, 3)] == [True, True, False]
     assert frames.read(ELSEWHERE, 1, 3, 3 * len(large)) == [large, large]
     assert frames.read(ELSEWHERE, 1, 3, 1) == [large]
+
+
+def test_what_waited_in_full_memory_is_kept_once_the_disk_has_room(nodes: Path) -> None:
+    (nodes / "a").mkdir()
+    frames = KeptFrames.open(nodes / "a")
+    large = b"." * FRAME_BYTES_MAX
+    count = WAITING_BYTES_MAX // FRAME_BYTES_MAX
+    with no_file_larger_than(100):
+        assert all(frames.keep(ELSEWHERE, seq, 1, large) for seq in range(1, count + 1))
+        assert not frames.keep(ELSEWHERE, count + 1, 1, large)
+    assert frames.keep(ELSEWHERE, count + 2, 1, large)
+    frames.write()
+    assert [kept.first_seq for _, kept in frames.frames()] == [*range(1, count + 1), count + 2]
+    frames.close()
 
 
 def test_a_spool_that_cannot_be_opened_leaves_a_node_without_one(

@@ -30,7 +30,7 @@ def kept(log: LogId, first_seq: int, count: int = 1, size: int = 20) -> Kept:
 
 def append(spool: Spool, *frames: Kept) -> None:
     for log, stored in frames:
-        spool.append(log, stored.first_seq, stored.count, stored.frame)
+        spool.append([(log, stored)])
 
 
 def spool_of(path: Path, *frames: Kept) -> Spool:
@@ -201,6 +201,20 @@ def test_a_full_disk_refuses_the_frame_whole_and_the_spool_goes_on_when_there_is
     assert list(Spool.open(tmp_path / "spool").frames()) == FRAMES
 
 
+def test_of_frames_stored_together_all_are_held_or_none(tmp_path: Path) -> None:
+    spool = spool_of(tmp_path / "spool", *FRAMES[:2])
+    size = (tmp_path / "spool").stat().st_size
+    room_for_one_more = size + HEAD_BYTES + 20
+    with no_file_larger_than(room_for_one_more), pytest.raises(OSError, match=r"large|No space"):
+        spool.append(FRAMES[2:])
+    assert (tmp_path / "spool").stat().st_size == size
+    assert list(spool.frames()) == FRAMES[:2]
+    spool.append(FRAMES)
+    for each in (spool, Spool.open(tmp_path / "spool")):
+        assert list(each.frames()) == FRAMES
+        assert each.read_range(OTTER, 4, 10, ALL_BYTES) == [FRAMES[3][1].frame, FRAMES[5][1].frame]
+
+
 def test_a_spool_takes_no_more_than_it_may(tmp_path: Path) -> None:
     room_bytes = len(FORMAT) + 2 * (HEAD_BYTES + 20)
     spool = Spool.open(tmp_path / "spool", bytes_max=room_bytes)
@@ -224,10 +238,11 @@ KILLED_WRITER = """
 import os, signal, sys
 from pathlib import Path
 from mesh.core.items import LogId
+from mesh.storage.node_log import StoredFrame
 from mesh.storage.spool import Spool
 spool = Spool.open(Path(sys.argv[1]))
 for seq in range(1, 101):
-    spool.append(LogId(b"." * 16, 5), seq, 1, b"frame %d" % seq)
+    spool.append([(LogId(b"." * 16, 5), StoredFrame(seq, 1, b"frame %d" % seq))])
 os.kill(os.getpid(), signal.SIGKILL)
 """
 

@@ -38,11 +38,18 @@ async def served(
     *,
     host: str = EVERYWHERE,
     public_url: str | None = None,
+    host_elsewhere: str | None = None,
     token: str | None = TOKEN,
 ) -> AsyncIterator[tuple[PageServer, ClientSession]]:
     """A server of `run`, and a client that keeps no cookie and follows no redirect by itself."""
     server = await PageServer.start(
-        run, host=host, port=0, public_url=public_url, token=token, update_s=0.02
+        run,
+        host=host,
+        port=0,
+        public_url=public_url,
+        host_elsewhere=host_elsewhere,
+        token=token,
+        update_s=0.02,
     )
     try:
         base_url = f"http://127.0.0.1:{server.port}"
@@ -97,6 +104,27 @@ async def test_a_browser_without_the_token_gets_a_page_that_says_what_to_open(
         answer = await client.get("/", headers={"Accept": "text/html,*/*"})
         assert (answer.status, answer.content_type) == (401, "text/html")
         assert "?token=" in await answer.text()
+
+
+async def test_a_page_on_all_addresses_is_opened_by_the_one_printed_for_other_machines(
+    run: ScriptedRun,
+) -> None:
+    async with served(run, host_elsewhere="127.0.0.2") as (server, client):
+        assert server.url_elsewhere == f"http://127.0.0.2:{server.port}/?token={TOKEN}"
+        answer = await client.get(server.url_elsewhere, allow_redirects=False)
+        headers = {**cookie_of(answer), "Origin": f"http://127.0.0.2:{server.port}"}
+        url = f"http://127.0.0.2:{server.port}/api/control"
+        assert (await client.post(url, json={"action": "pause"}, headers=headers)).status == 200
+    async with served(run, host_elsewhere="fd00::2") as (server, _):
+        assert server.url_elsewhere == f"http://[fd00::2]:{server.port}/?token={TOKEN}"
+    async with served(run) as (server, _):
+        assert server.url_elsewhere is None
+
+
+async def test_behind_a_proxy_its_address_is_the_only_one(run: ScriptedRun) -> None:
+    address = {"public_url": "https://mesh.example/paris/", "host_elsewhere": "10.0.0.2"}
+    async with served(run, **address) as (server, _):
+        assert server.url_elsewhere is None
 
 
 async def test_the_printed_address_sets_a_cookie_and_leads_to_the_page_without_the_token(

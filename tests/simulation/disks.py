@@ -68,6 +68,8 @@ class NodeDisk:
     """Of the newest own log."""
     kept: KeptFrames = field(default_factory=KeptFrames)
     is_full: bool = False
+    collector: NodeId | None = None
+    """Whom alone it obeys."""
 
     def open_epoch(self, now_ms: int, dice: random.Random, *, new: bool) -> int:
         """Begin a later epoch, or go on in the last one (`new` False: the protection is off)."""
@@ -122,6 +124,7 @@ class NodeDisk:
             {epoch: list(frames) for epoch, frames in self.logs.items()},
             self.synced_frames,
             self.kept.cut(len(self.kept.frames)),
+            collector=self.collector,
         )
 
     def own_frames(self) -> Iterator[tuple[LogId, StoredFrame]]:
@@ -143,8 +146,12 @@ class ProducerShelf:
         frames = holding(own, first_seq, last_seq, bytes_max)
         return frames or holding(self.disk.kept.of(log_id), first_seq, last_seq, bytes_max)
 
-    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> None:
+    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> bool:
         self.disk.keep(log_id, StoredFrame(first_seq, count, frame))
+        return True
+
+    def write(self) -> None:
+        """What is kept is on disk at once, or waits for room there."""
 
     def kept_logs(self) -> Iterator[tuple[LogId, StoredFrame]]:
         return iter(self.disk.kept.frames)
@@ -236,8 +243,12 @@ class CollectorShelf:
             frames = self.database.own_frames(log_id.epoch, first_seq, last_seq, bytes_max)
         return frames or holding(self.disk.kept.of(log_id), first_seq, last_seq, bytes_max)
 
-    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> None:
+    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> bool:
         self.disk.keep(log_id, StoredFrame(first_seq, count, frame))
+        return True
+
+    def write(self) -> None:
+        """What is kept is on disk at once, or waits for room there."""
 
     def kept_logs(self) -> Iterator[tuple[LogId, StoredFrame]]:
         return iter(self.disk.kept.frames)

@@ -63,6 +63,8 @@ class ScriptedProducer(ScriptedProcess):
             if each != epoch and frames
         ]
         self.open_node(ProducerShelf(disk), earlier, host, self)
+        if disk.collector is not None:
+            self.node.name_collector(disk.collector)
         self.node.dial_members(disk.members)
         self.node.load(stored.frame for _, stored in list(disk.own_frames()))
         self.node.last_seq = disk.last_seq

@@ -140,6 +140,7 @@ class ScriptedProcess:
         if not self._members_saved and not self.disk.is_full:
             self._members_saved = True
             self.disk.members = self.node.membership.others()
+            self.disk.collector = self.node.membership.collector_origin
 
     def end(self) -> None:
         """The process is gone, whatever it was doing."""

@@ -186,7 +186,7 @@ def test_every_option_of_a_joining_machine_has_its_place() -> None:
 
 
 def test_a_ticket_is_not_shown_with_its_command() -> None:
-    assert "topicmesh1-secret" not in repr(parse(["producer", "--join", "topicmesh1-secret"]))
+    assert "topicmesh2-secret" not in repr(parse(["producer", "--join", "topicmesh2-secret"]))
 
 
 def test_a_budget_may_be_none_or_carry_its_sign() -> None:

@@ -51,6 +51,9 @@ def test_whoever_beats_more_seldom_is_suspected_later() -> None:
     table.heard(one, 0.0)
     assert table.liveness(one, 4 * SUSPECT_AFTER_S - 0.1) is Liveness.ALIVE
     assert table.liveness(one, 4 * SUSPECT_AFTER_S) is Liveness.SUSPECT
+    table.left(one)
+    assert table.reachable(4 * SUSPECT_AFTER_S - 0.1) == {one}
+    assert table.reachable(4 * SUSPECT_AFTER_S) == frozenset()
 
 
 def heartbeat(node: AttackedNode, *, member_count: int) -> bytes:

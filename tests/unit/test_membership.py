@@ -118,6 +118,35 @@ def test_who_said_goodbye_has_left_and_stays_a_member(members: Membership) -> No
     assert members.others() == [B]
 
 
+def test_who_has_said_goodbye_can_be_asked_for_as_long_as_it_is_heard(members: Membership) -> None:
+    members.heard(B.origin, 0.0)
+    members.left(B.origin)
+    assert members.reachable(SUSPECT_AFTER_S - 0.01) == {B.origin}
+    assert members.reachable(SUSPECT_AFTER_S) == frozenset()
+
+
+def test_who_is_alive_can_be_asked_and_neither_the_dead_nor_the_unheard(
+    members: Membership,
+) -> None:
+    members.admit(C)
+    assert members.reachable(0.0) == frozenset()
+    members.heard(B.origin, 0.0)
+    assert members.reachable(DEAD_AFTER_S - 0.01) == {B.origin}
+    assert members.reachable(DEAD_AFTER_S) == frozenset()
+
+
+def test_an_observer_that_lags_does_not_take_others_for_gone(members: Membership) -> None:
+    """What they said meanwhile waits in its sockets."""
+    members.heard(B.origin, 0.0)
+    now_s = DEAD_AFTER_S + 5.0
+    assert members.alive(now_s, own_lag_s=5.01) == {B.origin}
+    assert members.alive(now_s, own_lag_s=5.0) == frozenset()
+    members.left(B.origin)
+    now_s = SUSPECT_AFTER_S + 5.0
+    assert members.reachable(now_s, own_lag_s=5.01) == {B.origin}
+    assert members.reachable(now_s, own_lag_s=5.0) == frozenset()
+
+
 def test_a_goodbye_is_undone_by_a_restart_and_by_a_heartbeat(members: Membership) -> None:
     members.heard(B.origin, 0.0)
     members.left(B.origin)
@@ -230,10 +259,13 @@ def test_a_member_that_was_removed_is_not_admitted_again_nor_known_by_its_key() 
 
 def test_members_and_made_up_listeners_are_bounded() -> None:
     members = Membership(own=A)
+    last = NodeId((MEMBERS_MAX - 1).to_bytes(16, "big"))
     for number in range(MEMBERS_MAX + 10):
         origin = NodeId(number.to_bytes(16, "big"))
         verdict = members.admit(dataclasses.replace(B, origin=origin))
         members.subscribed(NodeId((10_000 + number).to_bytes(16, "big")), True)
     assert verdict is Admission.TOO_MANY
     assert len(members.others()) == MEMBERS_MAX
-    assert not members.listens(NodeId((10_000 + MEMBERS_MAX + 1).to_bytes(16, "big")))
+    members.heard(last, 0.0)
+    members.subscribed(last, True)
+    assert not members.connected_both_ways(0.0), "it was noted beside MEMBERS_MAX others"

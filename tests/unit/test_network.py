@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mesh.cli.commands import NetworkOptions, UsageError
-from mesh.cli.network import Outward, guest_network, run_network
+from mesh.cli.network import guest_network, run_network
 from mesh.config import MeshSettings
+from mesh.nodes.supervising.own_address import Outward, address_elsewhere
 
 HERE = "tcp://127.0.0.1:7001"
 THERE = "tcp://10.0.0.1:7001"
@@ -123,3 +124,20 @@ def test_insecure_takes_no_encryption_from_a_run_that_has_it() -> None:
     )
     assert settings.encrypted
     assert notices == []
+
+
+@pytest.mark.parametrize(("host", "is_ipv6"), [("0.0.0.0", False), ("::", True)])
+def test_what_is_bound_to_all_addresses_is_found_by_the_one_that_routes_tell(
+    host: str, is_ipv6: bool
+) -> None:
+    def outward(*, ipv6: bool) -> str:
+        return "fd00::2" if ipv6 else "10.0.0.2"
+
+    assert address_elsewhere(host, outward=outward) == outward(ipv6=is_ipv6)
+    assert address_elsewhere(host, "my.host", outward=outward) == "my.host"
+    assert address_elsewhere(host, outward=routes(None)) is None
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "10.0.0.2", "localhost"])
+def test_what_is_bound_to_one_address_is_found_by_that_one(host: str) -> None:
+    assert address_elsewhere(host, "my.host", outward=routes("10.0.0.9")) is None

@@ -63,8 +63,7 @@ def test_of_an_overlapping_frame_only_the_new_part_applies(replica: Replica) -> 
 def test_a_restarted_origin_counts_from_one_again_and_is_heard(replica: Replica) -> None:
     replica.offer(LOG, 1, 2, now_s=0.0)
     assert replica.offer(LogId(ORIGIN, 101), 1, 2, now_s=0.0) == [(1, 2)]
-    assert replica.highest_epoch(ORIGIN) == 101
-    assert replica.highest_epoch(THIRD) == 0
+    assert replica.vector() == [(LOG, 2), (LogId(ORIGIN, 101), 2)]
 
 
 def test_a_hole_is_not_asked_for_before_its_moment_and_surely_after(replica: Replica) -> None:
@@ -244,11 +243,16 @@ def test_what_is_lost_is_asked_for_when_its_origin_is_back_and_now_and_then(
     assert one_due(replica, 2.0 + 2 * LOST_RETRY_S).log == LOG
 
 
-def test_announcements_of_ever_more_logs_are_not_believed(replica: Replica) -> None:
-    for epoch in range(LOGS_MAX + 5):
+def test_of_ever_more_logs_those_beyond_the_bound_are_not_taken_in(replica: Replica) -> None:
+    for epoch in range(LOGS_MAX):
+        assert replica.has_room_for(LogId(THIRD, epoch))
         replica.announce(LogId(THIRD, epoch), 1, now_s=0.0)
+    assert not replica.has_room_for(LOG)
+    replica.announce(LOG, 1, now_s=0.0)
+    assert replica.offer(LOG, 1, 1, now_s=0.0) == []
     assert len(replica.vector()) == LOGS_MAX
-    assert replica.refused_logs_count == 5
+    assert replica.has_room_for(LogId(THIRD, 0))
+    assert replica.offer(LogId(THIRD, 0), 1, 1, now_s=0.0) == [(1, 1)]
 
 
 def test_a_late_answer_to_a_fetch_given_up_does_not_disturb_the_one_in_flight(

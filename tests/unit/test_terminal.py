@@ -342,6 +342,18 @@ def test_on_a_terminal_messages_appear_among_the_live_lines_as_text(
     assert "page http://127.0.0.1:8080/" in text
 
 
+def test_where_other_machines_find_the_page_is_said_beside_where_it_is_here() -> None:
+    stream = io.StringIO()
+    with TerminalView(RUN_LINES, stream) as view:
+        view.show_page("http://127.0.0.1:8080/")
+        view.show_page("http://127.0.0.1:8080/", "http://10.0.0.2:8080/")
+    assert stream.getvalue().splitlines() == [
+        "page: http://127.0.0.1:8080/",
+        "page: http://127.0.0.1:8080/",
+        "page from other machines: http://10.0.0.2:8080/",
+    ]
+
+
 def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     stream = TerminalStream()

@@ -30,7 +30,7 @@ from mesh.wire.tickets import JoinTicket
 RUN = b"r" * 16
 FIRST = Endpoint("tcp://10.0.0.1:7001", b"k" * 40)
 SECOND = Endpoint("tcp://[fd00::2]:7003", b"l" * 40)
-TICKET = JoinTicket(RUN, b"t" * 8, SigningKey(b"s" * 32), 2_000, (FIRST, SECOND))
+TICKET = JoinTicket(RUN, NodeId(b"c" * 16), b"t" * 8, SigningKey(b"s" * 32), 2_000, (FIRST, SECOND))
 TERMS = RunTerms(
     run_id=RUN,
     topic="Birds",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh.core.items import NodeId
 from mesh.core.membership import Endpoint
 from mesh.wire.signing import SigningKey, is_signed
 from mesh.wire.tickets import PREFIX, BadTicket, JoinTicket
@@ -13,6 +16,7 @@ from mesh.wire.tickets import PREFIX, BadTicket, JoinTicket
 KEY = SigningKey(b"s" * 32)
 TICKET = JoinTicket(
     b"r" * 16,
+    NodeId(b"c" * 16),
     b"t" * 8,
     KEY,
     1_700_000_000_000,
@@ -31,7 +35,7 @@ def test_line_breaks_and_spaces_that_mail_adds_do_not_matter() -> None:
 
 
 def test_a_ticket_of_a_plaintext_run_says_so() -> None:
-    plain = JoinTicket(b"r" * 16, b"t" * 8, KEY, 5, (Endpoint("tcp://127.0.0.1:5001"),))
+    plain = dataclasses.replace(TICKET, services=(Endpoint("tcp://127.0.0.1:5001"),))
     assert not JoinTicket.from_text(plain.text()).encrypted
 
 
@@ -43,6 +47,13 @@ def test_what_is_no_whole_ticket_is_refused_without_repeating_it(text: str) -> N
     with pytest.raises(BadTicket) as refused:
         JoinTicket.from_text(text)
     assert len(text) < 12 or text[11:] not in str(refused.value)
+
+
+def test_a_ticket_of_another_version_says_what_to_do() -> None:
+    """The first version named no collector: who joined by it had to believe whoever answered."""
+    for word in ("topicmesh1-" + TICKET.text().removeprefix(PREFIX), "topicmesh12-AAAA"):
+        with pytest.raises(BadTicket, match="the same version on all machines"):
+            JoinTicket.from_text(word)
 
 
 @given(st.integers(0, len(TICKET.text()) - 1), st.sampled_from("Aa09-_"))

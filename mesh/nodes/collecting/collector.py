@@ -35,6 +35,7 @@ from mesh.nodes.peer.identity import Overtaken, members_as_json
 from mesh.nodes.peer.mesh_node import MeshNode
 from mesh.nodes.peer.shelf import CollectorShelf
 from mesh.nodes.supervising.limits import raise_descriptor_limit
+from mesh.nodes.supervising.own_address import address_elsewhere
 from mesh.storage.database import RunDatabase
 from mesh.storage.node_directory import NodeDirectory
 from mesh.storage.node_log import UnreadableLog
@@ -228,6 +229,7 @@ class Collector:
                 "curve_key": self.node.own.curve_key.decode("ascii"),
                 "ticket": self.tickets.text(),
                 "page_url": page.url if page else None,
+                "page_url_elsewhere": page.url_elsewhere if page else None,
                 "moved_aside": str(self._output.moved_aside or ""),
             }
         )
@@ -242,6 +244,7 @@ class Collector:
                 host=settings.page_host,
                 port=settings.port,
                 public_url=settings.public_url,
+                host_elsewhere=address_elsewhere(settings.page_host, settings.mesh.advertise_host),
                 token=self._page_token(),
             )
         except PageUnavailable as error:

@@ -68,6 +68,7 @@ class TicketOffice:
         ]
         ticket = JoinTicket(
             node.run_id,
+            node.own.origin,
             self._ticket_id,
             self._key,
             self._expires_ms,

@@ -59,7 +59,7 @@ class GapFetcher:
         collector = node.membership.collector()
         now_s = node.clock.time()
         due = node.replica.due_fetches(
-            now_s, node.membership.reachable(now_s), collector.origin if collector else None
+            now_s, node.reachable(), collector.origin if collector else None
         )
         for fetch in due:
             self._send(fetch)
@@ -86,7 +86,9 @@ class GapFetcher:
         while frames and not self._node.closed:
             self._node.receive(frames.popleft(), live=False)
             if clock.time() > turn_ends_s and frames:
+                self._node.shelf.write()
                 clock.call_later(0.0, self._apply_in_turns, fetch, replied, frames)
                 return
+        self._node.shelf.write()
         self._node.replica.answered(fetch, replied=replied, now_s=clock.time())
         self.look()

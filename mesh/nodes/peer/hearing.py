@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 LATENCIES_MAX = 2048
 RECORDS_EPOCH = 0
 """No node ever opens it: under it the shelf keeps what a member says of itself."""
+TOO_MANY_LOGS = "too_many_logs"
 OBJECTION_S = (0.0, 0.5)
 """Until a node tells what was declared lost and is not."""
 OBJECTIONS_MAX = 256
@@ -52,8 +53,8 @@ class Hearer:
         self._objections: deque[tuple[LogId, int, int]] = deque()
         self._not_loaded: set[NodeId] = set()
         """Origins of stored frames that could not be believed while their member was unknown."""
-        self._introduced: set[LogId] = set()
-        """Starts of members whose record stands before their frames on this node's disk."""
+        self._introduced: dict[NodeId, int] = {}
+        """Epochs of members' records that stand before their frames on this node's disk."""
 
     def receive(self, frame: bytes, *, live: bool, stored: bool) -> None:
         """Take one frame in; arguments as MeshNode.receive."""
@@ -109,31 +110,42 @@ class Hearer:
         if not stored and self._is_own_future(header):
             self._node.owner.overtaken(header.epoch)
             return
-        first_seq, count = header.first_seq, header.count
-        new = self._node.replica.offer(header.log, first_seq, count, self._node.clock.time())
+        log, first_seq, count = header.log, header.first_seq, header.count
+        new = self._node.replica.offer(log, first_seq, count, self._node.clock.time())
         if not new:
-            self._node.dropped["repeated"] += live
+            self._count_no_news(log, live=live)
             return
         if live:
             self._note_latency(header)
-        if not stored and header.log != self._node.own.log:
+        if not stored and log != self._node.own.log:
             self._introduce(header.origin)
-            self._node.shelf.keep(header.log, first_seq, count, frame)
+            self._keep(log, first_seq, count, frame)
         for first, last in new:
             part = entries[first - first_seq : last - first_seq + 1]
             self._obey(header.origin, part)
-            self._node.owner.apply(header.log, first, part)
+            self._node.owner.apply(log, first, part)
+
+    def _count_no_news(self, log: LogId, *, live: bool) -> None:
+        if not self._node.replica.has_room_for(log):
+            raise BadFrame(TOO_MANY_LOGS)
+        self._node.dropped["repeated"] += live
+
+    def _keep(self, log: LogId, first_seq: int, count: int, frame: bytes) -> None:
+        if not self._node.shelf.keep(log, first_seq, count, frame):
+            self._node.dropped["not_kept"] += 1
 
     def _introduce(self, origin: NodeId) -> None:
         """Keep a member's record before its frames: whoever holds these must be believed when it
         serves them, though everyone else may have forgotten that member."""
         member = self._node.membership.get(origin)
-        if member is None or member.log in self._introduced or origin == self._node.own.origin:
+        if member is None or self._introduced.get(origin) == member.epoch:
             return
-        self._introduced.add(member.log)
+        self._introduced[origin] = member.epoch
+        if origin == self._node.own.origin:
+            return
         record = messages.Members([messages.MemberRecord.of(member)])
         frame = self._node.frame(FrameKind.MEMBERS, record, signed=True)
-        self._node.shelf.keep(LogId(origin, RECORDS_EPOCH), max(1, member.epoch), 1, frame)
+        self._keep(LogId(origin, RECORDS_EPOCH), max(1, member.epoch), 1, frame)
 
     def _admit_all(self, frame: bytes, header: FrameHeader) -> None:
         for record in messages.decode_body(frame, header, messages.Members).members:

@@ -1,6 +1,8 @@
 """A node's way into the mesh: ask one who is in, until one says welcome.
 
-Who may come in is decided by the one who is asked (serving.py). After the welcome members are
+Who may come in is decided by the one who is asked (serving.py). Whom to obey is not: a ticket
+says who the collector is, an earlier start of this node remembers it, and only where neither does
+the first welcome is believed. After the welcome members are
 dialled for ever, and tables that differ are mended by swaps; only a service that is named to this
 node and is no member's is still asked, now and then: two groups that know nothing of each other,
 or a collector that moved while nobody looked, are found again by it alone.
@@ -11,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from mesh.core.items import NodeId
-from mesh.core.membership import Endpoint, Role
+from mesh.core.items import NODE_ID_BYTES, NodeId
+from mesh.core.membership import Admission, Endpoint
 from mesh.nodes.peer.clock import Timer
 from mesh.wire import codec, messages
 from mesh.wire.codec import BadFrame, FrameKind
@@ -35,9 +37,9 @@ class Joiner:
     """One node's joining."""
 
     def __init__(self, node: MeshNode) -> None:
-        self.ticket: JoinTicket | None = None
         self.welcomed = False
         self._node = node
+        self._ticket: JoinTicket | None = None
         self._seeds: Callable[[], Sequence[Endpoint]] = list
         self._timer: Timer | None = None
         self._refused_since_s: float | None = None
@@ -50,6 +52,11 @@ class Joiner:
         """
         self._seeds = seeds
         self._try()
+
+    def take_ticket(self, ticket: JoinTicket) -> None:
+        """Join with `ticket` from now on, and obey the collector that it names, none other."""
+        self._ticket = ticket
+        self._node.name_collector(ticket.collector)
 
     def look(self) -> None:
         """The seeds are others now: ask them at once."""
@@ -73,8 +80,8 @@ class Joiner:
         """The seeds, and some of the members known from an earlier start; once welcome, those
         seeds that are no member's."""
         seeds = list(self._seeds())[:ASKED_AT_ONCE_MAX]
-        if self.ticket is not None:
-            seeds += self.ticket.services
+        if self._ticket is not None:
+            seeds += self._ticket.services
         if self.welcomed:
             members = {member.service for member in self._node.membership.all()}
             return [service for service in dict.fromkeys(seeds) if service not in members]
@@ -87,9 +94,9 @@ class Joiner:
         node = self._node
         record = messages.MemberRecord.of(node.own)
         join = messages.Join(record)
-        if self.ticket is not None and node.own.public_key:
-            proof = self.ticket.key.sign(messages.join_claim(record, node.run_id))
-            join = messages.Join(record, self.ticket.ticket_id, proof)
+        if self._ticket is not None and node.own.public_key:
+            proof = self._ticket.key.sign(messages.join_claim(record, node.run_id))
+            join = messages.Join(record, self._ticket.ticket_id, proof)
         node.transport.request(
             service,
             node.frame(FrameKind.JOIN, join),
@@ -119,11 +126,25 @@ class Joiner:
         if header.kind is not FrameKind.WELCOME:
             raise BadFrame("kind", header.kind.name)
         welcome = messages.decode_body(parts[0], header, messages.Welcome)
-        if welcome.collector and node.own.role is not Role.COLLECTOR and not self.welcomed:
-            node.membership.collector_origin = NodeId(welcome.collector)
+        if welcome.collector and not self._obeys(welcome.collector):
+            reason = Admission.ANOTHER_COLLECTOR.value
+            node.drop(BadFrame(reason, "a welcome names one that is not obeyed"), "welcome")
+            return
         node.admit_record(welcome.member)
         self.welcomed = True
         node.swapper.take_in(parts[1:])
+
+    def _obeys(self, collector: bytes) -> bool:
+        """Whether `collector` is the one that this node obeys; the first named ever is.
+
+        A member that names another lies, or believes one that does: no reason to give up, the
+        others are asked on.
+        """
+        if len(collector) != NODE_ID_BYTES:
+            raise BadFrame("body", "the collector's origin")
+        if self._node.membership.collector_origin is None:
+            self._node.name_collector(NodeId(collector))
+        return self._node.membership.collector_origin == collector
 
     def _refused(self, reason: str) -> None:
         node = self._node

@@ -33,7 +33,7 @@ from mesh.core.replication import Replica
 from mesh.nodes.peer.beating import Heart
 from mesh.nodes.peer.clock import Clock, Timer, wall_time_us
 from mesh.nodes.peer.gap_fetching import GapFetcher
-from mesh.nodes.peer.hearing import Hearer, PeerStatus
+from mesh.nodes.peer.hearing import TOO_MANY_LOGS, Hearer, PeerStatus
 from mesh.nodes.peer.joining import Joiner
 from mesh.nodes.peer.serving import Server
 from mesh.nodes.peer.shelf import LogShelf
@@ -47,7 +47,6 @@ logger = logging.getLogger(__name__)
 
 START_BARRIER_S = 3.0
 READY_LOOK_S = 0.05
-ENTRIES_BYTES_MAX = codec.FRAME_BYTES_MAX - codec.HEADER_BYTES - codec.SIGNATURE_BYTES
 
 
 class MeshOwner(Protocol):
@@ -62,7 +61,7 @@ class MeshOwner(Protocol):
         ...
 
     def members_changed(self) -> None:
-        """A member is new or has new addresses."""
+        """A member is new or has new addresses, or the collector was named."""
         ...
 
     def known_summary(self) -> tuple[int, bytes]:
@@ -116,7 +115,7 @@ class MeshNode:
     swapper: Swapper = field(init=False)
     peers: dict[NodeId, PeerStatus] = field(default_factory=dict)
     dropped: Counter[str] = field(default_factory=Counter)
-    """Frames, requests and connections refused or ignored, by reason."""
+    """Frames, requests, connections and announcements refused, ignored or not kept, by reason."""
     last_seq: int = 0
     ending: bool = False
     """The run is over: nobody new is taken in."""
@@ -131,6 +130,7 @@ class MeshNode:
     """Of all members but this node, as they came."""
     _listening: dict[NodeId, Endpoint] = field(default_factory=dict)
     _started_s: float = 0.0
+    _held_at_start: list[tuple[LogId, int]] = field(default_factory=list)
     _last_time_us: int = 0
     _awaiting_ready: Timer | None = None
 
@@ -159,6 +159,7 @@ class MeshNode:
     def start(self, seeds: Callable[[], Sequence[Endpoint]] = list) -> None:
         """Join through `seeds`, asked anew at each try; beat, fetch and swap until `close`."""
         self._started_s = self.clock.time()
+        self._held_at_start = self.replica.vector()
         self.joiner.start(seeds)
         self.swapper.start()
         self._heart.start()
@@ -201,7 +202,7 @@ class MeshNode:
     def place(self, entries: Sequence[LogEntry]) -> list[SaidFrame]:
         """Give `entries` their places in the own log: frames to store and then to `tell`."""
         frames = []
-        for part in _frame_sized(entries):
+        for part in codec.frame_sized(entries):
             first_seq = self.last_seq + 1
             frame = codec.encode_entries(
                 part,
@@ -232,11 +233,18 @@ class MeshNode:
         """Apply frames that are on this node's own disk."""
         for frame in frames:
             self.receive(frame, live=False, stored=True)
+        self._gaps.look()
 
     def loaded(self) -> None:
         """All that is on this node's own disk has been read: what is missing is fetched."""
         self.loading = False
         self._gaps.look()
+
+    def name_collector(self, origin: NodeId) -> None:
+        """Take `origin` for the run's collector from now on, and nobody else."""
+        if self.membership.collector_origin != origin:
+            self.membership.collector_origin = origin
+            self.owner.members_changed()
 
     def dial_members(self, members: Iterable[Member]) -> None:
         """Take up members known from an earlier start."""
@@ -259,11 +267,20 @@ class MeshNode:
     def lost_for_good(self) -> list[tuple[LogId, int, int]]:
         """(log, first seq, last seq) of what everyone alive has answered not to hold. An origin
         that may still be starting is waited for."""
-        now_s = self.clock.time()
-        settled = now_s - self._started_s >= DEAD_AFTER_S
-        here = self.membership.reachable(now_s) | {self.own.origin}
+        settled = self.clock.time() - self._started_s >= DEAD_AFTER_S
+        here = self.reachable() | {self.own.origin}
         holes = [hole for hole in self.replica.nobody_holds() if settled or hole[0].origin in here]
-        return holes + self._server.take_unserved()
+        return holes + self._server.take_unserved() + (self._of_forgotten() if settled else [])
+
+    def _of_forgotten(self) -> list[tuple[LogId, int, int]]:
+        """What this node held at its start of members whom nobody remembers any more: the others
+        would never learn that there was such a log, and never know as much."""
+        held, self._held_at_start = self._held_at_start, []
+        return [
+            (log, 1, last_seq)
+            for log, last_seq in held
+            if last_seq and self.membership.get(log.origin) is None
+        ]
 
     def propagation_ms(self) -> list[float]:
         """p50 and p99 of the latest frames' way here, on this host; [] when there are none."""
@@ -273,7 +290,11 @@ class MeshNode:
         return self.membership.liveness(origin, self.clock.time(), self._heart.lag_s)
 
     def alive(self) -> frozenset[NodeId]:
-        return self.membership.alive(self.clock.time())
+        return self.membership.alive(self.clock.time(), self._heart.lag_s)
+
+    def reachable(self) -> frozenset[NodeId]:
+        """Who can be asked: also those who are leaving and still there."""
+        return self.membership.reachable(self.clock.time(), self._heart.lag_s)
 
     # What the transport reports
 
@@ -297,12 +318,16 @@ class MeshNode:
         """Take one frame in.
 
         Args:
-            live: it comes from a feed; False for those that come later than they were said.
+            live: it comes from a feed; False for those that come later than they were said, and
+                many together: when all are in, the caller has the shelf write what was kept of
+                them, and what they leave missing looked after.
             stored: it comes from this node's own disk.
         """
         if not self.closed:
             self._hearer.receive(frame, live=live, stored=stored)
-            self._gaps.look()
+            if live:
+                self.shelf.write()
+                self._gaps.look()
 
     def revoke(self, origin: NodeId) -> None:
         """Have nothing more to do with a member; what it said stays."""
@@ -321,6 +346,9 @@ class MeshNode:
     def announce(self, log: LogId, last_seq: int) -> None:
         """Learn that a member's log has entries up to `last_seq`."""
         if self.membership.get(log.origin) is None:
+            return
+        if not self.replica.has_room_for(log):
+            self.dropped[TOO_MANY_LOGS] += 1
             return
         self.replica.announce(log, last_seq, self.clock.time())
         self._gaps.look()
@@ -420,13 +448,3 @@ class MeshNode:
         """Now, but later than every frame before: the order in which things were said."""
         self._last_time_us = max(self.wall_us(), self._last_time_us + 1)
         return self._last_time_us
-
-
-def _frame_sized(entries: Sequence[LogEntry]) -> Iterable[Sequence[LogEntry]]:
-    """Cut `entries` into parts that fit a frame each."""
-    for start in range(0, len(entries), codec.FRAME_ENTRIES_MAX):
-        part = entries[start : start + codec.FRAME_ENTRIES_MAX]
-        if codec.entries_size(part) <= ENTRIES_BYTES_MAX:
-            yield part
-        else:
-            yield from ([entry] for entry in part)

@@ -7,6 +7,7 @@ be read holds nothing; the asker goes to another node. Who may ask is serving.py
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sqlite3
 from collections import deque
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 WAITING_BYTES_MAX = 16 << 20
 """Frames in memory that the disk has no room for; beyond it they are not kept."""
+WRITTEN_TOGETHER_MAX = 64
+"""Frames in one system call, 16 MiB at most; more would copy more at once."""
 
 
 class LogShelf(Protocol):
@@ -35,9 +38,13 @@ class LogShelf(Protocol):
         missing; at most `bytes_max` together (but at least one); [] when none is held."""
         ...
 
-    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> None:
-        """Store a frame that was heard, to serve it in its origin's place; where there is no
-        room it is not kept, which others have to make up for."""
+    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> bool:
+        """Take a frame that was heard, to serve it in its origin's place from now on; False where
+        there is no room, which others have to make up for."""
+        ...
+
+    def write(self) -> None:
+        """Put on disk what was kept since; due before anyone is told of it."""
         ...
 
     def kept_logs(self) -> Iterator[tuple[LogId, StoredFrame]]:
@@ -48,15 +55,13 @@ class LogShelf(Protocol):
 
 @dataclass(slots=True)
 class KeptFrames:
-    """A spool that may be missing or full: what fails is counted and logged once.
+    """A spool that may be missing or full: what fails is logged once.
 
-    What finds no room on disk waits in memory: a node can serve whatever it has applied, or it
-    would know what nobody else can learn.
+    Frames wait in memory for the next `write`, and for longer where the disk has no room: a node
+    can serve whatever it has applied, or it would know what nobody else can learn.
     """
 
     spool: Spool | None
-    not_kept_count: int = 0
-    """Frames that found no place in memory either."""
     _waiting: deque[tuple[LogId, StoredFrame]] = field(default_factory=deque)
     _waiting_bytes: int = 0
     _write_failed: bool = False
@@ -81,26 +86,30 @@ class KeptFrames:
             self._note_unreadable(error)
             return []
 
-    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> None:
+    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> bool:
+        """False: there is no place for it, not even in memory."""
         if self._waiting_bytes + len(frame) > WAITING_BYTES_MAX:
-            self.not_kept_count += 1
-            return
+            self.write()
+            if self._waiting_bytes + len(frame) > WAITING_BYTES_MAX:
+                return False
         self._waiting.append((log_id, StoredFrame(first_seq, count, frame)))
         self._waiting_bytes += len(frame)
-        self._write_waiting()
+        return True
 
-    def _write_waiting(self) -> None:
+    def write(self) -> None:
+        """As much of what waits as the disk has room for, in the order in which it came."""
         while self._waiting and self.spool is not None:
-            log_id, stored = self._waiting[0]
+            together = list(itertools.islice(self._waiting, WRITTEN_TOGETHER_MAX))
             try:
-                self.spool.append(log_id, stored.first_seq, stored.count, stored.frame)
+                self.spool.append(together)
             except OSError as error:
                 if not self._write_failed:
                     logger.warning("event=not_kept path=%s error=%s", self.spool.path, error)
                 self._write_failed = True
                 return
-            self._waiting.popleft()
-            self._waiting_bytes -= len(stored.frame)
+            for _, stored in together:
+                self._waiting.popleft()
+                self._waiting_bytes -= len(stored.frame)
 
     def _read_waiting(
         self, log_id: LogId, first_seq: int, last_seq: int, bytes_max: int
@@ -124,6 +133,7 @@ class KeptFrames:
                 self._note_unreadable(error)
 
     def close(self) -> None:
+        self.write()
         if self.spool is not None:
             self.spool.close()
             self.spool = None
@@ -165,8 +175,11 @@ class ProducerShelf:
             return frames
         return _read(self._neighbours.find(log_id), *asked)
 
-    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> None:
-        self._kept.keep(log_id, first_seq, count, frame)
+    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> bool:
+        return self._kept.keep(log_id, first_seq, count, frame)
+
+    def write(self) -> None:
+        self._kept.write()
 
     def kept_logs(self) -> Iterator[tuple[LogId, StoredFrame]]:
         return self._kept.frames()
@@ -210,11 +223,15 @@ class CollectorShelf:
             frames = _read(self._logs.find(log_id), *asked)
         return frames or self._kept.read(log_id, *asked)
 
-    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> None:
+    def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> bool:
         """What the log's own file holds is not kept a second time."""
         reader = self._logs.find(log_id)
-        if reader is None or not _holds(reader, first_seq, first_seq + count - 1):
-            self._kept.keep(log_id, first_seq, count, frame)
+        if reader is not None and _holds(reader, first_seq, first_seq + count - 1):
+            return True
+        return self._kept.keep(log_id, first_seq, count, frame)
+
+    def write(self) -> None:
+        self._kept.write()
 
     def kept_logs(self) -> Iterator[tuple[LogId, StoredFrame]]:
         return self._kept.frames()

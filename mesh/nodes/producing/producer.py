@@ -8,9 +8,10 @@ calling.py's, how frames reach others mesh_node.py's.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mesh.config import ProducerSettings
 from mesh.core import entries as log
@@ -42,6 +43,8 @@ GOODBYE_S = 0.25
 REPORT_S = 0.5
 WRITE_RETRY_S = 1.0
 PAST_LOOK_S = 0.1
+LOAD_SLICE_S = 0.005
+"""Stored frames are applied for so long at a time."""
 
 ControlPlace = tuple[int, int]
 """(epoch, seq) of an entry in the collector's log."""
@@ -229,6 +232,7 @@ class Producer:
 
     def _save_members(self) -> None:
         self._directory.members = members_as_json(self.node.membership.others())
+        self._directory.collector = self.node.membership.collector_origin
         try:
             self._directory.save()
         except OSError as error:
@@ -237,15 +241,19 @@ class Producer:
     async def _load_stored_logs(self) -> None:
         """What this producer said before its restart, and what it had heard of others."""
         for reader in self._directory.earlier.values():
-            try:
-                for stored in reader.new_frames():
-                    self.node.load([stored.frame])
-                    await asyncio.sleep(0)
-            except (OSError, UnreadableLog):
-                continue  # Said when the node was opened.
-        for _, stored in self.node.shelf.kept_logs():
-            self.node.load([stored.frame])
-            await asyncio.sleep(0)
+            with contextlib.suppress(OSError, UnreadableLog):  # Said when the node was opened.
+                await self._load(stored.frame for stored in reader.new_frames())
+        await self._load(stored.frame for _, stored in self.node.shelf.kept_logs())
+
+    async def _load(self, frames: Iterable[bytes]) -> None:
+        """Apply stored frames, in slices: meanwhile others hear this node's heart."""
+        loop = asyncio.get_running_loop()
+        slice_ends_s = loop.time() + LOAD_SLICE_S
+        for frame in frames:
+            self.node.load([frame])
+            if loop.time() >= slice_ends_s:
+                await asyncio.sleep(0)
+                slice_ends_s = loop.time() + LOAD_SLICE_S
 
     async def _load_and_generate(self) -> None:
         """Know first, then ask: it is heard by others and hears them from the start."""
@@ -344,7 +352,7 @@ class Producer:
     def take_ticket(self, text: str | None) -> None:
         """Join with this ticket from now on."""
         if text:
-            self.node.joiner.ticket = JoinTicket.from_text(text)
+            self.node.joiner.take_ticket(JoinTicket.from_text(text))
 
     async def _hand_over(self) -> int:
         """Repeat the goodbye until the collector holds everything; 0 when it does."""

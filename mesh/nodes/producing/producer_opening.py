@@ -61,6 +61,8 @@ def open_producer(settings: ProducerSettings, channel: Channel) -> Iterator[Prod
         closing.callback(transport.close, 1.0)
         producer = Producer(settings, directory, own_log, channel)
         _open_node(producer, directory, own_log, kept, transport, keys, epoch)
+        if directory.collector is not None:
+            producer.node.name_collector(directory.collector)
         producer.take_ticket(settings.ticket)
         yield producer
 

@@ -1,9 +1,14 @@
-"""By which address other machines reach this one, as its own routes tell."""
+"""By which address other machines reach this one, as its own routes tell.
+
+Which of its services they may reach at all, and how a URL is made of the address, is decided
+elsewhere.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Callable
 
 _FAR_AWAY = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
 """Addresses kept for documentation (RFC 5737, RFC 3849): nobody has them, routes reach them."""
@@ -44,6 +49,24 @@ def outward_address(host: str | None = None, *, ipv6: bool = False) -> str | Non
         return None
     ends = (_own_end(family, address) for family, _, _, _, address in found)
     return next((end for end in ends if end is not None), None)
+
+
+Outward = Callable[..., str | None]
+"""`outward_address`, or what stands for it."""
+
+
+def address_elsewhere(
+    host: str, advertise_host: str | None = None, *, outward: Outward = outward_address
+) -> str | None:
+    """By what others find what is bound to `host`, where that does not say it: it means all
+    addresses of this machine. None: it says it, or no way leads out.
+
+    Args:
+        advertise_host: what the user has said of it.
+    """
+    if not is_wildcard(host):
+        return None
+    return advertise_host or outward(ipv6=ipaddress.ip_address(host).version == 6)
 
 
 def _own_end(family: int, address: tuple[object, ...]) -> str | None:

@@ -166,7 +166,7 @@ class Supervisor:
         if not self._collector_was_ready:
             self._collector_was_ready = True
             if message["page_url"]:
-                self._terminal.show_page(message["page_url"])
+                self._terminal.show_page(message["page_url"], message["page_url_elsewhere"])
             if self._settings.open_to_others:
                 path = self._settings.run_dir / TICKET_FILE
                 for line in invitation(message["ticket"], path, program_name(sys.argv[0])):
