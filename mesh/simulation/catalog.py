@@ -55,6 +55,7 @@ class Catalog:
     source: str = ""
     _index_of_folded: dict[str, int] = field(repr=False, default_factory=dict)
     _index_of_line: dict[str, int | None] = field(repr=False, default_factory=dict)
+    _indices_of_facet: dict[str, list[int]] = field(repr=False, default_factory=dict)
 
     def index_of(self, line: str) -> int | None:
         """Index of the entry that `line` names, by name or alias; None when it names none."""
@@ -69,11 +70,15 @@ class Catalog:
         return index
 
     def facets(self) -> dict[str, list[int]]:
-        """Entry indices by facet, in order of first appearance; {} where there are no facets."""
-        found: dict[str, list[int]] = {}
-        for index, entry in enumerate(self.entries):
-            if entry.facet:
-                found.setdefault(entry.facet, []).append(index)
+        """Entry indices by facet, in order of first appearance; {} where there are no facets.
+
+        Counted once, as every prompt for a facet asks for it: not to be changed.
+        """
+        found = self._indices_of_facet
+        if not found:
+            for index, entry in enumerate(self.entries):
+                if entry.facet:
+                    found.setdefault(entry.facet, []).append(index)
         return found
 
 
