@@ -112,10 +112,10 @@ class ConcurrencyLimit:
         if len(self._calls) >= max(_ROUND_CALLS_MIN, call.concurrent_count):
             self._end_round(call.finished_s)
 
-    def overloaded(self, now_s: float) -> None:
-        """The server gave up on a call, or did not answer it in time: half as many from now on."""
+    def overloaded(self, concurrent_count: int, now_s: float) -> None:
+        """The server did not answer one of so many calls in time: half as many from now on."""
         self._base = None
-        self._set_limit(self.limit // 2, now_s)
+        self._set_limit(min(self.limit, concurrent_count) // 2, now_s)
 
     def _end_round(self, now_s: float) -> None:
         latest = self._round()

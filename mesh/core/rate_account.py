@@ -39,9 +39,15 @@ WARM_UP_S = 3.0
 """The same for the very first calls, while nothing is known of the provider."""
 WARM_UP_ANSWERS = 8
 """After so many answers without a word on limits there are none to keep."""
-_ANSWER_WEIGHT = 0.1
 RECHECK_S = 0.25
 """When to ask again where it is others' calls that must end."""
+UNREACHABLE = "unreachable"
+"""The outcome of a call that was not answered in time, or not at all."""
+UNANSWERED_S = 20.0
+"""A server that lets a call wait for so long has more of them than it can do; a shorter wait is the
+network's."""
+
+_ANSWER_WEIGHT = 0.1
 
 CallId = tuple[LogId, int]
 """The log of its producer, and the seq of its start there."""
@@ -89,6 +95,7 @@ class Account:
     def start(self, call: CallId, prompt_tokens: int, now_s: float) -> None:
         """A call goes out."""
         self._forget_calls(now_s)
+        self._forget_earlier_calls(call[0])
         self._calls[call] = _Call(
             at_s=now_s,
             request=self.requests.spend(1.0, now_s),
@@ -120,7 +127,9 @@ class Account:
         more_tokens = entry.input_tokens + entry.output_tokens - call.tokens.amount
         self.tokens.spend(more_tokens, now_s, counted=True)
         self._answer_tokens += _ANSWER_WEIGHT * (entry.output_tokens - self._answer_tokens)
-        if entry.first_token_s is not None and not entry.estimated:
+        if entry.outcome == UNREACHABLE and entry.latency_s >= UNANSWERED_S:
+            self.concurrency.overloaded(concurrent_count, now_s)
+        elif entry.first_token_s is not None and not entry.estimated:
             finished = FinishedCall(
                 started_s=now_s - entry.latency_s,
                 first_token_s=now_s - entry.latency_s + entry.first_token_s,
@@ -228,6 +237,12 @@ class Account:
         """When the latest pause ended: a hold, or the rest of a window; -inf: there was none."""
         ends = (self._held_until_s, self.requests.window_end_s, self.tokens.window_end_s)
         return max((end_s for end_s in ends if end_s <= now_s), default=-math.inf)
+
+    def _forget_earlier_calls(self, log: LogId) -> None:
+        """A producer that starts again has no calls from before."""
+        over = [each for each in self._calls if each[0].origin == log.origin and each[0] < log]
+        for call in over:
+            del self._calls[call]
 
     def _forget_calls(self, now_s: float) -> None:
         """Drop calls of whose end nothing will be heard any more."""

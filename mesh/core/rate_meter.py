@@ -3,7 +3,7 @@
 After a call a provider says what is left and when the limit is whole again, but not how it comes
 back. Three ways are in use: evenly (a token bucket), all at once at the end of a fixed window,
 or each use by itself a period after it was made (a sliding window). A meter tells them apart by
-what the answers say over time. Who may use what is left is not decided here (rate_limits.py).
+what the answers say over time. Who may use what is left is not decided here (rate_account.py).
 """
 
 from __future__ import annotations

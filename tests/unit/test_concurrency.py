@@ -79,17 +79,19 @@ def test_a_server_that_becomes_slower_is_asked_less() -> None:
 
 def test_calls_that_began_before_a_change_do_not_judge_it() -> None:
     limit = ConcurrencyLimit(limit=8)
-    limit.overloaded(now_s=10.0)
+    limit.overloaded(8, now_s=10.0)
     for number in range(50):
         limit.add(FinishedCall(9.0, 9.5, 11.0 + number, 500, 8))
     assert limit.limit == 4
 
 
-def test_a_server_that_gives_up_is_asked_half_as_much_but_never_nothing() -> None:
-    limit = ConcurrencyLimit(limit=5)
-    for now_s in (1.0, 2.0, 3.0):
-        limit.overloaded(now_s)
-    assert limit.limit == 1
+def test_a_server_that_leaves_calls_unanswered_is_asked_half_as_much_but_never_nothing() -> None:
+    limit = ConcurrencyLimit()
+    limits = []
+    for _ in range(4):
+        limit.overloaded(min(10, limit.limit), now_s=1.0)
+        limits.append(limit.limit)
+    assert limits == [5, 2, 1, 1]
 
 
 def test_it_begins_at_the_most_and_never_leaves_its_bounds() -> None:

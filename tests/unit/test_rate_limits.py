@@ -50,10 +50,11 @@ class Producers:
         return self.say(log, CallStarted(model, 10, None, started_ms, prompt_tokens=tokens))
 
     def finish(self, log: LogId, call: int, *, model: str = MODEL, **figures: Any) -> None:
-        values = {"input_tokens": 100, "output_tokens": 50, "latency_s": 2.0} | figures
+        values: dict[str, Any] = {"outcome": "ok", "input_tokens": 100, "output_tokens": 50}
+        values |= {"latency_s": 2.0, "first_token_s": 0.5} | figures
         entry = CallFinished(
-            call=call, model=model, outcome="ok", error=None, cached_input_tokens=0,
-            reasoning_tokens=0, estimated=False, cost_usd=None, first_token_s=0.5, **values,
+            call=call, model=model, error=None, cached_input_tokens=0, reasoning_tokens=0,
+            estimated=False, cost_usd=None, **values,
         )  # fmt: skip
         self.say(log, entry)
 
@@ -259,6 +260,30 @@ def test_a_call_whose_end_is_never_heard_does_not_count_for_ever() -> None:
     assert producers.wait_s(B) > 0.0
     producers.now_s += CALL_S_MAX + 1.0
     assert producers.wait_s(B) == 0.0
+
+
+def test_a_producer_that_starts_again_has_no_calls_from_before() -> None:
+    producers = Producers()
+    for _ in range(CONCURRENT_MAX):
+        producers.say(A, Found("otter", producers.start(A), MODEL))
+    assert producers.wait_s(B) > 0.0
+    producers.start(LogId(A.origin, A.epoch + 1))
+    assert producers.wait_s(B) == 0.0
+
+
+def test_a_server_without_limits_that_leaves_calls_unanswered_is_asked_fewer_at_once() -> None:
+    producers = Producers()
+    calls = [producers.start(A) for _ in range(20)]
+    for call in calls[:16]:
+        producers.finish(A, call)
+    unanswered: dict[str, Any] = {
+        "outcome": "unreachable",
+        "first_token_s": None,
+        "output_tokens": 0,
+    }
+    for call in calls[16:18]:
+        producers.finish(A, call, latency_s=60.0, **unanswered)
+    assert producers.wait_s(B) > 0.0  # Two are under way.
 
 
 def test_models_beyond_the_bound_are_not_held_back() -> None:
