@@ -89,7 +89,9 @@ class Outlook:
         self.plan.apply(log_id, seq, entry, key)
         if isinstance(entry, _MONEY):
             self.purse.apply(log_id, seq, entry)
-        if isinstance(entry, _CALLS):
+        # Calls of an earlier start of this producer are over, whether or not their end was said.
+        is_past = log_id.origin == self.own.origin and log_id != self.own
+        if isinstance(entry, _CALLS) and not is_past:
             self.allowances.apply(log_id, seq, entry, now_s=now_s, now_ms=now_ms)
 
     def _learn(self, key: bytes, text: str, facet: int) -> None:
