@@ -61,7 +61,7 @@ Topic: {topic}
 
 Rules for your answer:
 - Nothing but entries: one entry a line, or one a string where JSON is asked for.
-- Each the bare name in its most usual form: no numbers, bullets, descriptions, headings, remarks.
+- Each the bare name in its most usual form: no numbering, bullets, descriptions, headings, remarks.
 - Real entries of the topic only. None twice, none listed under "{heading}" in any spelling or \
 language.
 - When you know no further entry, write "{exhausted}" alone.
