@@ -85,6 +85,31 @@ def test_while_a_plan_is_made_the_others_take_short_looks_at_the_whole_topic() -
     assert set(works(run.plan())) == {LookIn(0, None, PLANLESS_ASK_MAX)}
 
 
+def test_a_facet_is_taken_as_soon_as_it_is_named_and_by_one_alone() -> None:
+    run = PlannedRun()
+    call = run.begin(A, purpose="facets", at_ms=0)
+    run.propose(A, call, ["Museums"])
+    assert not run.plan().is_first_being_made
+    assert looks(run.plan(), concurrent_count=9)["Museums"] > 0.9 * DRAWS
+    looking = run.begin(B, facet="Museums")
+    assert run.plan().is_first_being_made
+    assert set(works(run.plan(), concurrent_count=9)) == {LookIn(0, None, PLANLESS_ASK_MAX)}
+    run.end(B, looking)
+    run.end(A, call)
+    assert not run.plan().is_first_being_made
+
+
+def test_nothing_is_split_while_the_topic_is_still_being_named() -> None:
+    run = PlannedRun()
+    call = run.begin(A, purpose="facets", at_ms=0)
+    run.propose(A, call, ["Museums"])
+    for _ in range(CALLS_FOR_EACH_PLANNING):
+        run.look(B, "Museums", found=30)
+    assert looks(run.plan(), concurrent_count=20).total() == DRAWS
+    run.end(A, call)
+    assert isinstance(works(run.plan(), concurrent_count=20)[0], SplitFacet)
+
+
 def test_when_who_was_planning_has_died_another_plans() -> None:
     run = PlannedRun()
     run.begin(A, purpose="facets", at_ms=0)
