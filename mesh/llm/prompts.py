@@ -63,7 +63,7 @@ Rules for your answer:
 - Nothing but entries: one entry a line, or one a string where JSON is asked for.
 - The bare name in its most usual form: no numbering, no bullets, no descriptions, no headings, \
 no remarks.
-- Real entries of the topic only. None twice, none listed under "{heading}" in any spelling or \
+- Only real entries of the topic, none twice, none listed under "{heading}" in any spelling or \
 language.
 - When you know no further entry, write "{exhausted}" alone.
 
