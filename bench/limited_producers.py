@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 from mesh.config import Api
-from mesh.core.entries import CallFinished, CallStarted, LogEntry
+from mesh.core.entries import CallFinished, CallStarted, Found, LogEntry
 from mesh.core.items import LogId, NodeId
 from mesh.core.rate_limits import Allowances
 from mesh.llm.interface import (
@@ -130,6 +130,7 @@ class LimitedProducer:
                 elif first_token_s is None:
                     first_token_s = _now_s() - started_s
                     self._note_limits(call, progress.limits, None)
+                    self._say(Found("an entry", call, "model"))
         except ProviderError as error:
             failed = error
             self._note_limits(call, error.limits, error)

@@ -6,6 +6,9 @@ the second, and the other way round. Measured over three minutes in virtual time
 take unevenly long; then through the real SDKs, over HTTP to the offline server, with its minutes
 passing faster. The producers do nothing but call: no prompts are built, no entries taken.
 
+For comparison a provider that sends no headers but Retry-After: there refusals are all there is to
+learn from.
+
 The share used is of what the provider would have given to a client that asked all the time: a
 bucket's first filling and three minutes' refill; three whole windows.
 """
@@ -82,13 +85,19 @@ def shares(
     return answered / allowed, refused / max(1, answered + refused)
 
 
-def in_virtual_time(kind: LimitKind, api: Api, seed: str) -> tuple[float, float, int]:
-    """(used, refused, entries told), the last one a minute."""
+def in_virtual_time(
+    kind: LimitKind, api: Api, seed: str, *, tells: bool = True
+) -> tuple[float, float, int]:
+    """(used, refused, entries told), the last one a minute.
+
+    Args:
+        tells: False: the provider sends no headers but Retry-After.
+    """
     chance = random.Random(f"{seed}/{kind}/{api}")
     model = replace(
         load_models()["atlas"], requests_per_minute=REQUESTS_PER_MINUTE, limit_kind=kind
     )
-    provider = LimitedModel(api, ModelLimits.of(model), chance)
+    provider = LimitedModel(api, ModelLimits.of(model), chance, tells=tells)
     start_s = chance.uniform(0.0, MINUTE_S)
     duration_s = (MEASURED_MINUTES + 1) * MINUTE_S + START_MARGIN_S
 
@@ -163,7 +172,7 @@ async def serving(time_scale: float) -> AsyncIterator[str]:
 
 def main() -> None:
     options = parse_options(__doc__ or "")
-    rounds, http_minutes = (3, 2) if options.quick else (10, MEASURED_MINUTES)
+    rounds, http_minutes = (3, 1) if options.quick else (10, MEASURED_MINUTES)
     report = Report(
         "rate_limits",
         {
@@ -182,6 +191,10 @@ def main() -> None:
             report.add(f"{kind}_{api}_used_ratio", used, target=">= 0.9")
             report.add(f"{kind}_{api}_refused_ratio", refused, target="< 0.05")
             report.add(f"{kind}_{api}_told_a_minute_count", told)
+    for kind, number in itertools.product(KINDS, range(rounds)):
+        used, refused, _ = in_virtual_time(kind, "openai", f"{options.seed}/{number}", tells=False)
+        report.add(f"{kind}_untold_used_ratio", used)
+        report.add(f"{kind}_untold_refused_ratio", refused)
     for (kind, api), (used, refused) in asyncio.run(both_over_http(options.seed, http_minutes)):
         report.add(f"http_{kind}_{api}_used_ratio", used, target=">= 0.9")
         report.add(f"http_{kind}_{api}_refused_ratio", refused, target="< 0.05")

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from mesh.core.concurrency import ConcurrencyLimit, FinishedCall
 from mesh.core.entries import CallFinished, LimitSeen
 from mesh.core.items import LogId, NodeId
-from mesh.core.rate_meter import Meter, Reading, Spend
+from mesh.core.rate_meter import PERIOD_S, Meter, Reading, Spend
 
 CALLS_MAX = 4_096
 """Calls under way that are remembered; beyond it the oldest counts as over."""
@@ -39,6 +39,8 @@ WARM_UP_S = 3.0
 """The same for the very first calls, while nothing is known of the provider."""
 WARM_UP_ANSWERS = 8
 """After so many answers without a word on limits there are none to keep."""
+PACED_AFTER_S = 20.0
+"""A provider that refuses without telling a limit shows by then how many calls it answers."""
 RECHECK_S = 0.25
 """When to ask again where it is others' calls that must end."""
 UNREACHABLE = "unreachable"
@@ -48,6 +50,7 @@ UNANSWERED_S = 20.0
 network's."""
 
 _ANSWER_WEIGHT = 0.1
+_PACE_GROWTH = 0.99
 
 CallId = tuple[LogId, int]
 """The log of its producer, and the seq of its start there."""
@@ -77,8 +80,13 @@ class Account:
     _held_until_s: float = -math.inf
     _changed_s: float = -math.inf
     """When a call was last started or finished."""
+    _started_s: float = -math.inf
     _answer_tokens: float = 0.0
     """What an answer adds to its prompt, smoothed."""
+    _first_s: float | None = None
+    """When the first call was started."""
+    _pace_s: float = 0.0
+    """Least time between two calls where refusals are all that the provider tells."""
     _started_count: int = 0
     """Since the warm-up began."""
     _answered_count: int = 0
@@ -95,7 +103,7 @@ class Account:
     def start(self, call: CallId, prompt_tokens: int, now_s: float) -> None:
         """A call goes out."""
         self._forget_calls(now_s)
-        self._forget_earlier_calls(call[0])
+        self.forget_earlier_calls(call[0])
         self._calls[call] = _Call(
             at_s=now_s,
             request=self.requests.spend(1.0, now_s),
@@ -105,8 +113,9 @@ class Account:
         origin = call[0].origin
         self._callers[origin] = now_s
         self._callers.move_to_end(origin)
+        self._first_s = now_s if self._first_s is None else self._first_s
         self._started_count += 1
-        self._changed_s = now_s
+        self._started_s = self._changed_s = now_s
 
     def answering(self, call_id: CallId) -> None:
         """There is a sign that the provider answers this call."""
@@ -114,6 +123,7 @@ class Account:
         if call is not None and not call.answered:
             call.answered = call.request.counted = call.tokens.counted = True
             self._answered_count += 1
+            self._pace_s *= _PACE_GROWTH
             self._admitted_s = max(self._admitted_s, call.at_s)
 
     def finish(self, call_id: CallId, entry: CallFinished, now_s: float) -> None:
@@ -174,13 +184,21 @@ class Account:
 
     def _refused(self, call_id: CallId, entry: LimitSeen, now_s: float) -> None:
         self._held_until_s = max(self._held_until_s, now_s + min(entry.wait_s, HOLD_MAX_S))
+        call = self._calls.pop(call_id, None)
+        if call is not None:
+            self.requests.refused(call.request, entry.requests_left)
+            self.tokens.refused(call.tokens, entry.tokens_left)
         if not self.is_limited:
             self._started_count = self._answered_count = 0
-        call = self._calls.pop(call_id, None)
-        if call is None:
+            self._pace(now_s)
+
+    def _pace(self, now_s: float) -> None:
+        """Go on as fast as calls were answered lately: that is about what is allowed."""
+        if self._first_s is None or now_s - self._first_s < PACED_AFTER_S:
             return
-        self.requests.refused(call.request, entry.requests_left)
-        self.tokens.refused(call.tokens, entry.tokens_left)
+        since_s = max(self._first_s, now_s - PERIOD_S)
+        answered = self.requests.spent(since_s)
+        self._pace_s = (now_s - since_s) / answered if answered else 0.0
 
     # When the next call may go out
 
@@ -215,9 +233,11 @@ class Account:
             warm = 2 * self._answered_count + 1 - self._started_count
             late = now_s - self._changed_s >= WARM_UP_S
             places = min(places, max(warm, 1) if late else warm)
-        if places > turn:
-            return -math.inf
-        return self._changed_s + turn * slot_s if places >= 1 else now_s + RECHECK_S
+        if places < 1.0:
+            return now_s + RECHECK_S
+        if self._pace_s:
+            return self._started_s + self._pace_s + turn * slot_s
+        return -math.inf if places > turn else self._changed_s + turn * slot_s
 
     def _limits_free_s(self, turn: int, slot_s: float, prompt_tokens: int, now_s: float) -> float:
         # An answer that ends meanwhile may take its tokens first.
@@ -226,8 +246,8 @@ class Account:
         pause_end_s = self._pause_end_s(now_s)
         if self._admitted_s < pause_end_s:
             first_s = self.requests.spent_first_s(pause_end_s)
-            probe_s = pause_end_s + turn * slot_s if first_s is None else first_s + PROBE_S
-            return max(mine_s, probe_s)
+            alone_s = pause_end_s if first_s is None else first_s + PROBE_S
+            return max(mine_s, alone_s + turn * slot_s)
         after_others_s = max(
             self.requests.free_s(1.0, turn * 1.0), self.tokens.free_s(tokens, turn * tokens)
         )
@@ -238,10 +258,15 @@ class Account:
         ends = (self._held_until_s, self.requests.window_end_s, self.tokens.window_end_s)
         return max((end_s for end_s in ends if end_s <= now_s), default=-math.inf)
 
-    def _forget_earlier_calls(self, log: LogId) -> None:
+    def forget_earlier_calls(self, log: LogId) -> None:
         """A producer that starts again has no calls from before."""
         over = [each for each in self._calls if each[0].origin == log.origin and each[0] < log]
         for call in over:
+            del self._calls[call]
+
+    def forget_calls_of(self, origin: NodeId) -> None:
+        """A producer that is gone makes no calls."""
+        for call in [each for each in self._calls if each[0].origin == origin]:
             del self._calls[call]
 
     def _forget_calls(self, now_s: float) -> None:

@@ -12,7 +12,15 @@ from __future__ import annotations
 
 import math
 
-from mesh.core.entries import CallFinished, CallStarted, Found, LimitSeen, LogEntry, Repeat
+from mesh.core.entries import (
+    BudgetAsked,
+    CallFinished,
+    CallStarted,
+    Found,
+    LimitSeen,
+    LogEntry,
+    Repeat,
+)
 from mesh.core.items import LogId, NodeId
 from mesh.core.rate_account import Account
 
@@ -51,6 +59,9 @@ class Allowances:
             case CallFinished():
                 if account := self._account(entry.model):
                     account.finish((log_id, entry.call), entry, now_s)
+            case BudgetAsked():
+                # Where it waits for budget it may never call again, nor end the calls it made.
+                self._forget_earlier_calls(log_id)
             case Found() | Repeat():
                 if account := self._account(entry.model):
                     account.answering((log_id, entry.call))
@@ -61,6 +72,15 @@ class Allowances:
                 if account := self._account(entry.model):
                     account.limit_seen((log_id, entry.call), entry, now_s)
                     self._told_s[entry.model] = now_s
+
+    def _forget_earlier_calls(self, log_id: LogId) -> None:
+        for account in self._accounts.values():
+            account.forget_earlier_calls(log_id)
+
+    def node_gone(self, origin: NodeId) -> None:
+        """A producer seems dead: nothing more will be heard of its calls."""
+        for account in self._accounts.values():
+            account.forget_calls_of(origin)
 
     def wait_s(self, model: str, prompt_tokens: int, now_s: float) -> float:
         """How long to wait before a call; 0.0: make it now.

@@ -131,6 +131,10 @@ class Meter:
         used = (each.at_s for each in self._spends if each.at_s >= since_s and each.amount > 0.0)
         return next(used, None)
 
+    def spent(self, since_s: float) -> float:
+        """What was used at or after `since_s`; what was refused is not."""
+        return sum(each.amount for each in self._spends if each.at_s >= since_s)
+
     def read(self, reading: Reading, spend: Spend) -> None:
         """Take in a provider's word in its answer to `spend`; what an earlier call left is old."""
         spend.counted = True

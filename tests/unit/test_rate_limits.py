@@ -342,6 +342,13 @@ def test_whatever_is_said_nobody_waits_longer_than_an_hour(
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_without_a_word_on_limits_refusals_teach_the_pace(kind: LimitKind) -> None:
+    used, refused, _ = in_virtual_time(kind, "openai", "test", tells=False)
+    assert used >= 0.9
+    assert refused < 0.15
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("api", APIS)
 def test_five_producers_use_up_what_is_allowed_and_are_hardly_ever_refused(
     kind: LimitKind, api: Any
