@@ -18,7 +18,7 @@ from mesh.core import entries as log
 from mesh.core import facet_choice, facet_yields
 from mesh.core.entries import LogEntry
 from mesh.core.facet_calls import PLANNING, FacetCalls, Place
-from mesh.core.facet_choice import Chooser, LookIn, Work
+from mesh.core.facet_choice import PLANLESS_ASK_MAX, Chooser, LookIn, Work
 from mesh.core.facet_ids import OPEN_FACET, facet_id
 from mesh.core.facet_members import FacetMembers, Membership
 from mesh.core.facet_planning import SPLIT_SHARE_MIN, MoreFacets, PlanTopic, SplitFacet
@@ -29,6 +29,7 @@ from mesh.core.normalize import item_key
 __all__ = [
     "FACETS_MAX",
     "OPEN_FACET",
+    "PLANLESS_ASK_MAX",
     "FacetMembers",
     "FacetPlan",
     "FacetState",

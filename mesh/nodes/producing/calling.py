@@ -21,7 +21,7 @@ from mesh.config import ApiKey, ModelSpec, ProducerSettings
 from mesh.core import entries as log
 from mesh.core.call_course import CallCourse
 from mesh.core.entries import NOTE_CHARACTERS_MAX, LogEntry
-from mesh.core.facets import OPEN_FACET, LookIn, Work
+from mesh.core.facets import OPEN_FACET, PLANLESS_ASK_MAX, LookIn, Work
 from mesh.core.outlook import Outlook
 from mesh.llm.clients import open_client
 from mesh.llm.interface import (
@@ -198,9 +198,11 @@ class Caller:
 
     def _next_work(self, model: ModelSpec) -> Work:
         plan = self._teller.outlook.plan
-        # The very first looks about at once, so that the first entry does not wait for a plan.
-        if not self._settings.tactics.facets or not plan.calls.entry_calls_count:
+        if not self._settings.tactics.facets:
             return LookIn(OPEN_FACET, None)
+        if not plan.calls.entry_calls_count:
+            # The very first looks about at once: the first entry does not wait for a plan.
+            return LookIn(OPEN_FACET, None, PLANLESS_ASK_MAX)
         return plan.next_work(
             model.spec,
             random=self._random,
