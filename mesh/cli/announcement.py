@@ -113,7 +113,7 @@ def _rows(models: Sequence[ModelSpec], price_of: Callable[[ModelSpec], str]) -> 
 
 
 def _price(model: ModelSpec, price_of: Callable[[ModelSpec], str]) -> str:
-    if _is_billed(model):
+    if _is_billed(model) or model.prices is not None:
         return price_of(model)
     if not model.simulated:
         return "a server of your own, no price"

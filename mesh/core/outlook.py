@@ -109,4 +109,7 @@ _MONEY = (
     log.BudgetGranted,
     log.BudgetSet,
 )
-_CALLS = (log.CallStarted, log.CallFinished, log.LimitSeen, log.Found, log.Repeat)
+_CALLS = (
+    *(log.CallStarted, log.CallFinished, log.LimitSeen, log.Found, log.Repeat),
+    log.BudgetAsked,
+)

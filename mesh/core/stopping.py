@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 
 def dollars(amount: float) -> str:
-    """An amount for people: cents, and more digits only where it is below one: $1.00, $0.004."""
-    if amount >= 0.01 or amount <= 0:
+    """An amount for people: whole cents, below ten of them what matters: $1.00, $0.015, $0.004."""
+    if amount >= 0.1 or amount <= 0:
         return f"${amount:.2f}"
-    return f"${float(f'{amount:.4g}'):.12f}".rstrip("0")
+    digits = f"{float(f'{amount:.4g}'):.12f}".rstrip("0")
+    return f"${amount:.2f}" if len(digits) <= len("0.00") else f"${digits}"
 
 
 @dataclass(frozen=True, slots=True)

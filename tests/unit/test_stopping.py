@@ -37,7 +37,7 @@ def test_the_time_limit_stops_when_reached_and_not_before() -> None:
 def test_a_budget_stops_when_it_does_not_pay_for_one_more_call() -> None:
     rules = StopRules(budget_usd=1.0)
     assert rules.reason_to_stop(RunProgress(5, 0.9871, 1.0, unpaid_call_usd=0.0213)) == (
-        "budget of $1.00 spent but for $0.01: one more call may cost $0.02"
+        "budget of $1.00 spent but for $0.013: one more call may cost $0.021"
     )
     assert rules.reason_to_stop(RunProgress(0, 0.0, 1.0, unpaid_call_usd=1.5)) == (
         "budget of $1.00 pays for no call: one may cost $1.50"

@@ -316,6 +316,7 @@ class Producer:
         gone = {member.origin for member in self.node.membership.others()} - self.node.alive()
         for origin in gone - self._gone:
             self.outlook.plan.node_gone(origin)
+            self.outlook.allowances.node_gone(origin)
         for origin in self._gone - gone:
             self.outlook.plan.node_back(origin)
         self._gone = gone
