@@ -36,6 +36,7 @@ from mesh.simulation.rate_limiting import ModelLimits
 
 HEARD_AFTER_S = 0.001
 LOOK_S = 1.0
+WORK_STEP_S = 0.25
 BACKOFF_S = (0.2, 1.0)
 """Range of what a producer waits after a failure that names no time."""
 EPOCH_S = 1_800_000_000.0
@@ -87,6 +88,7 @@ class LimitedProducer:
         seed: str,
         prompt_tokens: int = 500,
         output_tokens_max: int = 60,
+        own_server: bool = False,
     ) -> None:
         origin = NodeId(number.to_bytes(16, "big"))
         self.log = LogId(origin, 1)
@@ -97,7 +99,7 @@ class LimitedProducer:
         self._output_tokens_max = output_tokens_max
         self._attempts = attempts
         self._random = random.Random(f"{seed}/{number}")
-        self._allowances = Allowances(origin)
+        self._allowances = Allowances(origin, {"model"} if own_server else ())
         self._seq = 0
         mesh.members.append(self)
 
@@ -176,6 +178,12 @@ class LimitedModel:
     tells: bool = True
     """False: no headers but Retry-After."""
     structured_possible: bool = False
+    slows_down_at: int = 0
+    """As the simulator's figure: calls at once beyond which they share its speed; 0: none."""
+    worked_s: float = 0.0
+    """Of all calls together: by how long it was asked, the mean of calls at once."""
+    written_tokens: float = 0.0
+    _under_way_count: int = 0
 
     async def stream(
         self,
@@ -197,12 +205,13 @@ class LimitedModel:
                 retry_after_s=max(1.0, float(-(-refusal.wait_s // 1))),
                 limits=limits,
             )
-        await self._spend(self.first_token_s)
+        await self._work(self.first_token_s)
         await self._spend(self.way_s)
         if progress is not None:
             progress.begun, progress.limits = True, limits
         yield TextDelta("an entry")
-        await self._spend(self.writing_s)
+        await self._work(self.writing_s)
+        self.written_tokens += self.output_tokens
         self.limits.answered(self.output_tokens, _now_s())
         usage = Usage(self.prompt_tokens, 0, self.output_tokens)
         yield Completed(FinishReason.STOP, usage, limits)
@@ -228,6 +237,21 @@ class LimitedModel:
             headers = anthropic_headers(told, 1.0, now_s)
         return rate_limits(headers, self.api, now_s)
 
+    async def _work(self, range_s: tuple[float, float]) -> None:
+        """Compute for a while, which takes longer the more calls are computed at once."""
+        left_s = self.random.uniform(*range_s)
+        self._under_way_count += 1
+        try:
+            while left_s > 1e-9:
+                knee, count = self.slows_down_at, self._under_way_count
+                share = min(1.0, knee / count) if knee else 1.0
+                step_s = min(WORK_STEP_S, left_s / share)
+                await asyncio.sleep(step_s)
+                left_s -= step_s * share
+                self.worked_s += step_s
+        finally:
+            self._under_way_count -= 1
+
     async def _spend(self, range_s: tuple[float, float]) -> None:
         await asyncio.sleep(self.random.uniform(*range_s))
 
@@ -240,6 +264,7 @@ async def call_together(
     seed: str,
     prompt: Prompt | None = None,
     stagger_s: float = 0.3,
+    own_server: bool = False,
 ) -> Attempts:
     """Let `producers` call until the loop's time is `until_s`; returns what became of it."""
     attempts, mesh = Attempts(), Mesh()
@@ -254,6 +279,7 @@ async def call_together(
                 prompt=asked,
                 attempts=attempts,
                 seed=seed,
+                own_server=own_server,
             )
             group.create_task(_run_later(producer, starts.uniform(0.0, stagger_s), until_s))
     return attempts

@@ -3,7 +3,7 @@
 Such a server takes every call and answers all of them more slowly. As long as calls run as fast as
 one alone does, more of them are let in. When they have become slower, what counts is whether more
 tokens a second come out of all calls together: if fewer calls bring nearly as many, fewer are made.
-A server that is not slowed down by its calls is never held back.
+A server that is not slowed down by its calls is held back for one short trial alone.
 
 After TCP Vegas (Brakmo & Peterson, IEEE JSAC 13(8), 1995: compare with the fastest round trip seen)
 and the gradient limits of Netflix's concurrency-limits (2018, the same for calls). Theirs guard
@@ -13,6 +13,7 @@ throughput has the last word.
 
 from __future__ import annotations
 
+import math
 import statistics
 from dataclasses import dataclass, field
 
@@ -21,7 +22,7 @@ CONCURRENT_MAX = 256
 
 _TOKENS_MIN = 20
 """Shorter answers say nothing of a server's speed."""
-_ROUND_CALLS_MIN = 4
+_ROUND_CALLS_MIN = 8
 _UNHURT_SHARE = 0.75
 """Of the fastest speed; a call that runs slower is slowed down by others."""
 _FORGETTING = 1.002
@@ -68,6 +69,9 @@ class _Round:
 
     concurrent_count: float
     tokens_per_s: float
+    """Of all calls together."""
+    uncertainty: float
+    """Standard error of `tokens_per_s`, as a share of it."""
     hurt: bool
     """The calls have slowed one another down."""
 
@@ -76,8 +80,8 @@ class _Round:
 class ConcurrencyLimit:
     """The number of calls at once for one server; `limit` is what holds now.
 
-    It begins at the most: most servers are not slowed down by us, and none is harmed within the
-    few calls that it takes to see.
+    It begins at the most: a server that is slowed down is not harmed within the few calls that it
+    takes to see.
     """
 
     concurrent_max: int = CONCURRENT_MAX
@@ -94,6 +98,7 @@ class ConcurrencyLimit:
     _base_limit: int = 0
     _rest_rounds: int = _REST_ROUNDS
     _resting: int = 0
+    _has_tried: bool = False
     _tries_more: bool = False
     """Which way the next trial goes while calls are slowed down."""
 
@@ -125,7 +130,9 @@ class ConcurrencyLimit:
             self._judge(base, latest, now_s)
         elif self._resting:
             self._resting -= 1
-        elif latest.hurt:
+        elif latest.hurt or not self._has_tried:
+            # Whether the very first calls have slowed one another down, only fewer can tell.
+            self._has_tried = True
             self._try(latest, now_s, more=self._tries_more)
         elif self._is_binding(latest):
             self._try(latest, now_s, more=True)
@@ -133,15 +140,18 @@ class ConcurrencyLimit:
     def _round(self) -> _Round:
         assert self._fastest_wait_s is not None
         assert self._fastest_token_s is not None
-        speeds = [
+        shares = [
             (self._fastest_wait_s + call.output_tokens * self._fastest_token_s)
             / (call.finished_s - call.started_s)
             for call in self._calls
         ]
+        speeds = [call.all_tokens_per_s for call in self._calls]
+        mean = statistics.fmean(speeds)
         return _Round(
             concurrent_count=statistics.fmean(call.concurrent_count for call in self._calls),
-            tokens_per_s=statistics.fmean(call.all_tokens_per_s for call in self._calls),
-            hurt=statistics.median(speeds) < _UNHURT_SHARE,
+            tokens_per_s=mean,
+            uncertainty=statistics.stdev(speeds, mean) / math.sqrt(len(speeds)) / mean,
+            hurt=statistics.median(shares) < _UNHURT_SHARE,
         )
 
     def _is_binding(self, latest: _Round) -> bool:
@@ -162,20 +172,23 @@ class ConcurrencyLimit:
         self._set_limit(limit, now_s)
 
     def _judge(self, base: _Round, latest: _Round, now_s: float) -> None:
-        """Keep the limit that was tried, or go back to the one before."""
+        """Keep the limit that was tried and go on that way, or go back to the one before.
+
+        In doubt the larger one: a server whose calls take unevenly long is not held back.
+        """
         change = latest.concurrent_count / base.concurrent_count - 1.0
         gain = latest.tokens_per_s / base.tokens_per_s - 1.0
         fewer = self.limit < self._base_limit
         conclusive = abs(change) >= _CHANGE_MIN and (change < 0.0) == fewer
-        if not conclusive or gain < _GAIN_MIN * change:
+        doubt = math.hypot(base.uncertainty, latest.uncertainty)
+        if not conclusive or gain + (-doubt if fewer else doubt) < _GAIN_MIN * change:
             self._set_limit(self._base_limit, now_s)
             self._tries_more = fewer
             self._resting = self._rest_rounds
             self._rest_rounds = min(2 * self._rest_rounds, _REST_ROUNDS_MAX)
             return
         self._rest_rounds = _REST_ROUNDS
-        if latest.hurt or not fewer:
-            self._try(latest, now_s, more=not fewer)
+        self._try(latest, now_s, more=not fewer)
 
     def _set_limit(self, limit: int, now_s: float) -> None:
         self.limit = max(1, min(limit, self.concurrent_max))

@@ -73,7 +73,8 @@ class Account:
 
     requests: Meter = field(default_factory=Meter)
     tokens: Meter = field(default_factory=Meter)
-    concurrency: ConcurrencyLimit = field(default_factory=ConcurrencyLimit)
+    concurrency: ConcurrencyLimit | None = None
+    """Where the server is one's own: it tells no limit, and refuses nobody."""
     _calls: OrderedDict[CallId, _Call] = field(default_factory=OrderedDict)
     _callers: OrderedDict[NodeId, float] = field(default_factory=OrderedDict)
     """When each last started a call; whose turn is next comes first."""
@@ -137,17 +138,8 @@ class Account:
         more_tokens = entry.input_tokens + entry.output_tokens - call.tokens.amount
         self.tokens.spend(more_tokens, now_s, counted=True)
         self._answer_tokens += _ANSWER_WEIGHT * (entry.output_tokens - self._answer_tokens)
-        if entry.outcome == UNREACHABLE and entry.latency_s >= UNANSWERED_S:
-            self.concurrency.overloaded(concurrent_count, now_s)
-        elif entry.first_token_s is not None and not entry.estimated:
-            finished = FinishedCall(
-                started_s=now_s - entry.latency_s,
-                first_token_s=now_s - entry.latency_s + entry.first_token_s,
-                finished_s=now_s,
-                output_tokens=entry.output_tokens,
-                concurrent_count=concurrent_count,
-            )
-            self.concurrency.add(finished)
+        if self.concurrency is not None:
+            _note_end(self.concurrency, entry, concurrent_count, now_s)
 
     def limit_seen(self, call_id: CallId, entry: LimitSeen, now_s: float) -> None:
         """A provider's word, in its answer to `call_id` or its refusal of it."""
@@ -227,7 +219,8 @@ class Account:
         """As far as the number of calls at once is limited."""
         if self.is_limited:
             return -math.inf
-        places = float(self.concurrency.limit - len(self._calls))
+        at_once = math.inf if self.concurrency is None else self.concurrency.limit
+        places = at_once - len(self._calls)
         if self._answered_count < WARM_UP_ANSWERS:
             # One call, then as many more as there were answers, and one: 1, 2, 4, ... at once.
             warm = 2 * self._answered_count + 1 - self._started_count
@@ -277,3 +270,17 @@ class Account:
             if now_s - oldest_s <= CALL_S_MAX and len(calls) < CALLS_MAX:
                 return
             calls.popitem(last=False)
+
+
+def _note_end(
+    concurrency: ConcurrencyLimit, entry: CallFinished, concurrent_count: int, now_s: float
+) -> None:
+    """Tell a server's limit how long one of its calls took."""
+    if entry.outcome == UNREACHABLE and entry.latency_s >= UNANSWERED_S:
+        concurrency.overloaded(concurrent_count, now_s)
+    elif entry.first_token_s is not None and not entry.estimated:
+        started_s = now_s - entry.latency_s
+        first_token_s = started_s + entry.first_token_s
+        concurrency.add(
+            FinishedCall(started_s, first_token_s, now_s, entry.output_tokens, concurrent_count)
+        )

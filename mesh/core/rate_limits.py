@@ -11,7 +11,9 @@ producer retries a failed call its own matter (llm.retrying): its backoff stops 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
+from mesh.core.concurrency import ConcurrencyLimit
 from mesh.core.entries import (
     BudgetAsked,
     CallFinished,
@@ -22,7 +24,7 @@ from mesh.core.entries import (
     Repeat,
 )
 from mesh.core.items import LogId, NodeId
-from mesh.core.rate_account import Account
+from mesh.core.rate_account import Account, CallId
 
 MODELS_MAX = 256
 """Accounts; calls of further models are never held back."""
@@ -32,6 +34,8 @@ takes nothing from what is allowed. Machines whose clocks differ by more do not 
 TELL_S = 1.0
 """Between two entries on what is left of one model's limits, whoever writes them."""
 
+CallEntry = CallStarted | CallFinished | LimitSeen | Found | Repeat
+
 
 class Allowances:
     """What the calls of all producers leave one another, as one of them knows it.
@@ -39,8 +43,11 @@ class Allowances:
     `now_s` is always seconds on one clock of the caller's choice.
     """
 
-    def __init__(self, own: NodeId) -> None:
+    def __init__(self, own: NodeId, own_servers: Collection[str] = ()) -> None:
+        """For the producer `own`; `own_servers` are models whose server is the user's own: it
+        refuses nobody, so that the number of calls at once follows how fast they are served."""
         self._own = own
+        self._own_servers = frozenset(own_servers)
         self._accounts: dict[str, Account] = {}
         self._told_s: dict[str, float] = {}
         """When an entry on a model's limits was last heard or written."""
@@ -52,26 +59,31 @@ class Allowances:
             seq: the entry's own.
             now_ms: ms since 1970 on the clock that this node writes into entries.
         """
+        if isinstance(entry, BudgetAsked):
+            # Where it waits for budget it may never call again, nor end the calls it made.
+            self._forget_earlier_calls(log_id)
+        elif isinstance(entry, CallEntry):
+            account = self._account(entry.model)
+            if account is not None:
+                self._enter(account, (log_id, seq), entry, now_s, now_ms)
+
+    def _enter(
+        self, account: Account, place: CallId, entry: CallEntry, now_s: float, now_ms: int
+    ) -> None:
+        log_id = place[0]
         match entry:
-            case CallStarted() if not _is_history(entry.started_ms, now_ms):
-                if account := self._account(entry.model):
-                    account.start((log_id, seq), entry.prompt_tokens, now_s)
+            case CallStarted():
+                if not _is_history(entry.started_ms, now_ms):
+                    account.start(place, entry.prompt_tokens, now_s)
             case CallFinished():
-                if account := self._account(entry.model):
-                    account.finish((log_id, entry.call), entry, now_s)
-            case BudgetAsked():
-                # Where it waits for budget it may never call again, nor end the calls it made.
-                self._forget_earlier_calls(log_id)
-            case Found() | Repeat():
-                if account := self._account(entry.model):
-                    account.answering((log_id, entry.call))
-            # What was said to this producer itself it has learnt in `seen`.
-            case LimitSeen() if log_id.origin != self._own and not _is_history(
-                entry.seen_ms, now_ms
-            ):
-                if account := self._account(entry.model):
+                account.finish((log_id, entry.call), entry, now_s)
+            case LimitSeen():
+                # What was said to this producer itself it has learnt in `seen`.
+                if log_id.origin != self._own and not _is_history(entry.seen_ms, now_ms):
                     account.limit_seen((log_id, entry.call), entry, now_s)
                     self._told_s[entry.model] = now_s
+            case Found() | Repeat():
+                account.answering((log_id, entry.call))
 
     def _forget_earlier_calls(self, log_id: LogId) -> None:
         for account in self._accounts.values():
@@ -114,7 +126,8 @@ class Allowances:
     def _account(self, model: str) -> Account | None:
         account = self._accounts.get(model)
         if account is None and len(self._accounts) < MODELS_MAX:
-            account = self._accounts[model] = Account()
+            concurrency = ConcurrencyLimit() if model in self._own_servers else None
+            account = self._accounts[model] = Account(concurrency=concurrency)
         return account
 
 

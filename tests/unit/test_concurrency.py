@@ -42,10 +42,11 @@ def shared_beyond(knee: int) -> Callable[[int], float]:
     return lambda count: min(1.0, knee / count)
 
 
-def test_a_server_that_is_not_slowed_down_is_never_held_back() -> None:
+def test_a_server_that_is_not_slowed_down_is_held_back_for_one_short_trial_alone() -> None:
     for seed in range(20):
         counts = served(ConcurrencyLimit(), lambda _: 1.0, callers=10, calls=300, seed=seed)
-        assert counts[1:] == [10] * 299
+        assert counts[40:] == [10] * 260
+        assert len([count for count in counts[1:] if count < 10]) <= 20
 
 
 @pytest.mark.parametrize(("knee", "callers"), [(1, 5), (2, 5), (3, 8), (4, 20)])

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench import virtual_loop
+from bench.limited_producers import LimitedModel, call_together
 from bench.rate_limits import APIS, KINDS, in_virtual_time
 from mesh.core.concurrency import CONCURRENT_MAX
 from mesh.core.entries import CallFinished, CallStarted, Found, LimitSeen, LogEntry
@@ -18,9 +20,11 @@ from mesh.core.rate_account import CALL_S_MAX, HOLD_MAX_S, PROBE_S, SLOT_S, WARM
 from mesh.core.rate_limits import HISTORY_S, MODELS_MAX, TELL_S, Allowances
 from mesh.core.rate_meter import BELIEVED_S, MARGIN_S
 from mesh.simulation.models import LimitKind
+from mesh.simulation.rate_limiting import ModelLimits
 
 A, B, C = (LogId(NodeId(bytes([number]) * 16), 1) for number in (1, 2, 3))
 MODEL = "openai:some-model"
+OWN_SERVER = "llama@http://127.0.0.1:8000/v1"
 
 
 @dataclass
@@ -33,7 +37,7 @@ class Producers:
     _seq: int = 0
 
     def __post_init__(self) -> None:
-        self.allowances = {log: Allowances(log.origin) for log in self.logs}
+        self.allowances = {log: Allowances(log.origin, {OWN_SERVER}) for log in self.logs}
 
     def say(self, log: LogId, entry: LogEntry) -> int:
         self._seq += 1
@@ -253,37 +257,37 @@ def test_one_more_call_is_tried_whatever_was_said_an_hour_ago() -> None:
 
 def test_a_call_whose_end_is_never_heard_does_not_count_for_ever() -> None:
     producers = Producers()
-    first = producers.start(A)
-    producers.finish(A, first)
+    first = producers.start(A, model=OWN_SERVER)
+    producers.finish(A, first, model=OWN_SERVER)
     for _ in range(CONCURRENT_MAX):
-        producers.say(A, Found("otter", producers.start(A), MODEL))
-    assert producers.wait_s(B) > 0.0
+        producers.say(A, Found("otter", producers.start(A, model=OWN_SERVER), OWN_SERVER))
+    assert producers.wait_s(B, model=OWN_SERVER) > 0.0
     producers.now_s += CALL_S_MAX + 1.0
-    assert producers.wait_s(B) == 0.0
+    assert producers.wait_s(B, model=OWN_SERVER) == 0.0
 
 
 def test_a_producer_that_starts_again_has_no_calls_from_before() -> None:
     producers = Producers()
     for _ in range(CONCURRENT_MAX):
-        producers.say(A, Found("otter", producers.start(A), MODEL))
-    assert producers.wait_s(B) > 0.0
-    producers.start(LogId(A.origin, A.epoch + 1))
-    assert producers.wait_s(B) == 0.0
+        producers.say(A, Found("otter", producers.start(A, model=OWN_SERVER), OWN_SERVER))
+    assert producers.wait_s(B, model=OWN_SERVER) > 0.0
+    producers.start(LogId(A.origin, A.epoch + 1), model=OWN_SERVER)
+    assert producers.wait_s(B, model=OWN_SERVER) == 0.0
 
 
 def test_a_server_without_limits_that_leaves_calls_unanswered_is_asked_fewer_at_once() -> None:
     producers = Producers()
-    calls = [producers.start(A) for _ in range(20)]
+    calls = [producers.start(A, model=OWN_SERVER) for _ in range(20)]
     for call in calls[:16]:
-        producers.finish(A, call)
+        producers.finish(A, call, model=OWN_SERVER)
     unanswered: dict[str, Any] = {
         "outcome": "unreachable",
         "first_token_s": None,
         "output_tokens": 0,
     }
     for call in calls[16:18]:
-        producers.finish(A, call, latency_s=60.0, **unanswered)
-    assert producers.wait_s(B) > 0.0  # Two are under way.
+        producers.finish(A, call, model=OWN_SERVER, latency_s=60.0, **unanswered)
+    assert producers.wait_s(B, model=OWN_SERVER) > 0.0  # Two are under way.
 
 
 def test_models_beyond_the_bound_are_not_held_back() -> None:
@@ -339,6 +343,26 @@ def test_whatever_is_said_nobody_waits_longer_than_an_hour(
             producers.say(log, Found("otter", call, MODEL))
         for each in (A, B):
             assert 0.0 <= producers.wait_s(each) <= HOLD_MAX_S + 10.0
+
+
+@pytest.mark.parametrize(("slows_down_at", "least", "most"), [(2, 1.8, 3.0), (0, 4.0, 5.0)])
+def test_a_server_of_ones_own_is_asked_by_five_producers_as_much_as_it_can_do(
+    slows_down_at: int, least: float, most: float
+) -> None:
+    """It refuses nobody and tells nothing: the calls' own times show what it can do."""
+    server = LimitedModel(
+        "openai",
+        ModelLimits(),
+        random.Random(5),
+        slows_down_at=slows_down_at,
+        writing_s=(4.0, 5.0),
+        output_tokens=500,
+    )
+    until_s = 900.0
+    virtual_loop.run(
+        call_together(lambda _: server, producers=5, until_s=until_s, seed="test", own_server=True)
+    )
+    assert least <= server.worked_s / until_s <= most
 
 
 @pytest.mark.parametrize("kind", KINDS)
