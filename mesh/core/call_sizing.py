@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-ASK_COUNT_MIN, ASK_COUNT_MAX, ASK_COUNT_FIRST = 10, 150, 100
+ASK_COUNT_MIN, ASK_COUNT_MAX, ASK_COUNT_FIRST = 10, 200, 130
 
 OVERHEAD_SHARE_MAX = 0.25
 """Of what a call costs; a smaller call would pay more for being made than that."""

@@ -204,7 +204,7 @@ class FacetEntries:
     """The known entries of one facet."""
 
     ordinals: Sequence[int]
-    """Of the accepted ones, ascending: all producers seal the same chunks of them."""
+    """Of the accepted ones, in an order that only grows: all producers seal the same chunks."""
     tail: Sequence[str]
     """Texts that may still change: not accepted yet, or learned to belong to it only later."""
 
@@ -219,8 +219,8 @@ class PromptBuilder:
 
     topic: str
     _chunks: dict[int, str] = field(default_factory=dict)
-    _facet_chunks: dict[tuple[int, int], str] = field(default_factory=dict)
-    """By first and last ordinal."""
+    _facet_chunks: dict[tuple[int, ...], str] = field(default_factory=dict)
+    """By their ordinals."""
 
     def build(
         self,
@@ -302,7 +302,7 @@ class PromptBuilder:
         return build_prompt(self.topic, known, ask_count=ask_count, facet=facet)
 
     def _facet_chunk(self, accepted: Sequence[str], ordinals: Sequence[int]) -> str:
-        place = ordinals[0], ordinals[-1]
+        place = tuple(ordinals)
         if place not in self._facet_chunks:
             if len(self._facet_chunks) >= FACET_CHUNKS_KEPT_MAX:
                 self._facet_chunks.clear()

@@ -32,6 +32,8 @@ OUTPUT_TOKENS_BESIDE = 400
 OUTPUT_MARGIN = 3.0
 """Times what an entry took so far: names differ in length."""
 PLANNING_TOKENS_MAX = 1_500
+HEAD_ENTRIES = 50
+"""The first entries of a run are what comes to mind first: a facet's list begins with so many."""
 KNOWN_ENTRIES_MIN = 100
 LISTED_TOKENS = 6.0
 """Of one listed entry, about; only ratios follow from it."""
@@ -204,9 +206,18 @@ class Composer:
 
     def _listed_count(self, listing: Listing, work: LookIn) -> int:
         if listing is Listing.FACET:
-            members = self._members(work)
-            return len(members.ordinals) + len(members.tail)
+            entries = self._facet_entries(work)
+            return len(entries.ordinals) + len(entries.tail)
         return 0 if self.tactics.listing == "none" else len(self.outlook.known)
+
+    def _facet_entries(self, work: LookIn) -> FacetEntries:
+        """What a list of this facet alone carries: the entries that models stray to most, those
+        of the facets that it is a part of, its own."""
+        members = self._members(work)
+        own = set(members.ordinals)
+        head = range(1, min(HEAD_ENTRIES, len(self.outlook.known.accepted)) + 1)
+        before = [each for each in dict.fromkeys([*head, *members.related]) if each not in own]
+        return FacetEntries([*before, *members.ordinals], members.tail)
 
     def _members(self, work: LookIn) -> FacetMembers:
         return self.outlook.plan.members(work.facet, len(self.outlook.known.accepted))
@@ -218,19 +229,17 @@ class Composer:
         known = self.outlook.known
         listed_max = self._listed_max(model, ask_count)
         if listing is Listing.FACET and work.name is not None:
-            members = self._members(work)
+            entries = self._facet_entries(work)
             prompt = self._prompts.build_for_facet(
                 known.accepted,
-                FacetEntries(members.ordinals, members.tail),
+                entries,
                 facet=work.name,
                 ask_count=ask_count,
                 known_count=len(known),
                 known_entries_max=listed_max,
             )
-            texts = [
-                known.accepted[each - 1] for each in members.ordinals if each <= len(known.accepted)
-            ]
-            keys = frozenset(map(item_key, (*texts, *members.tail)))
+            texts = [known.accepted[each - 1] for each in entries.ordinals]
+            keys = frozenset(map(item_key, (*texts, *entries.tail)))
             return prompt, keys, len(keys)
         if self.tactics.listing == "none":
             listed_max = 0
