@@ -32,7 +32,7 @@ TARGETS = {
 
 
 def figures(audits: list[Audit]) -> dict[str, float]:
-    whole = [audit for audit in audits if not audit.lost_places]
+    whole = [audit for audit in audits if not (audit.lost_places or audit.violation)]
     excess = [audit.ledger_usd - audit.billed_usd for audit in whole]
     shares = sorted(audit.ledger_usd / audit.budget_usd for audit in audits)
     return {
