@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -31,8 +33,10 @@ from mesh.simulation.delivery import Delivery, StreamBroken, enter_failure
 from mesh.simulation.facets import entries_of_facet
 from mesh.simulation.faults import Fault
 from mesh.simulation.http_calls import Rejected
+from mesh.simulation.limit_headers import anthropic_headers, openai_headers
 from mesh.simulation.models import SimulatedModel
 from mesh.simulation.prompt_reading import PromptReading
+from mesh.simulation.rate_limiting import ToldLimit
 from mesh.simulation.tokens import token_count
 
 _FINISH_REASONS = {
@@ -74,6 +78,8 @@ class _Wire(Protocol):
 
     def error_body(self, rejected: Rejected) -> dict[str, Any]: ...
 
+    def limit_headers(self, told: Mapping[str, ToldLimit]) -> dict[str, str]: ...
+
     def usage_at_first(self, plan: PlannedAnswer) -> Usage | None: ...
 
     def usage_at_end(self, plan: PlannedAnswer) -> Usage: ...
@@ -104,6 +110,9 @@ class _OpenAI:
 
     def error_body(self, rejected: Rejected) -> dict[str, Any]:
         return openai_wire.error_body(rejected)
+
+    def limit_headers(self, told: Mapping[str, ToldLimit]) -> dict[str, str]:
+        return openai_headers(told, 1.0)
 
     def usage_at_first(self, plan: PlannedAnswer) -> Usage | None:
         return None
@@ -143,6 +152,10 @@ class _Anthropic:
 
     def error_body(self, rejected: Rejected) -> dict[str, Any]:
         return anthropic_wire.error_body(rejected, "req_virtual")
+
+    def limit_headers(self, told: Mapping[str, ToldLimit]) -> dict[str, str]:
+        # Moments by the clock on the wall, by which the client reads them.
+        return anthropic_headers(told, 1.0, time.time())
 
     def usage_at_first(self, plan: PlannedAnswer) -> Usage | None:
         events = anthropic_wire.EventWriter(plan, "msg_virtual").first()
@@ -216,6 +229,7 @@ class VirtualClient(AdaptiveClient):
         self, prompt: Prompt, output_tokens_max: int, answer: CallProgress
     ) -> AsyncGenerator[str, None]:
         plan = self._plan(_Request(prompt, output_tokens_max, answer.structured))
+        self.response_headers.latest = self._limit_headers()
         self._note_beginning(answer)
         recorded = self._models.record.begin(
             self._recorded(plan, prompt, asyncio.get_running_loop().time())
@@ -223,13 +237,14 @@ class VirtualClient(AdaptiveClient):
         delivery = Delivery(self._models.simulator, plan, self._models.next_id(), 1.0)
         sent_characters = 0
         try:
-            async for piece in delivery.pieces():
-                if answer.usage is None:
-                    answer.usage = self._wire.usage_at_first(plan)
-                sent_characters += len(piece)
-                now_s = asyncio.get_running_loop().time()
-                self._models.record.sent(recorded, plan, sent_characters, now_s)
-                yield piece
+            async with aclosing(delivery.pieces()) as pieces:
+                async for piece in pieces:
+                    if answer.usage is None:
+                        answer.usage = self._wire.usage_at_first(plan)
+                    sent_characters += len(piece)
+                    now_s = asyncio.get_running_loop().time()
+                    self._models.record.sent(recorded, plan, sent_characters, now_s)
+                    yield piece
             delivery.ended = True
             answer.usage = self._wire.usage_at_end(plan)
             answer.finish_reason = _FINISH_REASONS[plan.ending]
@@ -258,8 +273,13 @@ class VirtualClient(AdaptiveClient):
                 status=rejected.status,
                 request_id=self._models.next_id(),
             )
+            rejected.headers |= self._limit_headers()
             raise RefusedCall(rejected, self._wire.error_body(rejected)) from None
         return plan
+
+    def _limit_headers(self) -> dict[str, str]:
+        now_s = asyncio.get_running_loop().time()
+        return self._wire.limit_headers(self._models.simulator.limits_told(self.simulated, now_s))
 
     def _recorded(self, plan: PlannedAnswer, prompt: Prompt, now_s: float) -> RecordedCall:
         stable = "\n".join((prompt.instructions, *prompt.known_chunks))

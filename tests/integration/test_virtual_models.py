@@ -18,6 +18,7 @@ from mesh.llm.interface import (
     LLMClient,
     Prompt,
     ProviderError,
+    RateLimits,
     TextDelta,
     Usage,
 )
@@ -125,3 +126,24 @@ def test_what_the_record_holds_is_what_the_books_hold() -> None:
     assert totals["input_tokens"] == sum(call.input_tokens for call in calls)
     assert totals["cached_input_tokens"] == sum(call.cached_tokens for call in calls)
     assert totals["output_tokens"] == sum(call.output_tokens for call in calls)
+
+
+@pytest.mark.parametrize(("api", "name"), [("openai", "atlas"), ("anthropic", "sonata")])
+def test_answers_tell_what_the_provider_allows(api: Api, name: str) -> None:
+    simulator = simulator_with(name, requests_per_minute=2, error_5xx_rate=0.0)
+    client = VirtualModels(simulator).client(spec_of(api, name), 1)
+
+    async def ends() -> list[RateLimits | None]:
+        limits = []
+        for _ in range(3):
+            try:
+                async for event in client.stream(PROMPTS[0], output_tokens_max=400):
+                    if isinstance(event, Completed):
+                        limits.append(event.limits)
+            except ProviderError as error:
+                limits.append(error.limits)
+        return limits
+
+    told = run(ends())
+    assert [each and each.requests_per_minute for each in told] == [2, 2, 2]
+    assert [each and each.requests_left for each in told] == [1, 0, 0]
