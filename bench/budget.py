@@ -55,7 +55,7 @@ def main() -> int:
     options = parse_options(__doc__ or "")
     count = RUNS_QUICK if options.quick else RUNS
     first_seed = FIRST_SEED + options.seed
-    report = Report("budget", {"first_seed": first_seed})
+    report = Report("budget", {"seed": options.seed, "first_run": first_seed})
     seeds = range(first_seed, first_seed + count)
     audits = list(audit_seeds(seeds, processes=os.cpu_count() or 1))
     for audit in [each for each in audits if each.violation][:VIOLATIONS_PRINTED_MAX]:

@@ -25,6 +25,7 @@ _MODEL_COUNTERS = (
     ("topicmesh_rejected_entries", "Entries that were unusable", "rejected_total"),
     ("topicmesh_calls", "Calls of models", "calls_total"),
     ("topicmesh_failed_calls", "Calls that failed", "calls_failed"),
+    ("topicmesh_cut_calls", "Calls that their producer ended", "calls_cut"),
     ("topicmesh_input_tokens", "Prompt tokens, cached ones included", "input_tokens"),
     ("topicmesh_cached_input_tokens", "Prompt tokens read from a cache", "cached_input_tokens"),
     ("topicmesh_output_tokens", "Completion tokens", "output_tokens"),
@@ -33,6 +34,9 @@ _MODEL_COUNTERS = (
 _MODEL_GAUGES = (
     ("topicmesh_unique_entries_last_minute", "Accepted in the last minute", "unique_last_minute"),
     ("topicmesh_call_latency_p50_seconds", "Median time of a call", "latency_s_p50"),
+    ("topicmesh_reserved_usd", "What calls may cost whose end is not known", "reserved_usd"),
+    ("topicmesh_cost_per_100_unique_usd", "Of entries accepted so far", "cost_per_100_unique_usd"),
+    ("topicmesh_cached_input_ratio", "Share of input read from a cache", "cached_share"),
 )
 
 

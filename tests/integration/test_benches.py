@@ -136,3 +136,16 @@ def test_the_live_bench_spends_no_more_than_its_budget_on_either_side(tmp_path: 
     for side in ("star", "mesh"):
         assert figures[f"{side}_unique_count"] > 0
         assert 0 < figures[f"{side}_spent_usd"] <= printed["settings"]["budget_usd_a_side"]
+
+
+@pytest.mark.timeout(150)
+def test_the_budget_bench_finds_nothing_spent_beyond_and_nothing_forgotten(tmp_path: Path) -> None:
+    _, printed = run_quick("budget", tmp_path)
+    assert_contract(printed, "budget")
+    figures = printed["figures"]
+    assert figures["violations_count"] == 0
+    assert figures["crashes_count"] > figures["runs_count"]
+    assert figures["calls_completed_count"] > figures["calls_cut_count"] > 0
+    assert 0 < figures["billed_of_budget_max_ratio"] <= 1
+    assert figures["completed_call_difference_max_usd"] <= 1e-9
+    assert 0 <= figures["ledger_above_books_min_usd"] <= figures["ledger_above_books_max_usd"]
