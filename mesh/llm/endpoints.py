@@ -86,6 +86,12 @@ def is_named_by_address(model: ModelSpec) -> bool:
     return not model.simulated and "@http" in model.spec
 
 
+def is_own_server(model: ModelSpec) -> bool:
+    """Whether the model runs on this machine or a private network: it refuses no call, but answers
+    many at once more slowly."""
+    return not model.simulated and is_private_host(base_url_of(model))
+
+
 def server_name(model: ModelSpec) -> str:
     """The server as messages name it: `api.openai.com`, `127.0.0.1:8000`, `the simulator`."""
     if model.simulated:

@@ -8,6 +8,7 @@ from mesh.config import ModelSpec
 from mesh.llm.endpoints import (
     is_loopback_host,
     is_official,
+    is_own_server,
     is_plain_url,
     is_private_host,
     same_server,
@@ -109,3 +110,14 @@ def test_messages_name_the_server_by_host_and_port() -> None:
     assert server_name(local) == "127.0.0.1:8000"
     simulated = ModelSpec("simulated:atlas", "openai", "atlas", simulated=True)
     assert server_name(simulated) == "the simulator"
+
+
+def test_a_server_on_a_private_address_is_ones_own_and_the_simulator_is_not() -> None:
+    local = ModelSpec(
+        "llama@http://192.168.0.7:8000/v1", "openai", "llama", "http://192.168.0.7:8000/v1"
+    )
+    hosted = ModelSpec("openai:gpt-4o-mini", "openai", "gpt-4o-mini")
+    simulated = ModelSpec(
+        "simulated:atlas", "openai", "atlas", "http://127.0.0.1:1", simulated=True
+    )
+    assert [is_own_server(model) for model in (local, hosted, simulated)] == [True, False, False]

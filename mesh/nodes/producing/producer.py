@@ -22,6 +22,7 @@ from mesh.core.known import digest_bytes
 from mesh.core.membership import Endpoint, Liveness, Role
 from mesh.core.outlook import Outlook
 from mesh.core.rate_limits import Allowances
+from mesh.llm.endpoints import is_own_server
 from mesh.nodes.channel import Channel, ChildFailed, Message
 from mesh.nodes.peer.identity import Overtaken, members_as_json, members_from_json
 from mesh.nodes.peer.mesh_node import MeshNode
@@ -89,7 +90,7 @@ class Producer:
         self.outlook = Outlook(
             own.log,
             Purse(own.log, is_bounded=is_bounded, since_ms=settings.started_ms),
-            Allowances(own.origin),
+            Allowances(own.origin, {m.spec for m in settings.models if is_own_server(m)}),
         )
 
     # What the node asks of its owner
