@@ -8,7 +8,7 @@ as itself, those without a price left out. Prices are the program's own source, 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -79,7 +79,10 @@ def money(standing: Standing, table: str) -> Money:
 
 
 def figures(standing: Standing) -> dict[str, float]:
-    """Every figure of one run at one count, by name; units are in the names."""
+    """Every figure of one run at one count, by name; units are in the names.
+
+    Without `cached_share_ratio` where no prompt was long enough for any cache.
+    """
     scale = 100.0 / standing.distinct_count
     generated = max(1, standing.generated_count)
     calls = standing.calls
@@ -92,8 +95,9 @@ def figures(standing: Standing) -> dict[str, float]:
         "input_tokens_per_100_count": sum(use.input_tokens for use in calls) * scale,
         "cached_tokens_per_100_count": sum(use.cached_tokens for use in calls) * scale,
         "output_tokens_per_100_count": _output_tokens(calls) * scale,
-        "cached_share_ratio": standing.cached_tokens / max(1, standing.cacheable_tokens),
     }
+    if standing.cacheable_tokens:
+        found["cached_share_ratio"] = standing.cached_tokens / standing.cacheable_tokens
     for waste in Waste:
         found[f"{waste.value}_ratio"] = standing.wasted.get(waste.value, 0) / generated
     for table in PRICE_TABLES:
@@ -117,11 +121,12 @@ class Spread:
 
 
 def spreads(of_runs: Iterable[Mapping[str, float]]) -> dict[str, Spread]:
-    """Each figure over several runs; {} when there is none."""
-    runs: Sequence[Mapping[str, float]] = list(of_runs)
-    if not runs:
-        return {}
-    return {name: Spread(tuple(each[name] for each in runs)) for name in runs[0]}
+    """Each figure over those of several runs that have it."""
+    samples: dict[str, list[float]] = {}
+    for run in of_runs:
+        for name, value in run.items():
+            samples.setdefault(name, []).append(value)
+    return {name: Spread(tuple(each)) for name, each in samples.items()}
 
 
 def _output_tokens(calls: Iterable[CallUse]) -> int:

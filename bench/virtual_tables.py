@@ -98,7 +98,8 @@ def add_to_report(report: Report, results: Results, columns: Sequence[Column]) -
             if variation != "as_packaged":
                 place = f"{variation}_{place}"
             for column in columns:
-                report.add(f"{place}_{column.figure}", *side[column.figure].samples)
+                if column.figure in side:
+                    report.add(f"{place}_{column.figure}", *side[column.figure].samples)
 
 
 def _table(results: Results, group: Group, count: int, columns: Sequence[Column]) -> str:
@@ -111,7 +112,7 @@ def _table(results: Results, group: Group, count: int, columns: Sequence[Column]
         "| --- |" + " --- |" * len(columns),
     ]
     for mode, side in results.sides(group, count).items():
-        cells = [_cell(side[column.figure], column) for column in columns]
+        cells = [_cell(side.get(column.figure), column) for column in columns]
         reached = len(side["duplicate_ratio"].samples)
         runs = sum(each.scenario.mode == mode for each in results.of(group))
         missing = "" if reached == runs else f" ({reached} of {runs} runs got there)"
@@ -119,7 +120,9 @@ def _table(results: Results, group: Group, count: int, columns: Sequence[Column]
     return "\n".join(lines)
 
 
-def _cell(spread: Spread, column: Column) -> str:
+def _cell(spread: Spread | None, column: Column) -> str:
+    if spread is None:
+        return "-"
     shown = format(spread.median * column.scale, column.form)
     if len(spread.samples) < 3:
         return shown

@@ -95,6 +95,12 @@ def test_a_table_tells_median_range_and_who_did_not_get_there() -> None:
     assert "| all (1 of 2 runs got there) | 0.0 |" in table
 
 
+def test_what_no_run_has_is_left_empty() -> None:
+    table = markdown(Results([result("star", 0, 10)]), COST_COLUMNS)
+    cells = next(line for line in table.splitlines() if line.startswith("| star")).split(" | ")
+    assert cells[[column.figure for column in COST_COLUMNS].index("cached_share_ratio") + 1] == "-"
+
+
 def test_a_report_names_topic_producers_mode_and_count() -> None:
     report = Report("cost", {})
     add_to_report(report, Results([result("star", 0, 10)]), COST_COLUMNS)
