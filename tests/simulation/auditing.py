@@ -13,7 +13,7 @@ from mesh.core.budget import CallRow
 from mesh.core.items import NodeId
 from tests.simulation.disks import rows
 from tests.simulation.judging import why_not_converged
-from tests.simulation.scenarios import FaultKind
+from tests.simulation.scenarios import FaultKind, Scenario
 from tests.simulation.spending import EXACT_USD, SpendingWorld, draw_spending
 from tests.simulation.surroundings import Violation
 
@@ -49,17 +49,21 @@ class Audit:
 
 def audit_seed(seed: int) -> Audit:
     """Run the budgeted scenario of `seed` to its end and compare its ledger with the books."""
+    return audit(*draw_spending(seed))
+
+
+def audit(scenario: Scenario, budget_usd: float) -> Audit:
+    """The same of any scenario."""
     # What nodes warn of is what this is made of.
     logging.getLogger("mesh").setLevel(logging.ERROR)
-    scenario, budget_usd = draw_spending(seed)
     world = SpendingWorld(scenario, budget_usd)
     try:
         world.run_until(scenario.heal_s)
         world.heal()
         _settle(world)
-        return _audited(world, Audit(seed, None, budget_usd))
+        return _audited(world, Audit(scenario.seed, None, budget_usd))
     except Violation as violation:
-        return Audit(seed, str(violation), budget_usd, world.provider.billed_usd)
+        return Audit(scenario.seed, str(violation), budget_usd, world.provider.billed_usd)
 
 
 def audit_seeds(seeds: Iterable[int], *, processes: int = 1) -> Iterator[Audit]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 import pytest
 
-from tests.simulation.auditing import audit_seeds
+from tests.simulation.auditing import audit, audit_seeds
+from tests.simulation.scenarios import COLLECTOR, Fault, FaultKind
+from tests.simulation.spending import draw_spending
 
 SEEDS = 12
+OLD_COPY_SEEDS = 8
 
 
 @pytest.mark.timeout(300)
@@ -25,3 +29,19 @@ def test_whatever_crashes_no_more_is_billed_than_the_budget_and_the_ledger_equal
     assert sum(audit.cut_calls for audit in audits) >= SEEDS
     assert sum(not audit.lost_places for audit in audits) >= SEEDS * 0.8
     assert sum(audit.completed_calls for audit in audits) >= 5 * SEEDS
+
+
+def test_a_collector_from_an_old_copy_grants_nothing_before_it_has_heard_its_own_past() -> None:
+    """Twice its run.sqlite is replaced by one from before most grants were made, while producers
+    spend and ask for more."""
+    copied_s = 0.4
+    faults = tuple(
+        Fault(at_s, FaultKind.OLD_COPY, 0.2, COLLECTOR, amount=at_s - copied_s)
+        for at_s in (1.2, 3.2)
+    )
+    for seed in range(OLD_COPY_SEEDS):
+        scenario, budget_usd = draw_spending(seed)
+        scenario = dataclasses.replace(scenario, faults=faults, heal_s=5.5)
+        audited = audit(scenario, budget_usd / 2)
+        assert audited.violation is None, audited
+        assert audited.crashes == len(faults)
