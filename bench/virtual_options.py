@@ -30,9 +30,11 @@ VARIATIONS = (
     Variation("obey_80", obey=0.80),
     Variation("obey_95", obey=0.95),
     Variation("overlap_high", shared_knowledge=0.9),
+    Variation("tiring", self_repeats=0.2),
 )
 """The sensitivity grid, one assumption changed at a time. The packaged models begin to repeat
-above 100 listed entries, obey to 0.60 .. 0.95 and share knowledge by chance alone."""
+above 100 listed entries, obey to 0.60 .. 0.95, share knowledge by chance alone, and repeat nothing
+within one answer, however long, which favours long answers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,8 @@ class Variation:
     """Listed entries from which on models begin to repeat them."""
     obey: float | None = None
     shared_knowledge: float | None = None
+    self_repeats: float | None = None
+    """Of a long answer's lines, those that say again what it has said."""
 
     def of(self, model: SimulatedModel) -> SimulatedModel:
         if self.onset_count is not None:
@@ -50,6 +52,8 @@ class Variation:
             model = replace(model, obey=self.obey)
         if self.shared_knowledge is not None:
             model = replace(model, shared_knowledge=self.shared_knowledge)
+        if self.self_repeats is not None:
+            model = replace(model, self_repeats=self.self_repeats)
         return model
 
 

@@ -36,6 +36,7 @@ _SHARES = frozenset(
         "facet_overlap",
         "facet_miss",
         "shared_knowledge",
+        "self_repeats",
     }
 )
 _REQUIRED = ("api", "knows", "taste", "suppress", "obey", "ttft_s", "tokens_per_s", "format")
@@ -65,6 +66,7 @@ class SimulatedModel:
     suppress_min: float = 0.70
     suppress_onset: int = 100
     shared_knowledge: float = 0.0
+    self_repeats: float = 0.0
     alias_rate: float = 0.0
     case_rate: float = 0.0
     accent_rate: float = 0.0

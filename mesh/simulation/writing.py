@@ -47,6 +47,9 @@ _DESCRIPTIONS = (
 )
 _INVENTION_TRIES_MAX = 8
 
+TIRELESS_LINES = 40
+"""Lines of one answer before a model that tires repeats any."""
+
 
 @dataclass(frozen=True, slots=True)
 class WrittenEntry:
@@ -139,7 +142,8 @@ def lines_of(
 ) -> list[Line]:
     """The drawn entries as this model spells them, with something off topic now and then.
 
-    At most `asked_count`; nothing appears twice. `other`: a catalog to stray into.
+    At most `asked_count`; nothing appears twice, but for a model that tires: beyond its first
+    TIRELESS_LINES it says some of its lines again. `other`: a catalog to stray into.
     """
     lines: list[Line] = []
     strays: set[str] = set()
@@ -149,6 +153,9 @@ def lines_of(
             if stray is not None and folded(stray) not in strays:
                 strays.add(folded(stray))
                 lines.append(Line(None, stray))
+        tires = model.self_repeats > 0 and len(lines) >= TIRELESS_LINES
+        if tires and source.random() < model.self_repeats:
+            lines.append(source.choice(lines))
         entry = catalog.entries[index]
         lines.append(Line(index, _spelled(entry, model, source), entry.facet))
     return lines[:asked_count]

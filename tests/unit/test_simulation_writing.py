@@ -13,7 +13,14 @@ from mesh.simulation.catalog import Catalog, CatalogEntry
 from mesh.simulation.folding import folded, without_accents
 from mesh.simulation.models import AnswerFormat, SimulatedModel, load_models
 from mesh.simulation.tokens import first_tokens, token_count
-from mesh.simulation.writing import Line, WrittenAnswer, lines_of, write_entries, write_names
+from mesh.simulation.writing import (
+    TIRELESS_LINES,
+    Line,
+    WrittenAnswer,
+    lines_of,
+    write_entries,
+    write_names,
+)
 
 CATALOG = Catalog(
     "Things",
@@ -118,6 +125,17 @@ def test_no_more_is_written_than_was_asked_for() -> None:
     source = random.Random(3)
     lines = lines_of(model, CATALOG, range(4), asked_count=4, other=OTHER, source=source)
     assert len(lines) == 4
+
+
+def test_a_model_that_tires_repeats_its_own_lines_once_an_answer_is_long() -> None:
+    catalog = Catalog("Things", (), tuple(CatalogEntry(f"Thing {n}") for n in range(1_000)))
+    model = replace(PLAIN, self_repeats=0.2)
+    source = random.Random(1)
+    lines = lines_of(model, catalog, range(900), asked_count=1_000, other=None, source=source)
+    begin = [line.index for line in lines[:TIRELESS_LINES]]
+    assert len(set(begin)) == TIRELESS_LINES
+    assert 0.15 < len(lines) / 900 - 1 < 0.25
+    assert len({line.index for line in lines}) == 900
 
 
 def test_facets_are_written_one_a_line() -> None:

@@ -43,10 +43,15 @@ def test_the_sensitivity_grid_changes_one_assumption_at_a_time() -> None:
     arguments = ["--grid", "--modes", "star", "--producers", "5", "--topics", "cities"]
     scenarios = parse_options("", [*arguments, "--seeds", "1"]).scenarios
     changed = [
-        (each.variation.onset_count, each.variation.obey, each.variation.shared_knowledge)
+        (
+            each.variation.onset_count,
+            each.variation.obey,
+            each.variation.shared_knowledge,
+            each.variation.self_repeats,
+        )
         for each in scenarios
     ]
-    assert changed[0] == (None, None, None)
+    assert changed[0] == (None, None, None, None)
     assert all(sum(value is not None for value in values) == 1 for values in changed[1:])
     assert {values[0] for values in changed} >= {50, 1_000}
     assert {values[1] for values in changed} >= {0.5, 0.8, 0.95}
