@@ -265,9 +265,10 @@ async def call_together(
     prompt: Prompt | None = None,
     stagger_s: float = 0.3,
     own_server: bool = False,
+    heard_after_s: float = HEARD_AFTER_S,
 ) -> Attempts:
     """Let `producers` call until the loop's time is `until_s`; returns what became of it."""
-    attempts, mesh = Attempts(), Mesh()
+    attempts, mesh = Attempts(), Mesh(heard_after_s)
     starts = random.Random(f"{seed}/starts")
     asked = prompt or Prompt("", (), "", "")
     async with asyncio.TaskGroup() as group:

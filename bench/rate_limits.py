@@ -6,8 +6,8 @@ the second, and the other way round. Measured over three minutes in virtual time
 take unevenly long; then through the real SDKs, over HTTP to the offline server, with its minutes
 passing faster. The producers do nothing but call: no prompts are built, no entries taken.
 
-For comparison a provider that sends no headers but Retry-After: there refusals are all there is to
-learn from.
+For comparison a provider that sends no headers but Retry-After, so that refusals are all there is
+to learn from; and producers 30 ms apart (far), who hear of one another's calls that much later.
 
 The share used is of what the provider would have given to a client that asked all the time: a
 bucket's first filling and three minutes' refill; three whole windows.
@@ -28,7 +28,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import virtual_loop
-from bench.limited_producers import Attempts, LimitedModel, call_together
+from bench.limited_producers import HEARD_AFTER_S, Attempts, LimitedModel, call_together
 from bench.reporting import Report, parse_options
 from mesh.config import Api, ModelSpec, SimulatorSettings
 from mesh.llm.clients import open_client
@@ -42,6 +42,7 @@ REQUESTS_PER_MINUTE = 60
 MEASURED_MINUTES = 3
 KINDS: tuple[LimitKind, ...] = ("bucket", "window")
 APIS: tuple[Api, ...] = ("openai", "anthropic")
+FAR_S = 0.03
 TIME_SCALE = 6.0
 MINUTE_S = 60.0
 START_MARGIN_S = 1.0
@@ -86,12 +87,18 @@ def shares(
 
 
 def in_virtual_time(
-    kind: LimitKind, api: Api, seed: str, *, tells: bool = True
+    kind: LimitKind,
+    api: Api,
+    seed: str,
+    *,
+    tells: bool = True,
+    heard_after_s: float = HEARD_AFTER_S,
 ) -> tuple[float, float, int]:
     """(used, refused, entries told), the last one a minute.
 
     Args:
         tells: False: the provider sends no headers but Retry-After.
+        heard_after_s: how long what a producer says is on its way to the others.
     """
     chance = random.Random(f"{seed}/{kind}/{api}")
     model = replace(
@@ -104,7 +111,11 @@ def in_virtual_time(
     async def run() -> Attempts:
         await asyncio.sleep(start_s)
         return await call_together(
-            lambda _: provider, producers=PRODUCERS, until_s=start_s + duration_s, seed=seed
+            lambda _: provider,
+            producers=PRODUCERS,
+            until_s=start_s + duration_s,
+            seed=seed,
+            heard_after_s=heard_after_s,
         )
 
     attempts = virtual_loop.run(run())
@@ -195,6 +206,11 @@ def main() -> None:
         used, refused, _ = in_virtual_time(kind, "openai", f"{options.seed}/{number}", tells=False)
         report.add(f"{kind}_untold_used_ratio", used)
         report.add(f"{kind}_untold_refused_ratio", refused)
+    for kind, number in itertools.product(KINDS, range(rounds)):
+        seed = f"{options.seed}/{number}"
+        used, refused, _ = in_virtual_time(kind, "openai", seed, heard_after_s=FAR_S)
+        report.add(f"{kind}_far_used_ratio", used)
+        report.add(f"{kind}_far_refused_ratio", refused)
     for (kind, api), (used, refused) in asyncio.run(both_over_http(options.seed, http_minutes)):
         report.add(f"http_{kind}_{api}_used_ratio", used, target=">= 0.9")
         report.add(f"http_{kind}_{api}_refused_ratio", refused, target="< 0.05")

@@ -28,10 +28,10 @@ CALLER_S = 120.0
 HOLD_MAX_S = 3_600.0
 """The longest wait that one refusal imposes on all; the next one may ask for more."""
 
-SLOT_S = 0.1
+SLOT_S = 0.25
 """Distance between callers that wait for the same allowance: longer than an entry is on its way,
 so that the next one knows."""
-STAGGER_MAX_S = 1.0
+STAGGER_MAX_S = 3.0
 """From the first of them to the last, however many there are."""
 PROBE_S = 1.0
 """How long the others wait for the answer to a call that goes ahead."""

@@ -180,6 +180,7 @@ class Meter:
     def free_s(self, amount: float, besides: float = 0.0) -> float:
         """Since when, or from when on, `amount` may be used while `besides` stays for others.
 
+        What is left is free since that was heard: who waits in turn counts from then.
         More than the whole limit is free when all of it is: its refusal is the provider's matter.
         inf: so much is never left beside it.
         """
@@ -223,7 +224,7 @@ class Meter:
     def _bucket_free_s(self, reading: Reading, amount: float) -> float:
         level, at_s = self._bucket_level(reading)
         if level >= amount:
-            return at_s
+            return max(at_s, reading.heard_s)
         return at_s + (amount - level) / self._rate(reading) + self._margin_s
 
     # Windows: what was used comes back in steps
@@ -264,7 +265,7 @@ class Meter:
         yield self._whole_s, lacking
 
     def _stepwise_free_s(self, reading: Reading, amount: float) -> float:
-        free_s, level = reading.at_s, reading.left
+        free_s, level = reading.heard_s, reading.left
         for spend in self._spends_after(reading):
             free_s, level = max(free_s, spend.at_s), level - spend.amount
         for back_s, returned in sorted(self._returns(reading)):

@@ -366,6 +366,13 @@ def test_a_server_of_ones_own_is_asked_by_five_producers_as_much_as_it_can_do(
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_producers_far_from_one_another_share_a_limit_too(kind: LimitKind) -> None:
+    used, refused, _ = in_virtual_time(kind, "anthropic", "test", heard_after_s=0.03)
+    assert used >= 0.9
+    assert refused < 0.1
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_without_a_word_on_limits_refusals_teach_the_pace(kind: LimitKind) -> None:
     used, refused, _ = in_virtual_time(kind, "openai", "test", tells=False)
     assert used >= 0.9
