@@ -32,6 +32,7 @@ DUPLICATE_COLUMNS = (
     Column("stray_ratio", "strays %", ".1f", 100),
     Column("untold_ratio", "untold %", ".1f", 100),
     Column("collision_ratio", "collisions %", ".1f", 100),
+    Column("again_ratio", "said twice %", ".1f", 100),
     Column("off_topic_ratio", "off topic %", ".1f", 100),
     Column("unique_a_minute_count", "unique a minute", ",.0f"),
     Column("calls_count", "calls", ".0f"),

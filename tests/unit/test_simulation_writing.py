@@ -131,7 +131,7 @@ def test_a_model_that_tires_repeats_its_own_lines_once_an_answer_is_long() -> No
     catalog = Catalog("Things", (), tuple(CatalogEntry(f"Thing {n}") for n in range(1_000)))
     model = replace(PLAIN, self_repeats=0.2)
     source = random.Random(1)
-    lines = lines_of(model, catalog, range(900), asked_count=1_000, other=None, source=source)
+    lines = lines_of(model, catalog, range(900), asked_count=5_000, other=None, source=source)
     begin = [line.index for line in lines[:TIRELESS_LINES]]
     assert len(set(begin)) == TIRELESS_LINES
     assert 0.15 < len(lines) / 900 - 1 < 0.25
