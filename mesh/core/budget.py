@@ -13,8 +13,8 @@ a producer that has gone without giving back, the rest stays bound to it.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
 
+from mesh.core.accounts import Account, AccountRow, Ask, CallRow, dollars_of, picodollars
 from mesh.core.entries import (
     BudgetAsked,
     BudgetGranted,
@@ -29,172 +29,6 @@ CALLS_AHEAD = 2
 """A producer that holds less than so many calls cost is granted more before it asks."""
 SHARES_MIN = 5
 """Half of what is free is shared by so many at least: the first to ask must not take it all."""
-
-_PICO = 10**12
-"""Amounts are counted in whole picodollars: sums are the same in whatever order they are made."""
-
-Place = tuple[LogId, int]
-"""Log and seq of a CallStarted."""
-
-
-def _exact(amount_usd: float | None) -> int:
-    return round(amount_usd * _PICO) if amount_usd else 0
-
-
-def _usd(amount: int) -> float:
-    return amount / _PICO
-
-
-@dataclass(frozen=True, slots=True)
-class CallRow:
-    """A call as it was stored, as far as money is concerned."""
-
-    log: LogId
-    seq: int
-    model: str
-    is_started: bool
-    """Its start is known; its end may be known before."""
-    reserved_usd: float | None
-    is_ended: bool
-    cost_usd: float | None
-
-
-@dataclass(slots=True)
-class OpenCalls:
-    """What calls may cost whose end is not known. Start and end come in any order, each once."""
-
-    total: int = 0
-    """Picodollars."""
-    _reserved: dict[Place, int] = field(default_factory=dict)
-    _ended_before: set[Place] = field(default_factory=set)
-    """Their starts have not been heard yet."""
-
-    def __len__(self) -> int:
-        return len(self._reserved)
-
-    @property
-    def total_usd(self) -> float:
-        return _usd(self.total)
-
-    def started(self, place: Place, reserved_usd: float | None) -> None:
-        if place in self._ended_before:
-            self._ended_before.remove(place)
-            return
-        self._reserved[place] = _exact(reserved_usd)
-        self.total += self._reserved[place]
-
-    def ended(self, place: Place) -> None:
-        if place in self._reserved:
-            self.total -= self._reserved.pop(place)
-        else:
-            self._ended_before.add(place)
-
-    def restore(self, call: CallRow) -> None:
-        """Take up a call as it was stored."""
-        if call.is_started:
-            self.started((call.log, call.seq), call.reserved_usd)
-        if call.is_ended:
-            self.ended((call.log, call.seq))
-
-    def count_of(self, log: LogId) -> int:
-        """Open calls of one start of a producer."""
-        return sum(each == log for each, _ in self._reserved)
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """The latest word of a producer about what it wants."""
-
-    place: tuple[int, int] = (0, 0)
-    """(epoch, seq)."""
-    granted: int = 0
-    """The largest grant that it had heard of."""
-    wanted: int = 0
-
-
-@dataclass(slots=True)
-class Account:
-    """One producer's money, in picodollars."""
-
-    granted: int = 0
-    returned: int = 0
-    spent: int = 0
-    """By calls whose end is known."""
-    open: OpenCalls = field(default_factory=OpenCalls)
-    ask: Ask = Ask()
-    present: LogId | None = None
-    """The latest of its logs that is known to have called or asked."""
-    call_cost: int = 0
-    """The most that one of its calls has reserved."""
-
-    def apply(self, log: LogId, seq: int, entry: LogEntry) -> None:
-        """Take in an entry of the producer's own log."""
-        match entry:
-            case CallStarted(reserved_usd=reserved_usd):
-                self.call_started((log, seq), reserved_usd)
-            case CallFinished(call=call, cost_usd=cost_usd):
-                self.call_ended((log, call), cost_usd)
-            case BudgetAsked():
-                self._note(log)
-                self.granted = max(self.granted, _exact(entry.granted_usd))
-                self.returned = max(self.returned, _exact(entry.returned_usd))
-                if (log.epoch, seq) > self.ask.place:
-                    granted, wanted = _exact(entry.granted_usd), _exact(entry.wanted_usd)
-                    self.ask = Ask((log.epoch, seq), granted, wanted)
-
-    def call_started(self, place: Place, reserved_usd: float | None) -> None:
-        self._note(place[0])
-        self.call_cost = max(self.call_cost, _exact(reserved_usd))
-        self.open.started(place, reserved_usd)
-
-    def call_ended(self, place: Place, cost_usd: float | None) -> None:
-        self.open.ended(place)
-        self.spent += _exact(cost_usd)
-
-    def _note(self, log: LogId) -> None:
-        if self.present is None or log.epoch > self.present.epoch:
-            self.present = log
-
-    def grant(self, total_usd: float) -> None:
-        self.granted = max(self.granted, _exact(total_usd))
-
-    @property
-    def committed(self) -> int:
-        """Spent, or bound to calls whose end is not known."""
-        return self.spent + self.open.total
-
-    @property
-    def held(self) -> int:
-        """What the run must count as gone for this producer."""
-        return max(self.granted - self.returned, self.committed)
-
-    @property
-    def rest(self) -> int:
-        """What more it may spend; below 0 where it has spent without grants."""
-        return self.granted - self.returned - self.committed
-
-    @property
-    def calls_under_way(self) -> int:
-        """Of its latest start; older ones have ended, whether or not anyone knows how."""
-        return self.open.count_of(self.present) if self.present else 0
-
-    @property
-    def unanswered(self) -> int:
-        """What it asks for, no grant having been said since; 0: nothing."""
-        return self.ask.wanted if self.ask.granted >= self.granted else 0
-
-
-@dataclass(frozen=True, slots=True)
-class AccountRow:
-    """What of an account the producer's calls do not tell; a row of the table `accounts`."""
-
-    origin: NodeId
-    granted_usd: float
-    returned_usd: float
-    asked_epoch: int
-    asked_seq: int
-    asked_granted_usd: float
-    wanted_usd: float
 
 
 class Treasury:
@@ -223,9 +57,9 @@ class Treasury:
         """Take up an account as it was stored; its calls are taken up by `restore_call`."""
         account = self.account(row.origin)
         account.grant(row.granted_usd)
-        account.returned = _exact(row.returned_usd)
+        account.returned = picodollars(row.returned_usd)
         place = row.asked_epoch, row.asked_seq
-        account.ask = Ask(place, _exact(row.asked_granted_usd), _exact(row.wanted_usd))
+        account.ask = Ask(place, picodollars(row.asked_granted_usd), picodollars(row.wanted_usd))
 
     def restore_call(self, call: CallRow) -> None:
         account = self.account(call.log.origin)
@@ -237,17 +71,17 @@ class Treasury:
     def changed_rows(self) -> list[AccountRow]:
         """Accounts that have changed since this was last asked, to be stored."""
         changed, self._changed = sorted(self._changed), set()
-        return [_row(origin, self._accounts[origin]) for origin in changed]
+        return [AccountRow.of(origin, self._accounts[origin]) for origin in changed]
 
     @property
     def committed_usd(self) -> float:
         """Spent, or bound to calls whose end is not known."""
-        return _usd(sum(account.committed for account in self._accounts.values()))
+        return dollars_of(sum(account.committed for account in self._accounts.values()))
 
     @property
     def held_usd(self) -> float:
         """All that counts as gone: spent, or granted and not given back."""
-        return _usd(sum(account.held for account in self._accounts.values()))
+        return dollars_of(sum(account.held for account in self._accounts.values()))
 
     def grants(self, alive: Collection[NodeId]) -> list[BudgetGranted]:
         """Grants to say now. Who is not alive gets nothing: it could not give back.
@@ -260,11 +94,13 @@ class Treasury:
         share_count = max(len(alive), SHARES_MIN)
         accounts = [(origin, self.account(origin)) for origin in sorted(alive)]
         # Who asks comes first, who asks for least before the others: most calls are paid so.
-        accounts.sort(key=lambda each: each[1].unanswered or _exact(self.budget_usd))
+        accounts.sort(key=lambda each: each[1].unanswered or picodollars(self.budget_usd))
         said = []
         for origin, account in accounts:
             if amount := self._amount_for(account, share_count):
-                said.append(BudgetGranted(origin, _usd(account.held + account.returned + amount)))
+                said.append(
+                    BudgetGranted(origin, dollars_of(account.held + account.returned + amount))
+                )
                 account.grant(said[-1].total_usd)
                 self._changed.add(origin)
         return said
@@ -281,7 +117,7 @@ class Treasury:
         accounts = [self.account(origin) for origin in alive]
         wanted = min(account.unanswered for account in accounts)
         is_paid = wanted <= self._free() or any(each.calls_under_way for each in accounts)
-        return None if is_paid or not wanted else _usd(wanted)
+        return None if is_paid or not wanted else dollars_of(wanted)
 
     def _amount_for(self, account: Account, share_count: int) -> int:
         """What to grant more; 0: nothing now."""
@@ -297,7 +133,7 @@ class Treasury:
 
     def _free(self) -> int:
         held = sum(account.held for account in self._accounts.values())
-        return _exact(self.budget_usd) - held
+        return picodollars(self.budget_usd) - held
 
     def account(self, origin: NodeId) -> Account:
         """One producer's, an empty one where nothing is known of it."""
@@ -345,27 +181,27 @@ class Purse:
             if log == self._own:
                 self._present.apply(log, seq, entry)
                 if isinstance(entry, CallStarted):
-                    self._settle(_exact(entry.reserved_usd))
+                    self._settle(picodollars(entry.reserved_usd))
 
     def may_spend(self, amount_usd: float | None) -> bool:
         """Whether a call may be made that costs at most `amount_usd`; None: nobody bills for it."""
-        return not self._is_bounded or _exact(amount_usd) <= max(0, self._rest())
+        return not self._is_bounded or picodollars(amount_usd) <= max(0, self._rest())
 
     def reserve(self, amount_usd: float | None) -> bool:
         """Set the amount aside, until the call's CallStarted is in the log; False: it is not
         there. To be said then: `ask`."""
         if not self.may_spend(amount_usd):
             return False
-        self._pending.append(_exact(amount_usd))
+        self._pending.append(picodollars(amount_usd))
         return True
 
     def release(self, amount_usd: float | None) -> None:
         """No call is made of what was reserved."""
-        self._settle(_exact(amount_usd))
+        self._settle(picodollars(amount_usd))
 
     def ask(self, amount_usd: float | None) -> BudgetAsked | None:
         """What to say where `amount_usd` cannot be reserved; None: it has been said."""
-        return self._say(_exact(amount_usd))
+        return self._say(picodollars(amount_usd))
 
     def give_back(self) -> BudgetAsked | None:
         """What to say on leaving, when no call is under way; None: there is nothing left."""
@@ -378,12 +214,12 @@ class Purse:
 
     @property
     def spent_usd(self) -> float:
-        return _usd(self._account.spent)
+        return dollars_of(self._account.spent)
 
     @property
     def left_usd(self) -> float | None:
         """What it may still spend; None: there is no cap."""
-        return _usd(max(0, self._rest())) if self._is_bounded else None
+        return dollars_of(max(0, self._rest())) if self._is_bounded else None
 
     def _rest(self) -> int:
         past = self._account.committed - self._present.committed
@@ -399,23 +235,12 @@ class Purse:
             return None
         account = self._account
         asked = BudgetAsked(
-            granted_usd=_usd(account.granted),
-            returned_usd=_usd(account.returned + max(0, self._rest())),
-            wanted_usd=_usd(wanted),
+            granted_usd=dollars_of(account.granted),
+            returned_usd=dollars_of(account.returned + max(0, self._rest())),
+            wanted_usd=dollars_of(wanted),
         )
         if asked == self._asked:
             return None
         self._asked = asked
-        account.returned = _exact(asked.returned_usd)
+        account.returned = picodollars(asked.returned_usd)
         return asked
-
-
-def _row(origin: NodeId, account: Account) -> AccountRow:
-    return AccountRow(
-        origin,
-        _usd(account.granted),
-        _usd(account.returned),
-        *account.ask.place,
-        _usd(account.ask.granted),
-        _usd(account.ask.wanted),
-    )

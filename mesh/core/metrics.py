@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from mesh.core.budget import CallRow, OpenCalls, Place
+from mesh.core.accounts import CallRow, OpenCalls, Place
 from mesh.core.entries import CallFinished
 
 WINDOW_S = 60.0

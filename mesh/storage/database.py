@@ -17,7 +17,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from mesh.core.budget import AccountRow, CallRow
+from mesh.core.accounts import AccountRow, CallRow
 from mesh.core.entries import CallFinished, CallStarted, FacetProposed
 from mesh.core.facet_ids import facet_id
 from mesh.core.facets import FacetPlan

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mesh.core.budget import AccountRow, CallRow
+from mesh.core.accounts import AccountRow, CallRow
 from mesh.core.entries import CallFinished, CallStarted, FacetProposed
 from mesh.core.facet_ids import facet_id
 from mesh.core.items import LogId, NodeId

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 
-from mesh.core.budget import CallRow
+from mesh.core.accounts import CallRow
 from mesh.core.items import NodeId
 from tests.simulation.disks import rows
 from tests.simulation.judging import why_not_converged

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from mesh.core.budget import CALLS_AHEAD, SHARES_MIN, CallRow, Purse, Treasury
+from mesh.core.accounts import CallRow
+from mesh.core.budget import CALLS_AHEAD, SHARES_MIN, Purse, Treasury
 from mesh.core.entries import (
     BudgetAsked,
     BudgetGranted,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.core.budget import CallRow
+from mesh.core.accounts import CallRow
 from mesh.core.entries import CallFinished
 from mesh.core.items import LogId, NodeId
 from mesh.core.metrics import HISTORY_POINTS_MAX, WINDOW_S, HistoryPoint, RunMetrics, percentile
