@@ -69,7 +69,10 @@ async def _producer_takes_s(
             for frame in timed:
                 producer.node.feed_received(frame)
             taken_s = time.perf_counter() - start_s
-            assert len(producer.known) == known_count, (len(producer.known), known_count)
+            assert len(producer.outlook.known) == known_count, (
+                len(producer.outlook.known),
+                known_count,
+            )
             assert not producer.node.dropped, producer.node.dropped
             return taken_s
 

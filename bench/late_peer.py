@@ -74,7 +74,7 @@ async def _late_peer(orders: LateOrders, line: Connection) -> None:
         producer._command(await received(line))  # noqa: SLF001
         await _until(lambda: is_connected(producer, orders.node_count))
         line.send(("up", time.time(), [each.feed_address for each in members(producer)]))
-        await _until(lambda: len(producer.known) >= orders.entry_count)
+        await _until(lambda: len(producer.outlook.known) >= orders.entry_count)
         line.send(("knows", time.time()))
         await _until(lambda: _has_all(producer, orders.entry_count))
         line.send(("converged", time.time(), producer.node.replica.applied_count))
@@ -88,7 +88,7 @@ def members(producer: Producer) -> list[Member]:
 def _has_all(producer: Producer, entry_count: int) -> bool:
     """It knows every entry and the verdict on it, and of nothing that it lacks."""
     missing = producer.node.replica.missing_count
-    return len(producer.known.accepted) >= entry_count and missing == 0
+    return len(producer.outlook.known.accepted) >= entry_count and missing == 0
 
 
 async def _until(condition: Callable[[], bool]) -> None:

@@ -65,9 +65,11 @@ async def _hear(item_count: int, seed: int, with_verdicts: bool) -> tuple[float,
                     producer.node.feed_received(next(accepted))
             for frame in accepted if with_verdicts else ():
                 producer.node.feed_received(frame)
-            assert len(producer.known) == item_count, len(producer.known)
+            assert len(producer.outlook.known) == item_count, len(producer.outlook.known)
             accepted_count = item_count if with_verdicts else 0
-            assert len(producer.known.accepted) == accepted_count, len(producer.known.accepted)
+            assert len(producer.outlook.known.accepted) == accepted_count, len(
+                producer.outlook.known.accepted
+            )
             return before_mb, _status_mb("VmRSS"), _status_mb("VmHWM")
 
 

@@ -68,7 +68,7 @@ async def _talk(producer: Producer, orders: PeerOrders, line: Connection, times:
     await say_items(producer, orders.number, this_round, start_s)
     line.send(("said", producer.node.last_seq))
     expected_count: int = await received(line)
-    await _until(lambda: len(producer.known) >= expected_count)
+    await _until(lambda: len(producer.outlook.known) >= expected_count)
     line.send(("converged", time.time(), producer.known_summary()))
     await wait_for_arrivals(times, expected_count - producer.node.last_seq)
     times.said = said_times(producer)

@@ -8,7 +8,15 @@ import pytest
 
 from mesh.config import Api, ApiKey, ModelSpec
 from mesh.llm.defaults import CHEAP_MODELS, default_models, listed_names
-from mesh.llm.interface import ErrorKind, LLMClient, Prompt, ProviderError, StreamEvent
+from mesh.llm.interface import (
+    CallProgress,
+    ErrorKind,
+    LLMClient,
+    Prompt,
+    ProviderError,
+    StreamEvent,
+    Usage,
+)
 from mesh.llm.pricing import is_priced
 from mesh.llm.selection import ModelSelectionError, SimulatedModels
 
@@ -28,7 +36,21 @@ class ListingClient:
     def __init__(self, answer: list[str] | ProviderError) -> None:
         self._answer = answer
 
-    def stream(self, prompt: Prompt, *, output_tokens_max: int) -> AsyncIterator[StreamEvent]:
+    structured_possible = False
+
+    def largest_usage(
+        self, prompt: Prompt, output_tokens_max: int, *, structured: bool = False
+    ) -> Usage:
+        raise AssertionError("no call is made")
+
+    def stream(
+        self,
+        prompt: Prompt,
+        *,
+        output_tokens_max: int,
+        structured: bool = False,
+        progress: CallProgress | None = None,
+    ) -> AsyncIterator[StreamEvent]:
         raise AssertionError(f"a paid call: {prompt.task} {output_tokens_max}")
 
     async def model_names(self) -> list[str]:

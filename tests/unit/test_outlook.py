@@ -67,7 +67,8 @@ def test_an_entry_that_a_call_of_its_own_wrote_is_counted_once() -> None:
     listener = outlook()
     listener.known.add(item_key("Louvre"), "Louvre")
     started = log.CallStarted("atlas", 40, "Museums", 0)
-    for seq, entry in enumerate((started, found("Louvre")), 1):
+    said: list[LogEntry] = [started, found("Louvre")]
+    for seq, entry in enumerate(said, 1):
         listener.said(seq, entry, now_s=0.0, now_ms=0)
     hear(listener, COLLECTOR, accepted(1, "Louvre"))
     assert texts_of(listener, MUSEUMS) == ["Louvre"]
