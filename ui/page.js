@@ -6,6 +6,7 @@ import { showControls } from "./js/controls.js";
 import { byId, setText, show } from "./js/dom.js";
 import { showEnding } from "./js/ending.js";
 import { addEntries, newestOrdinal, SHOWN_MAX } from "./js/entries.js";
+import { keepFacets, refreshFacets } from "./js/facets.js";
 import { extend, restart } from "./js/history.js";
 import { keepPeers, refreshPeers, showMesh } from "./js/mesh.js";
 import { showMetrics } from "./js/numbers.js";
@@ -74,10 +75,14 @@ const connection = new Connection({
     line.title = mode === "lost" && latest?.reopen_command
       ? `If the run has ended, reopen its page: ${latest.reopen_command}` : "";
     if (latest) showControls(latest.state, isConnected());
-    if (isConnected()) refreshPeers();
+    if (isConnected()) {
+      refreshPeers();
+      refreshFacets();
+    }
   },
 });
 
 byId("show-other-run").addEventListener("click", () => location.reload());
 connection.start();
 keepPeers(isConnected);
+keepFacets(isConnected);
