@@ -3,11 +3,13 @@
 A long list costs input and is heeded less: models begin to repeat what is listed. A short one
 leaves out entries that the model then repeats because nobody told it. Both rates are measured,
 per model and length of list, and each call takes the listing whose next new entry is expected to
-cost less; no length is built in. How lists are worded and laid out is llm.prompts'.
+cost less, in money and in time alike; no length is built in. How lists are worded and laid out is
+llm.prompts'.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -18,11 +20,31 @@ PRIOR_ENTRIES = 40.0
 PRIOR_LISTED = 0.02
 """Repeats of listed entries by a model never asked with a list of that length: a reason to try."""
 PRIOR_UNLISTED = 0.05
+PRIOR_CACHED = 0.5
+CACHED_WEIGHT = 0.2
+"""Of the newest call."""
 
 
 class Listing(StrEnum):
     WHOLE = "whole"
     FACET = "facet"
+
+
+@dataclass(slots=True)
+class CachedShares:
+    """Share of the prompts' tokens that were read from a cache, per model and listing."""
+
+    _shares: dict[tuple[str, Listing], float] = field(default_factory=dict)
+
+    def answered(self, model: str, listing: Listing, cached_tokens: int, tokens: int) -> None:
+        if tokens:
+            before = self.share(model, listing)
+            now = before + CACHED_WEIGHT * (cached_tokens / tokens - before)
+            self._shares[model, listing] = now
+
+    def share(self, model: str, listing: Listing) -> float:
+        """Before anything is measured a facet's list counts as too short to be cached."""
+        return self._shares.get((model, listing), PRIOR_CACHED if listing is Listing.WHOLE else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +65,8 @@ class Costs:
 
     entry: float
     """Of writing one entry."""
-    listed_entry: float
-    """Of one more entry in the prompt."""
+    listed_entry: Mapping[Listing, float]
+    """Of one more entry in the prompt, caches heeded."""
     beside: float
     """Of the rest of the prompt, and of the wait for the first token."""
 
@@ -108,8 +130,10 @@ class RepeatRates:
         repeats = self.listed(model, listed_count)
         if listing is Listing.FACET:
             repeats += self.unlisted(model, listing)
-        paid = costs.beside + costs.listed_entry * listed_count + costs.entry * ask_count
-        return paid / (ask_count * max(0.01, 1.0 - repeats))
+        paid = costs.beside + costs.listed_entry[listing] * listed_count + costs.entry * ask_count
+        new_count = ask_count * max(0.01, 1.0 - repeats)
+        # Both kinds of call take as long: the money times the time that a new entry costs.
+        return paid / new_count * ask_count / new_count
 
     def _listed_rate(self, model: str, listed_count: int) -> _Rate:
         """Lengths count as alike within a factor of two; one that was never tried is expected to

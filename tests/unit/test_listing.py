@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from mesh.core.listing import AnswerCounts, Costs, Listing, RepeatRates
+import pytest
 
-COSTS = Costs(entry=7.0, listed_entry=1.5, beside=100.0)
+from mesh.core.listing import AnswerCounts, CachedShares, Costs, Listing, RepeatRates
+
+COSTS = Costs(entry=7.0, listed_entry=dict.fromkeys(Listing, 1.5), beside=100.0)
 
 
 def answered(
@@ -44,7 +46,7 @@ def test_the_whole_list_comes_back_where_the_facets_leaves_out_what_is_then_repe
 
 def test_a_list_that_the_model_does_not_heed_is_left_though_it_costs_nothing() -> None:
     rates = RepeatRates()
-    free = Costs(entry=7.0, listed_entry=0.0, beside=100.0)
+    free = Costs(entry=7.0, listed_entry=dict.fromkeys(Listing, 0.0), beside=100.0)
     answered(rates, Listing.WHOLE, listed_count=2_000, listed_repeats=20)
     chosen = rates.choose("atlas", whole_count=2_000, facet_count=50, ask_count=40, costs=free)
     assert chosen is Listing.FACET
@@ -68,3 +70,20 @@ def test_models_are_told_apart() -> None:
     rates = RepeatRates()
     answered(rates, Listing.WHOLE, listed_count=1_000, listed_repeats=20)
     assert rates.listed("swift", 1_000) < 0.05
+
+
+def test_a_whole_list_that_is_cached_costs_less_and_is_chosen_sooner() -> None:
+    rates = RepeatRates()
+    answered(rates, Listing.FACET, listed_count=50, unlisted_repeats=10)
+    cached = Costs(entry=7.0, listed_entry={Listing.WHOLE: 0.1, Listing.FACET: 1.5}, beside=100.0)
+    counts = {"whole_count": 500, "facet_count": 50, "ask_count": 40}
+    assert rates.choose("atlas", **counts, costs=COSTS) is Listing.FACET
+    assert rates.choose("atlas", **counts, costs=cached) is Listing.WHOLE
+
+
+def test_the_share_that_caches_hold_follows_what_is_measured() -> None:
+    shares = CachedShares()
+    for _ in range(30):
+        shares.answered("atlas", Listing.WHOLE, 900, 1_000)
+    assert shares.share("atlas", Listing.WHOLE) == pytest.approx(0.9, abs=0.01)
+    assert shares.share("atlas", Listing.FACET) == 0.0

@@ -6,6 +6,7 @@ learns from how it ended. It makes no call and says nothing.
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from mesh.config import ModelSpec, Tactics
 from mesh.core.call_course import AverageYield
 from mesh.core.call_sizing import CallOutcome, CallSizes
 from mesh.core.facets import FacetMembers, LookIn, MoreFacets, PlanTopic, SplitFacet, Work
-from mesh.core.listing import AnswerCounts, Costs, Listing, RepeatRates
+from mesh.core.listing import AnswerCounts, CachedShares, Costs, Listing, RepeatRates
 from mesh.core.normalize import item_key
 from mesh.core.outlook import Outlook
 from mesh.core.pace import ENTRY_TOKENS, ModelPace
@@ -37,6 +38,7 @@ HEAD_ENTRIES = 50
 KNOWN_ENTRIES_MIN = 100
 LISTED_TOKENS = 6.0
 """Of one listed entry, about; only ratios follow from it."""
+CACHED_RATIO_UNKNOWN = 0.5
 PRICE_RATIO_UNKNOWN = 0.25
 """Price of an input token against an output token where prices are unknown: the usual one."""
 LISTED_TOKENS_MAX = 12
@@ -97,12 +99,12 @@ class Composer:
     random: random.Random
     sizes: CallSizes = field(default_factory=CallSizes)
     rates: RepeatRates = field(default_factory=RepeatRates)
+    cached: CachedShares = field(default_factory=CachedShares)
     formats: FormatChoice = field(default_factory=FormatChoice)
     average: AverageYield = field(default_factory=AverageYield)
     _prompts: PromptBuilder = field(init=False)
     _paces: dict[str, ModelPace] = field(default_factory=dict)
     _known_max: dict[str, int] = field(default_factory=dict)
-    _price_ratios: dict[str, float] = field(default_factory=dict)
     _context_limits: dict[str, ContextLimits] = field(default_factory=dict)
     _told_max: dict[str, int] = field(default_factory=dict)
     """Tokens of prompt and answer together, as the provider has said."""
@@ -161,6 +163,10 @@ class Composer:
         """Learn from an answer that was read to its end, or cut."""
         model, outcome = composed.model.spec, ending.outcome
         self.rates.answered(model, ending.counts)
+        usage = progress.usage
+        if usage is not None and not usage.estimated:
+            tokens = usage.cached_input_tokens, usage.input_tokens
+            self.cached.answered(model, composed.listing, *tokens)
         self.sizes.finished(model, composed.facet, outcome)
         self.average.finished(ending.found_count, outcome.written_count, composed.overhead_entries)
         self.formats.finished(
@@ -190,10 +196,9 @@ class Composer:
         if wanted == "facet":
             return Listing.FACET
         entry_tokens = self.pace(model).entry_tokens
-        listed_tokens = LISTED_TOKENS * self._price_ratio(model)
         costs = Costs(
             entry=entry_tokens,
-            listed_entry=listed_tokens,
+            listed_entry={each: self._listed_cost_tokens(model, each) for each in Listing},
             beside=self._overhead_entries(model, 0) * entry_tokens,
         )
         return self.rates.choose(
@@ -281,11 +286,28 @@ class Composer:
         entry_tokens = max(self.pace(model).entry_tokens, ENTRY_TOKENS)
         return round(ask_count * entry_tokens * OUTPUT_MARGIN) + OUTPUT_TOKENS_BESIDE
 
+    def _listed_cost_tokens(self, model: ModelSpec, listing: Listing) -> float:
+        """Output tokens that cost as much as one listed entry."""
+        spared = self.cached.share(model.spec, listing) * (1.0 - self._cached_ratio(model))
+        return LISTED_TOKENS * self._price_ratio(model) * (1.0 - spared)
+
     def _price_ratio(self, model: ModelSpec) -> float:
         """An input token's price against an output token's."""
-        if model.spec not in self._price_ratios:
-            read = cost_usd(model, Usage(_SAMPLE_TOKENS, 0, 0))
-            written = cost_usd(model, Usage(0, 0, _SAMPLE_TOKENS))
-            ratio = read / written if read is not None and written else PRICE_RATIO_UNKNOWN
-            self._price_ratios[model.spec] = ratio
-        return self._price_ratios[model.spec]
+        written = _sample_usd(model, output_tokens=_SAMPLE_TOKENS)
+        return _ratio(_sample_usd(model, input_tokens=_SAMPLE_TOKENS), written, PRICE_RATIO_UNKNOWN)
+
+    def _cached_ratio(self, model: ModelSpec) -> float:
+        """The price of an input token that is read from a cache against one that is not."""
+        read = _sample_usd(model, input_tokens=_SAMPLE_TOKENS, cached_tokens=_SAMPLE_TOKENS)
+        return _ratio(read, _sample_usd(model, input_tokens=_SAMPLE_TOKENS), CACHED_RATIO_UNKNOWN)
+
+
+@functools.cache
+def _sample_usd(
+    model: ModelSpec, *, input_tokens: int = 0, cached_tokens: int = 0, output_tokens: int = 0
+) -> float | None:
+    return cost_usd(model, Usage(input_tokens, cached_tokens, output_tokens))
+
+
+def _ratio(one: float | None, other: float | None, unknown: float) -> float:
+    return one / other if one is not None and other else unknown
