@@ -169,6 +169,11 @@ class Replica:
                 fetches.append(fetch)
         return fetches
 
+    @property
+    def is_open(self) -> bool:
+        """Whether anything is missing or lost."""
+        return bool(self._open or self._second_asks)
+
     def next_due_s(self) -> float:
         """When `due_fetches` has something to do next; inf: nothing is open."""
         if self._second_asks:

@@ -32,16 +32,24 @@ class GapFetcher:
         self._node = node
         self._timer: Timer | None = None
         self._timer_due_s = math.inf
+        self._asked_s = -math.inf
 
     def look(self) -> None:
         """Something may be missing: see to it when it is due."""
         if self._node.closed or self._node.loading:
             return
         now_s = self._node.clock.time()
-        due_s = self._node.replica.next_due_s()
-        if due_s == math.inf:
+        soonest_s = now_s + TICK_S
+        if not self._node.replica.is_open:
             return
-        due_s = min(now_s + LOOK_AGAIN_S, max(now_s + TICK_S, due_s))
+        if self._timer is not None and self._timer_due_s <= soonest_s:
+            return
+        due_s = soonest_s
+        # Of many open logs how soon is asked once a tick: frames come far more often.
+        if now_s >= self._asked_s + TICK_S:
+            self._asked_s = now_s
+            due_s = max(soonest_s, self._node.replica.next_due_s())
+        due_s = min(now_s + LOOK_AGAIN_S, due_s)
         if self._timer is not None and due_s < self._timer_due_s:
             self._timer.cancel()
             self._timer = None
