@@ -120,8 +120,10 @@ class ScriptedRun:
         return {"items": shown, "next": shown[-1]["ordinal"] if len(rows) > limit else None}
 
     def facets(self) -> JsonObject:
-        everything = {"id": 0, "name": "", "parent": 0, "state": "thin", "found_total": 3}
-        return {"facets": [{**everything, "calls_total": 1, "leased_by": [], "yield": 0.5}]}
+        topic = {"id": 0, "name": "", "parent": 0, "state": "thin", "found_total": 3}
+        museums = {"id": 7, "name": "Museums and galleries", "parent": 0, "state": "rich"}
+        looked = {"calls_total": 1, "leased_by": ["producer-1"], "yield": 0.5, "found_total": 41}
+        return {"facets": [{**looked, **topic}, {**looked, **museums}]}
 
     def peers(self) -> JsonObject:
         count = len(self.accepted)

@@ -20,6 +20,8 @@ from mesh.core.known import KnownItems
 from mesh.core.normalize import item_key
 from mesh.core.rate_limits import Allowances
 
+IMPORTED_KEPT_MAX = 100
+
 
 @dataclass(slots=True)
 class Arrivals:
@@ -40,6 +42,8 @@ class Outlook:
     allowances: Allowances
     plan: FacetPlan = field(default_factory=FacetPlan)
     known: KnownItems = field(default_factory=KnownItems)
+    imported: dict[str, None] = field(default_factory=dict)
+    """The first of the entries to leave out, for lists that do not carry all that is known."""
     _watching: list[Arrivals] = field(default_factory=list)
 
     def apply(self, log_id: LogId, seq: int, entry: LogEntry, *, now_s: float, now_ms: int) -> None:
@@ -51,6 +55,8 @@ class Outlook:
                 self._learn(key, text, facet)
             case log.Imported(text=text):
                 self._learn(item_key(text), text, OPEN_FACET)
+                if len(self.imported) < IMPORTED_KEPT_MAX:
+                    self.imported[text] = None
             case log.Accepted(ordinal=ordinal, text=text):
                 key = item_key(text)
                 self._learn(key, text, OPEN_FACET)

@@ -406,11 +406,12 @@ async def test_no_table_is_cut_at_any_width(browser: Browser, width: int) -> Non
         page = (await opened(browser, url, width=width)).page
         await expect(page.locator("#models tr")).to_have_count(3)
         await expect(page.locator("#peers tr")).to_have_count(2)
+        await expect(page.locator("#facets tr")).to_have_count(2)
         cut_px = await page.evaluate(
             "() => [...document.querySelectorAll('.scroll')]"
             ".map((table) => table.scrollWidth - table.clientWidth)"
         )
-        assert cut_px == [0, 0]
+        assert cut_px == [0, 0, 0]
 
 
 async def test_a_node_that_has_left_is_neither_ill_nor_behind(

@@ -89,3 +89,10 @@ def test_a_call_under_way_leases_its_facet() -> None:
     listener = outlook()
     hear(listener, OTHER, log.CallStarted("atlas", 40, "Museums", 0))
     assert listener.plan.calls.leases() == {MUSEUMS: [OTHER.origin]}
+
+
+def test_what_the_user_wants_left_out_is_known_and_kept_for_every_list() -> None:
+    listener = outlook()
+    hear(listener, COLLECTOR, log.Imported("Eiffel Tower"))
+    assert item_key("eiffel tower") in listener.known
+    assert [*listener.imported] == ["Eiffel Tower"]

@@ -217,12 +217,13 @@ class Composer:
 
     def _facet_entries(self, work: LookIn) -> FacetEntries:
         """What a list of this facet alone carries: the entries that models stray to most, those
-        of the facets that it is a part of, its own."""
+        of the facets that it is a part of, its own, and what the user wants left out."""
         members = self._members(work)
         own = set(members.ordinals)
         head = range(1, min(HEAD_ENTRIES, len(self.outlook.known.accepted)) + 1)
         before = [each for each in dict.fromkeys([*head, *members.related]) if each not in own]
-        return FacetEntries([*before, *members.ordinals], members.tail)
+        tail = dict.fromkeys([*self.outlook.imported, *members.tail])
+        return FacetEntries([*before, *members.ordinals], [*tail])
 
     def _members(self, work: LookIn) -> FacetMembers:
         return self.outlook.plan.members(work.facet, len(self.outlook.known.accepted))
