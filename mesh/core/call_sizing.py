@@ -61,7 +61,7 @@ class CallSizes:
 
         Args:
             overhead_entries: what a call costs beside its entries, in entries' worth
-                (`overhead_entries` below).
+                (core.pace).
         """
         floor = overhead_entries * (1 - OVERHEAD_SHARE_MAX) / OVERHEAD_SHARE_MAX
         size = max(self._size(model, facet), floor)
@@ -81,28 +81,6 @@ class CallSizes:
     def _size(self, model: str, facet: int) -> float:
         general = self._of_model.get(model, float(ASK_COUNT_FIRST))
         return self._of_facet.get((model, facet), general)
-
-
-def overhead_entries(
-    *,
-    first_token_s: float,
-    entry_s: float,
-    prompt_cost_usd: float | None = None,
-    entry_cost_usd: float | None = None,
-) -> float:
-    """What a call costs beside its entries, in entries' worth of time or money, the larger.
-
-    Args:
-        first_token_s: time to first token.
-        entry_s: between two entries of a stream.
-        prompt_cost_usd: of the prompt, caches heeded; None: price unknown.
-        entry_cost_usd: of one entry's output; None: price unknown.
-
-    Example: 0.6 s and 0.1 s, $0.0006 and $0.00004: 15.
-    """
-    in_time = first_token_s / entry_s if entry_s > 0 else 0.0
-    in_money = prompt_cost_usd / entry_cost_usd if prompt_cost_usd and entry_cost_usd else 0.0
-    return max(in_time, in_money)
 
 
 def _next_size(size: float, outcome: CallOutcome) -> float:

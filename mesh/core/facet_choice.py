@@ -20,7 +20,7 @@ from mesh.core.facet_calls import FacetCalls
 from mesh.core.facet_ids import OPEN_FACET
 from mesh.core.facet_planning import MoreFacets, Planner, PlanTopic, SplitFacet
 from mesh.core.facet_tree import FacetTree
-from mesh.core.facet_yields import Outlook, is_dry, outlook, places
+from mesh.core.facet_yields import Expectation, is_dry, outlook, places
 from mesh.core.items import NodeId
 
 LEASED_FACTOR = 0.3
@@ -74,7 +74,7 @@ class Chooser:
     known_count: int
     random: random.Random
     _leases: dict[int, list[NodeId]] = field(init=False)
-    _outlooks: dict[int, Outlook] = field(init=False)
+    _outlooks: dict[int, Expectation] = field(init=False)
     """Of the places that are not dry for the model."""
     _promising_count: int = field(init=False)
     """Facets among them that are good places for one more call."""

@@ -55,7 +55,7 @@ and these were they."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class Expectation:
     """What to expect of a call, as a Beta distribution over unique entries for effort."""
 
     gain: float
@@ -75,7 +75,7 @@ def effort_of(call: CallBooks) -> float:
     return call.written_count + CALL_EFFORT_ENTRIES + said_dry
 
 
-def outlook(arms: Mapping[str, Arm], model: str) -> Outlook:
+def outlook(arms: Mapping[str, Arm], model: str) -> Expectation:
     """What `model` may expect where `arms` tell what has been met so far."""
     gain = UNTOUCHED_WEIGHT_ENTRIES * UNTOUCHED_SHARE
     loss = UNTOUCHED_WEIGHT_ENTRIES - gain
@@ -85,7 +85,7 @@ def outlook(arms: Mapping[str, Arm], model: str) -> Outlook:
             gain += weight * call.found_count
             loss += weight * max(0.0, effort_of(call) - call.found_count)
             weight *= EVIDENCE_DISCOUNT
-    return Outlook(gain, loss)
+    return Expectation(gain, loss)
 
 
 def recent_share(calls: Iterable[CallBooks]) -> float | None:

@@ -283,10 +283,6 @@ class Replica:
         logs = (self._logs[log] for log in self._open if log.origin == origin)
         return sum(progress.announced_seq - len(progress.passed) for progress in logs)
 
-    def lost_of(self, origin: NodeId) -> int:
-        """Entries of this node that nobody holds any more."""
-        return sum(len(self._logs[log].lost) for log in self._open if log.origin == origin)
-
     @property
     def passed_count(self) -> int:
         """Entries applied or lost: equal in all nodes that have heard the same, though one may

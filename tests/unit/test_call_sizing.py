@@ -13,7 +13,6 @@ from mesh.core.call_sizing import (
     OVERHEAD_SHARE_MAX,
     CallOutcome,
     CallSizes,
-    overhead_entries,
 )
 
 
@@ -102,13 +101,3 @@ def test_facets_changed_least_lately_are_forgotten() -> None:
     for facet in range(1, FACETS_REMEMBERED_MAX + 1):
         sizes.finished("n", facet, CallOutcome(40, 40, tail_share=0.6))
     assert sizes.ask_count("m", 0, 0.0) == sizes.ask_count("m", 999_999, 0.0)
-
-
-def test_overhead_is_the_larger_of_time_and_money() -> None:
-    assert overhead_entries(first_token_s=0.6, entry_s=0.1) == pytest.approx(6.0)
-    assert overhead_entries(
-        first_token_s=0.6, entry_s=0.1, prompt_cost_usd=0.0006, entry_cost_usd=0.00004
-    ) == pytest.approx(15.0)
-    assert overhead_entries(
-        first_token_s=0.6, entry_s=0.0, prompt_cost_usd=0.0006, entry_cost_usd=None
-    ) == pytest.approx(0.0)

@@ -20,7 +20,7 @@ from mesh.core.listing import AnswerCounts
 from mesh.core.normalize import item_key
 from mesh.core.outlook import Arrivals, Outlook
 from mesh.llm import parsing
-from mesh.llm.facet_names import facet_names
+from mesh.llm.facet_names import FacetNames
 from mesh.llm.interface import Completed, FinishReason, StreamEvent
 from mesh.llm.parsing import AnswerParser
 from mesh.nodes.producing.composing import AnswerEnding, ComposedCall
@@ -155,50 +155,29 @@ class PlanningAnswer:
     found_count: int = 0
     repeat_count: int = 0
     """It writes no entries."""
-    _names: set[str] = field(default_factory=set)
 
     async def read(self, events: AsyncIterator[StreamEvent], begun: Begun) -> Completed:
         """As `Answer.read`."""
         completed: Completed | None = None
-        lines = Lines()
+        names, is_begun = FacetNames(topic=self.topic), False
         async with contextlib.aclosing(events):  # type: ignore[type-var]
             async for event in events:
                 if isinstance(event, Completed):
                     completed = event
                     continue
-                if not lines.begun:
+                if not is_begun:
+                    is_begun = True
                     await begun()
-                await self._propose(lines.feed(event.text), cut=False)
+                await self._propose(names.feed(event.text))
         assert completed is not None
-        cut = completed.finish_reason is not FinishReason.STOP
-        await self._propose(lines.rest(), cut=cut)
+        whole = completed.finish_reason is FinishReason.STOP
+        await self._propose(names.finish(cut=not whole))
         return completed
 
-    async def _propose(self, text: str, *, cut: bool) -> None:
-        names = facet_names([text], topic=self.topic, cut=cut) if text.strip() else []
-        names = [name for name in names if name not in self._names]
+    async def _propose(self, names: Sequence[str]) -> None:
         if not names:
             return
-        self._names.update(names)
         self.brought_count += len(names)
         work, model = self.composed.work, self.composed.model.spec
         parent = work.facet if isinstance(work, SplitFacet) else OPEN_FACET
         await self.say([log.FacetProposed(name, parent, self.call, model) for name in names])
-
-
-@dataclass(slots=True)
-class Lines:
-    """Text as it streams in, handed on by whole lines."""
-
-    begun: bool = False
-    _pending: str = ""
-
-    def feed(self, text: str) -> str:
-        self.begun = True
-        self._pending += text
-        end = self._pending.rfind("\n") + 1
-        whole, self._pending = self._pending[:end], self._pending[end:]
-        return whole
-
-    def rest(self) -> str:
-        return self._pending

@@ -71,10 +71,6 @@ class ComposedCall:
         return self.work.facet if isinstance(self.work, LookIn) else 0
 
     @property
-    def facet_name(self) -> str | None:
-        return self.work.name if isinstance(self.work, LookIn) else None
-
-    @property
     def is_planning(self) -> bool:
         return not isinstance(self.work, LookIn)
 
