@@ -129,8 +129,8 @@ def test_a_prompt_carries_what_every_peer_has_found(tmp_path: Path) -> None:
     run = start_run(tmp_path, PARIS, "--peers", "3", "--target", "320", time_scale=10)
     assert run.wait() == 0
     (started_ms,) = run.query("SELECT value FROM meta WHERE name = 'started_ms'")[0]
-    rows = run.query("SELECT key, t_s, label FROM items JOIN nodes USING (origin)")
-    accepted = {key: (int(started_ms) + t_s * 1000, label) for key, t_s, label in rows}
+    rows = run.query("SELECT key, t_s, facet, label FROM items JOIN nodes USING (origin)")
+    accepted = {key: (int(started_ms) + t_s * 1000, *found) for key, t_s, *found in rows}
     calls, written, repeated_of_peers = {}, 0, 0
     for path, entries in node_logs(run).items():
         for seq, entry in enumerate(entries, 1):
@@ -138,8 +138,10 @@ def test_a_prompt_carries_what_every_peer_has_found(tmp_path: Path) -> None:
                 calls[seq] = entry.started_ms
             elif isinstance(entry, Found | Repeat):
                 written += 1
-                since_ms, finder = accepted[item_key(entry.text)]
+                since_ms, facet, finder = accepted[item_key(entry.text)]
+                # A list of one facet carries what was found for it, the whole list everything.
                 known_before = since_ms < calls[entry.call] - ON_ITS_WAY_MS
+                known_before = known_before and entry.facet in (0, facet)
                 repeated_of_peers += known_before and finder != path.parent.name
     assert written > 200
     assert repeated_of_peers < 0.05 * written, (repeated_of_peers, written)
