@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import hashlib
 import logging
 from collections import Counter
@@ -22,6 +23,8 @@ CONVERGE_S_MAX = 45.0
 SPEAK_S_MAX = 60.0
 """Virtual seconds from the healing until every producer has said what it has to say."""
 SEEDS_IN_A_PART = 20
+GC_THRESHOLD = 100_000
+"""Objects allocated between two looks for garbage in cycles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +167,14 @@ def run_seeds(
             yield from _run_part(part, protections)
         return
     # Spawned: a copy of a process that has threads may inherit a lock that nobody lets go of.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), _collect_rarely) as pool:
         for outcomes in pool.map(_run_part, parts, [protections] * len(parts)):
             yield from outcomes
+
+
+def _collect_rarely() -> None:
+    """A seed's objects live as long as the seed: looking for garbage within it finds little."""
+    gc.set_threshold(GC_THRESHOLD)
 
 
 def _parts(seeds: list[int]) -> list[list[int]]:
