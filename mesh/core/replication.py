@@ -6,10 +6,11 @@ a frame arrived, a last seq was announced, a fetch was answered. Effects: the ra
 reports back; nothing here knows a socket or a clock.
 
 A hole waits a jittered moment before it is asked for, since most close by themselves, and is
-then asked of the origin, next of the collector, next of any other member that is alive. Who
-answers that it does not hold it is not asked again in that round; a hole for which whole rounds
-stay without success may be declared lost by the collector. What is lost counts as passed, and is
-still asked for now and then: should it turn up, it applies.
+then asked of the origin, next of the collector, next of any other member that is alive, of those
+that are silent last. Who answers that it does not hold it is not asked again in that round; a hole
+for which whole rounds stay without success may be declared lost by the collector. Who is heard
+again after a silence is asked at once, however long the waits had become. What is lost counts as
+passed, and is still asked for now and then: should it turn up, it applies.
 """
 
 from __future__ import annotations
@@ -134,16 +135,31 @@ class Replica:
         progress.lost_due_s = now_s + self.random.uniform(0.0, FETCH_DELAY_S[1])
         self._announce(log, progress, last_seq, now_s)
 
-    def ask_again(self, node: NodeId) -> None:
-        """`node` is back: it may hold what was lost while it was away."""
+    def ask_again(self, node: NodeId, now_s: float) -> None:
+        """`node` is back: it may hold what is missing, and what was lost while it was away."""
         for log in sorted(self._open):
-            for first, last in self._logs[log].lost.ranges():
+            progress = self._logs[log]
+            for first, last in progress.lost.ranges():
                 self._ask_second(Fetch(node, log, first, last))
+            if progress.has_hole:
+                for search in progress.searches.values():
+                    search.not_held_by.discard(node)
+                progress.attempts = 0
+                progress.asked = None
+                progress.due_s = now_s + self.random.uniform(0.0, FETCH_DELAY_S[0])
 
     def due_fetches(
-        self, now_s: float, alive: frozenset[NodeId], collector: NodeId | None
+        self,
+        now_s: float,
+        alive: frozenset[NodeId],
+        collector: NodeId | None,
+        silent: frozenset[NodeId] = frozenset(),
     ) -> list[Fetch]:
-        """Fetches to send now; each is in flight until `answered` or its time-out."""
+        """Fetches to send now; each is in flight until `answered` or its time-out.
+
+        Args:
+            silent: of those alive, who has not been heard lately; asked when nobody else holds it.
+        """
         if not self.protections.gap_fetch:
             return []
         fetches: list[Fetch] = []
@@ -162,7 +178,8 @@ class Replica:
                 progress.asked = None
             if in_flight >= FETCHES_IN_FLIGHT_MAX:
                 continue
-            fetch = self._next_fetch(log, progress, _sources(log.origin, alive, collector), now_s)
+            sources = _sources(log.origin, alive, collector, silent)
+            fetch = self._next_fetch(log, progress, sources, now_s)
             if fetch is not None:
                 progress.asked = fetch
                 in_flight += 1
@@ -363,9 +380,12 @@ class Replica:
 
 
 def _sources(
-    origin: NodeId, alive: frozenset[NodeId], collector: NodeId | None
+    origin: NodeId,
+    alive: frozenset[NodeId],
+    collector: NodeId | None,
+    silent: frozenset[NodeId],
 ) -> Sequence[NodeId]:
     """Whom to ask for a log of `origin`, in order."""
     first = [node for node in (origin, collector) if node is not None and node in alive]
     others = sorted(alive - {origin, collector})
-    return list(dict.fromkeys([*first, *others]))
+    return sorted(dict.fromkeys([*first, *others]), key=silent.__contains__)

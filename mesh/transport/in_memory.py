@@ -231,7 +231,7 @@ class InMemoryTransport:
         self._links: dict[Endpoint, _Link] = {}
         self._listeners: dict[_Link, None] = {}
         """Links whose subscription has arrived here, oldest first."""
-        self._waiting: dict[int, tuple[Reply, Cancellable]] = {}
+        self._waiting: dict[int, tuple[Endpoint, Reply, Cancellable]] = {}
         self._numbers = itertools.count(1)
         self._closed = False
         network.bind(self)
@@ -268,12 +268,17 @@ class InMemoryTransport:
     def request(self, service: Endpoint, frame: bytes, *, timeout_s: float, reply: Reply) -> None:
         number = next(self._numbers)
         timer = self.timers.call_later(timeout_s, self.replied, number, None)
-        self._waiting[number] = (reply, timer)
+        self._waiting[number] = (service, reply, timer)
         asked = self._network.service(service.address)
         if asked is None:
             return  # Nobody is there: the time-out says so.
         for delay_s in self._network.passes(self.own_id, asked.own_id):
             asked.timers.call_later(delay_s, asked.answer, self, number, frame)
+
+    def hang_up(self, service: Endpoint) -> None:
+        numbers = [number for number, (asked, *_) in self._waiting.items() if asked == service]
+        for number in numbers:
+            self.replied(number, None)
 
     def close(self, linger_s: float = 0.0) -> None:
         """Leave, also when the process is gone already. What was sent still arrives."""
@@ -287,7 +292,7 @@ class InMemoryTransport:
         for link in list(self._listeners):
             delay_s = self._network.random.uniform(*BROKEN_AFTER_S)
             link.listener.timers.call_later(delay_s, link.listener.broken, link, self)
-        for _, timer in self._waiting.values():
+        for _, _, timer in self._waiting.values():
             timer.cancel()
 
     # What the network does to it
@@ -322,7 +327,7 @@ class InMemoryTransport:
     def replied(self, number: int, parts: list[bytes] | None) -> None:
         waiting = self._waiting.pop(number, None)
         if waiting is not None and not self._closed:
-            reply, timer = waiting
+            _, reply, timer = waiting
             timer.cancel()
             reply(parts)
 

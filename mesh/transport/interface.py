@@ -74,6 +74,11 @@ class Transport(Protocol):
         """Ask another node's service; `reply` is called in any case."""
         ...
 
+    def hang_up(self, service: Endpoint) -> None:
+        """End all requests to that service with None, and dial it anew for the next: it was away,
+        and a connection may be dead without knowing, or wait to be tried again."""
+        ...
+
     def close(self, linger_s: float) -> None:
         """Send what is queued for at most `linger_s`, then leave."""
         ...

@@ -88,11 +88,19 @@ class Requests:
     def stop(self) -> None:
         """End every request with None, later ones too."""
         self._stopped = True
-        for asked in list(self._asked.values()):
-            self._close(asked)
-            for request in asked.waiting.values():
-                request.timer.cancel()
-                request.reply(None)
+        for peer in list(self._asked):
+            self.hang_up(peer)
+
+    def hang_up(self, peer: Endpoint) -> None:
+        """End all requests to `peer` with None; the next one opens a connection of its own."""
+        asked = self._asked.get(peer)
+        if asked is None:
+            return
+        self._close(asked)
+        ended, asked.waiting = asked.waiting, {}
+        for request in ended.values():
+            request.timer.cancel()
+            request.reply(None)
 
     def _open(self, peer: Endpoint) -> _Asked | None:
         if len(self._asked) >= ASKED_PEERS_MAX and not self._close_idle():

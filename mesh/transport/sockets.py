@@ -74,7 +74,7 @@ def new_socket(
         zmq.HANDSHAKE_IVL: int(HANDSHAKE_S_MAX * 1000),
         zmq.CONNECT_TIMEOUT: 2000,
         zmq.RECONNECT_IVL: 100,
-        zmq.RECONNECT_IVL_MAX: 1000,
+        zmq.RECONNECT_IVL_MAX: 500,
     }
     if kind in (zmq.SUB, zmq.DEALER):
         # Who dials asks whether the other side lives, and tells it how soon to ask again; with

@@ -141,6 +141,9 @@ class ZmqTransport:
     def request(self, service: Endpoint, frame: bytes, *, timeout_s: float, reply: Reply) -> None:
         self._requests.ask(service, frame, timeout_s, reply)
 
+    def hang_up(self, service: Endpoint) -> None:
+        self._requests.hang_up(service)
+
     def close(self, linger_s: float) -> None:
         if self._closed:
             return

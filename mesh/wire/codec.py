@@ -2,7 +2,8 @@
 
 A frame is the unit of log, publish and fetch: 72 bytes of header, a msgpack body, and, in
 encrypted runs, the origin's 64-byte signature over both. A fetched frame is byte for byte the one
-first published, so anyone may serve it and nobody can forge it. Magic, version, kind and the
+first published, so anyone may serve it and nobody can forge it, or one that the origin has packed
+of these (repacking.py). Magic, version, kind and the
 layout of JOIN and REFUSED stay as they are in every version, so that two versions can tell each
 other apart. What a frame's body means is messages.py's and
 core.entries'; whether its entries are new is core.replication's.

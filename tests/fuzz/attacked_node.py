@@ -82,6 +82,11 @@ class SilentTransport:
         for held in (self.asked, self.frames_asked, self.services_asked):
             del held[:-REQUESTS_HELD_MAX]
 
+    def hang_up(self, service: Endpoint) -> None:
+        for asked, reply in zip(tuple(self.services_asked), tuple(self.asked), strict=True):
+            if asked == service:
+                reply(None)
+
     def close(self, linger_s: float) -> None:
         self.asked.clear()
 

@@ -66,6 +66,9 @@ class LossyTransport:
         self.asked.append(frame)
         self.inner.request(service, frame, timeout_s=timeout_s, reply=reply)
 
+    def hang_up(self, service: Endpoint) -> None:
+        self.inner.hang_up(service)
+
     def close(self, linger_s: float) -> None:
         self.inner.close(linger_s)
 

@@ -195,6 +195,22 @@ async def test_a_request_that_is_not_answered_ends_with_none_once(nodes: Nodes) 
     await eventually(lambda: unanswered == [None])
 
 
+async def test_hanging_up_ends_what_was_asked_and_the_next_request_is_answered(
+    nodes: Nodes,
+) -> None:
+    asker, server = nodes.start("A"), nodes.start("B")
+    server.heard.answers = False
+    unanswered = asker.ask(server.service, b"first", timeout_s=60.0)
+    await eventually(lambda: server.heard.requests == [b"first"])
+    server.heard.answers = True
+    asker.transport.hang_up(server.service)
+    assert unanswered == [None]
+    answered = asker.ask(server.service, b"second")
+    await eventually(lambda: answered == [[b"echo", b"second"]])
+    asker.transport.hang_up(Endpoint("tcp://127.0.0.1:9"))
+    assert unanswered == [None]
+
+
 async def test_a_request_is_answered_when_its_server_comes_up_in_time(nodes: Nodes) -> None:
     asker, server = nodes.start("A"), nodes.start("B")
     ports, service = server.transport.ports, server.service

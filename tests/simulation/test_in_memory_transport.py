@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
@@ -205,6 +206,21 @@ def test_a_request_is_answered_or_given_up(network: Network, clock: VirtualClock
     clock.run_until(5.0)
     assert asked.ears.asked == [b"one", b"two"]
     assert len(replies) == 3, "an answer that comes too late is nobody's"
+
+
+def test_hanging_up_ends_what_was_asked_of_that_node_alone(
+    network: Network, clock: VirtualClock
+) -> None:
+    asker, one, other = (Node(network, clock, name) for name in ("asker", "one", "other"))
+    replies: dict[str, list[bytes] | None] = {}
+    for name, asked in (("one", one), ("other", other)):
+        asker.transport.request(
+            asked.service, b"?", timeout_s=1.0, reply=partial(replies.__setitem__, name)
+        )
+    asker.transport.hang_up(one.service)
+    assert replies == {"one": None}
+    clock.run_until(2.0)
+    assert replies == {"one": None, "other": [b"re: ?", b""]}
 
 
 def test_with_keys_a_feed_is_heard_by_those_alone_whom_it_admits(

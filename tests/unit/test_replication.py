@@ -131,6 +131,41 @@ def test_a_fetch_that_is_not_answered_goes_to_origin_then_collector_then_others(
     assert asked == [ORIGIN, COLLECTOR, FOURTH, THIRD, ORIGIN]
 
 
+def test_who_is_silent_is_asked_after_all_others(replica: Replica) -> None:
+    replica.announce(LOG, 2, now_s=0.0)
+    silent = frozenset({ORIGIN, FOURTH})
+    asked = [
+        fetch.source
+        for n in range(4)
+        for fetch in replica.due_fetches(1.0 + n * FETCH_TIMEOUT_S, ALL, COLLECTOR, silent)
+    ]
+    assert asked == [COLLECTOR, THIRD, ORIGIN, FOURTH]
+
+
+def test_who_is_back_is_asked_at_once_however_long_the_waits_had_become(replica: Replica) -> None:
+    replica.announce(LOG, 2, now_s=0.0)
+    now_s = 1.0
+    for _ in range(8):
+        replica.answered(one_due(replica, now_s), replied=False, now_s=now_s)
+        now_s += FETCH_BACKOFF_MAX_S
+    replica.answered(one_due(replica, now_s), replied=False, now_s=now_s)
+    assert due(replica, now_s + FETCH_DELAY_S[0]) == []
+    replica.ask_again(ORIGIN, now_s)
+    again = one_due(replica, now_s + FETCH_DELAY_S[0])
+    assert again == Fetch(ORIGIN, LOG, 1, 2)
+    replica.answered(again, replied=False, now_s=now_s)
+    one_due(replica, now_s + 2 * FETCH_DELAY_S[1])
+
+
+def test_who_is_back_may_hold_now_what_it_did_not_hold_before(replica: Replica) -> None:
+    replica.announce(LOG, 2, now_s=0.0)
+    only_third = frozenset({THIRD})
+    replica.answered(one_due(replica, 1.0, only_third), replied=True, now_s=1.0)
+    assert due(replica, 2.0, only_third) == []
+    replica.ask_again(THIRD, now_s=2.0)
+    assert one_due(replica, 2.0 + FETCH_DELAY_S[0], only_third).source == THIRD
+
+
 def test_an_origin_that_is_gone_is_not_asked(replica: Replica) -> None:
     replica.announce(LOG, 2, now_s=0.0)
     assert one_due(replica, 1.0, ALL - {ORIGIN}).source == COLLECTOR
@@ -238,7 +273,7 @@ def test_what_is_lost_is_asked_for_when_its_origin_is_back_and_now_and_then(
     first = one_due(replica, 1.0)
     replica.answered(first, replied=True, now_s=1.0)
     assert due(replica, 2.0) == []
-    replica.ask_again(THIRD)
+    replica.ask_again(THIRD, now_s=2.0)
     assert one_due(replica, 2.0) == Fetch(THIRD, LOG, 1, 3)
     assert one_due(replica, 2.0 + 2 * LOST_RETRY_S).log == LOG
 

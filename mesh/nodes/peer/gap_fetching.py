@@ -9,6 +9,7 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING
 
+from mesh.core.membership import Liveness
 from mesh.core.replication import FETCH_TIMEOUT_S, Fetch
 from mesh.nodes.peer.clock import Timer
 from mesh.wire import messages
@@ -66,8 +67,10 @@ class GapFetcher:
         self._timer = None
         collector = node.membership.collector()
         now_s = node.clock.time()
+        reachable = node.reachable()
+        silent = (each for each in reachable if node.liveness(each) is Liveness.SUSPECT)
         due = node.replica.due_fetches(
-            now_s, node.reachable(), collector.origin if collector else None
+            now_s, reachable, collector.origin if collector else None, frozenset(silent)
         )
         for fetch in due:
             self._send(fetch)

@@ -228,6 +228,13 @@ class Hearer:
             self._node.announce_tail(header.log, goodbye.last_seq)
             self._node.membership.left(header.origin)
 
+    def _take_back(self, origin: NodeId, before: Liveness, now_s: float) -> None:
+        """A node is heard, for the first time or after a silence."""
+        member = self._node.membership.get(origin)
+        if member and before in (Liveness.SUSPECT, Liveness.DEAD):
+            self._node.transport.hang_up(member.service)
+        self._node.replica.ask_again(origin, now_s)
+
     def _note_latency(self, header: FrameHeader) -> None:
         member = self._node.membership.get(header.origin)
         # A collector's frame waits for its commit between being made and being published.
@@ -237,9 +244,10 @@ class Hearer:
 
     def _heard(self, header: FrameHeader, heartbeat: messages.Heartbeat) -> None:
         now_s = self._node.clock.time()
-        if self._node.liveness(header.origin) is not Liveness.ALIVE:
-            self._node.replica.ask_again(header.origin)
+        before = self._node.liveness(header.origin)
         self._node.membership.heard(header.origin, now_s)
+        if before is not Liveness.ALIVE:
+            self._take_back(header.origin, before, now_s)
         self._node.announce_tail(header.log, heartbeat.last_seq)
         self._node.peers[header.origin] = PeerStatus(heartbeat, now_s)
         self._node.swapper.heard(header.origin, heartbeat)

@@ -383,7 +383,7 @@ class MeshNode:
     def _dial(self, member: Member) -> None:
         for epoch, seq in member.earlier_logs:
             self.announce(LogId(member.origin, epoch), seq)
-        self.replica.ask_again(member.origin)
+        self.replica.ask_again(member.origin, self.clock.time())
         self._hearer.load_again(member.origin)
         if member.curve_key:
             self.transport.admit_key(member.curve_key)

@@ -17,6 +17,7 @@ from mesh.core.membership import Admission, Role
 from mesh.core.replication import LOST_AFTER_ROUNDS
 from mesh.wire import codec, messages
 from mesh.wire.codec import BadFrame, FrameHeader, FrameKind
+from mesh.wire.repacking import repacked
 from mesh.wire.signing import is_signed
 
 if TYPE_CHECKING:
@@ -161,6 +162,9 @@ class Server:
         )
         if not frames and node.own.role is Role.COLLECTOR:
             self._note_unserved(asker, log, fetch)
+        if log.origin == node.own.origin:
+            sign = node.signing.sign if node.signing else None
+            frames = repacked(frames, run_id=node.run_id, sign=sign)
         return [node.frame(FrameKind.FETCHED, messages.Fetched(len(frames))), *frames]
 
     def _note_unserved(self, asker: NodeId, log: LogId, fetch: messages.Fetch) -> None:
