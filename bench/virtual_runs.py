@@ -91,8 +91,25 @@ class Result:
 def run_scenario(scenario: Scenario) -> Result:
     """Run it from its beginning to its end."""
     started_s = time.process_time()
-    simulator = _simulator(scenario)
-    models = VirtualModels(simulator)
+    models, ended_by = explored(scenario)
+    record = models.record
+    counts = scenario.counts or (record.distinct_count,)
+    standings = {count: standing(record, count) for count in counts}
+    return Result(
+        scenario=scenario,
+        ended_by=ended_by,
+        standings={count: each for count, each in standings.items() if each is not None},
+        timeline=timeline(record, TIMELINE_POINTS),
+        known_together_count=_known_together(models.simulator, scenario),
+        distinct_count=record.distinct_count,
+        refused_count=record.refused_count,
+        processor_s=time.process_time() - started_s,
+    )
+
+
+def explored(scenario: Scenario) -> tuple[VirtualModels, str]:
+    """The models with the record of the whole run, and what ended it."""
+    models = VirtualModels(_simulator(scenario))
     mode = MODES[scenario.mode]
     setup = MeshSetup(
         settings=_settings(scenario),
@@ -109,20 +126,7 @@ def run_scenario(scenario: Scenario) -> Result:
         is_enough = is_reached if scenario.counts else None
         return await VirtualMesh(setup, open_client=opener, is_enough=is_enough).run()
 
-    ended_by = run(explore())
-    record = models.record
-    counts = scenario.counts or (record.distinct_count,)
-    standings = {count: standing(record, count) for count in counts}
-    return Result(
-        scenario=scenario,
-        ended_by=ended_by,
-        standings={count: each for count, each in standings.items() if each is not None},
-        timeline=timeline(record, TIMELINE_POINTS),
-        known_together_count=_known_together(simulator, scenario),
-        distinct_count=record.distinct_count,
-        refused_count=record.refused_count,
-        processor_s=time.process_time() - started_s,
-    )
+    return models, run(explore())
 
 
 def run_all(scenarios: Sequence[Scenario], processes: int) -> Iterator[Result]:

@@ -20,7 +20,7 @@ ENTRIES_MIN = 6
 DISCOUNT = 0.93
 """Of an entry's weight with each later one: the last fourteen or so count."""
 
-CERTAINTY = 1.0
+CERTAINTY = 2.0
 """Standard deviations by which the share must be below the average. The question is put after
 every entry, so some run of repeats will come by chance, and a needless cut costs a whole call's
 overhead."""
@@ -132,5 +132,5 @@ class CallCourse:
         return None
 
     def _is_below_average(self) -> bool:
-        deviation = math.sqrt(self.share * (1.0 - self.share) / self._weight)
+        deviation = math.sqrt(max(0.0, self.share * (1.0 - self.share)) / self._weight)
         return self.share + CERTAINTY * deviation < self.average_share

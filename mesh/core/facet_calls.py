@@ -23,6 +23,9 @@ RECENT_CALLS_MAX = 12
 LATEST_CALLS_MAX = 60
 """Calls of the whole run that are kept one by one, the latest."""
 
+RATE_CALLS_MIN = 5
+"""Calls of a model among these that tell how often it is called."""
+
 OPEN_CALLS_MAX = 10_000
 """Calls whose end has not been heard of, those that crashes cut included; beyond it the ones
 heard of first are forgotten."""
@@ -174,6 +177,14 @@ class FacetCalls:
 
     def calls_count(self, facet: int) -> int:
         return sum(arm.calls_count for arm in self.arms(facet).values())
+
+    def calls_a_minute(self, model: str) -> float:
+        """How often all producers together have called `model` lately; 0 before there are enough
+        calls to tell."""
+        starts_ms = [_start_of(call).started_ms for call in self.latest if call.model == model]
+        if len(starts_ms) < RATE_CALLS_MIN:
+            return 0.0
+        return (len(starts_ms) - 1) * 60_000 / max(1, starts_ms[-1] - starts_ms[0])
 
     def models(self) -> Iterator[str]:
         """All that have been heard of, each once."""

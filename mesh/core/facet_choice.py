@@ -92,7 +92,9 @@ class Chooser:
             if place != OPEN_FACET
         )
 
-    def choose(self) -> Work:
+    def choose(self, *, may_plan: bool) -> Work:
+        if not may_plan:
+            return self._look()
         planner = Planner(self.tree, self.calls, self.concurrent_count, self.known_count)
         planning = planner.work(
             is_short=self._promising_count < self.concurrent_count,

@@ -1,7 +1,7 @@
 """Which known entries belong to a facet: what its prompts list.
 
 Members stand in the collector's order of acceptance, so that all producers list the same sealed
-chunks; an entry takes 16 bytes. Beside them stand the texts that calls for the facet have
+chunks; an entry takes 20 bytes. Beside them stand the texts that calls for the facet have
 written and that are no members: not accepted yet, or strays that were found elsewhere. The texts
 of members are not held here (known.py).
 """
@@ -9,7 +9,7 @@ of members are not held here (known.py).
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -43,6 +43,8 @@ class _Shelf:
     fingerprints: array[int] = field(default_factory=lambda: array("I"))
     epochs: array[int] = field(default_factory=lambda: array("Q"))
     """Of the collector, in which each was accepted."""
+    held: array[int] = field(default_factory=lambda: array("I"))
+    """The same fingerprints, ascending."""
     beside: dict[int, str] = field(default_factory=dict)
 
     def put(self, ordinal: int, fingerprint: int, epoch: int) -> None:
@@ -52,6 +54,7 @@ class _Shelf:
         self.ordinals.insert(at, ordinal)
         self.fingerprints.insert(at, fingerprint)
         self.epochs.insert(at, epoch)
+        insort(self.held, fingerprint)
         self.beside.pop(fingerprint, None)
 
     def take_back(self, first_void: int, epoch: int, accepted: Sequence[str]) -> None:
@@ -62,15 +65,20 @@ class _Shelf:
                 continue
             ordinal, fingerprint = self.ordinals.pop(at), self.fingerprints.pop(at)
             self.epochs.pop(at)
+            self.held.pop(bisect_left(self.held, fingerprint))
             if ordinal <= len(accepted):
                 self.keep_beside(fingerprint, accepted[ordinal - 1])
 
     def keep_beside(self, fingerprint: int, text: str) -> None:
-        if fingerprint in self.beside or fingerprint in self.fingerprints:
+        if fingerprint in self.beside or self._holds(fingerprint):
             return
         if len(self.beside) >= BESIDE_MAX:
             del self.beside[next(iter(self.beside))]
         self.beside[fingerprint] = text
+
+    def _holds(self, fingerprint: int) -> bool:
+        at = bisect_left(self.held, fingerprint)
+        return at < len(self.held) and self.held[at] == fingerprint
 
 
 @dataclass(slots=True)

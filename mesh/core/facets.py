@@ -215,15 +215,17 @@ class FacetPlan:
         random: random.Random,
         concurrent_count: int,
         known_count: int,
+        may_plan: bool = True,
     ) -> Work:
         """What a call of `model` does best now.
 
         Args:
-            concurrent_count: calls that all producers together make at once.
+            concurrent_count: calls for entries that all producers together make at once.
             known_count: entries known in all.
+            may_plan: False: the call must be one for entries.
         """
         chooser = Chooser(self._tree, self.calls, model, concurrent_count, known_count, random)
-        return chooser.choose()
+        return chooser.choose(may_plan=may_plan)
 
     @property
     def is_first_being_made(self) -> bool:

@@ -18,7 +18,7 @@ from mesh.core.facets import OPEN_FACET, FacetPlan
 from mesh.core.items import LogId
 from mesh.core.known import KnownItems
 from mesh.core.normalize import item_key
-from mesh.core.rate_limits import Allowances
+from mesh.core.rate_limits import Allowances, CallEntry
 
 IMPORTED_KEPT_MAX = 100
 
@@ -115,7 +115,4 @@ _MONEY = (
     log.BudgetGranted,
     log.BudgetSet,
 )
-_CALLS = (
-    *(log.CallStarted, log.CallFinished, log.LimitSeen, log.Found, log.Repeat),
-    log.BudgetAsked,
-)
+_CALLS = CallEntry | log.BudgetAsked

@@ -18,6 +18,7 @@ from mesh.core.entries import (
     BudgetAsked,
     CallFinished,
     CallStarted,
+    FacetProposed,
     Found,
     LimitSeen,
     LogEntry,
@@ -34,7 +35,7 @@ takes nothing from what is allowed. Machines whose clocks differ by more do not 
 TELL_S = 1.0
 """Between two entries on what is left of one model's limits, whoever writes them."""
 
-CallEntry = CallStarted | CallFinished | LimitSeen | Found | Repeat
+CallEntry = CallStarted | CallFinished | LimitSeen | Found | Repeat | FacetProposed
 
 
 class Allowances:
@@ -82,7 +83,7 @@ class Allowances:
                 if log_id.origin != self._own and not _is_history(entry.seen_ms, now_ms):
                     account.limit_seen((log_id, entry.call), entry, now_s)
                     self._told_s[entry.model] = now_s
-            case Found() | Repeat():
+            case Found() | Repeat() | FacetProposed():
                 account.answering((log_id, entry.call))
 
     def _forget_earlier_calls(self, log_id: LogId) -> None:

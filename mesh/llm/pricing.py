@@ -7,6 +7,7 @@ a known price means for a run's budget is money.py's, who may spend core.budget'
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -41,6 +42,12 @@ def cost_usd(model: ModelSpec, usage: Usage) -> float | None:
     """Dollars that one call of `model` costs; None when its price is unknown."""
     cost = _cost(model, usage)
     return None if cost is None else cost.total_usd
+
+
+def output_usd(model: ModelSpec) -> float:
+    """Dollars for a million tokens of output; inf where the price is unknown."""
+    cost = cost_usd(model, Usage(0, 0, 1_000_000))
+    return math.inf if cost is None else cost
 
 
 def dearest_usd(model: ModelSpec, usage: Usage) -> float | None:

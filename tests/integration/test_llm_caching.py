@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 
 from mesh.config import Api, ModelSpec, SimulatorSettings
-from mesh.core.cache_warmth import CacheWarmth
+from mesh.core.entries import CallStarted, Found
+from mesh.core.items import LogId, NodeId
+from mesh.core.rate_limits import Allowances, CallEntry
 from mesh.llm.adaptive_client import AdaptiveClient
-from mesh.llm.cache_rules import cache_key, cache_tokens_min
+from mesh.llm.cache_rules import cache_key
 from mesh.llm.clients import open_client
 from mesh.llm.interface import Completed, ErrorKind, Prompt, ProviderError, TextDelta, Usage
 from mesh.llm.prompts import KnownForPrompt, build_prompt
@@ -22,6 +25,7 @@ CHUNKS = tuple(
 )
 CHUNK_TOKENS = len(CHUNKS[0].encode()) // 4
 ATTEMPTS_MAX = 5
+PRODUCER = LogId(NodeId(b"p" * 16), 1)
 MODELS: tuple[tuple[Api, str, str], ...] = (
     ("openai", "atlas", "gpt-4o"),
     ("openai", "breakpointed", "gpt-5.6-luna"),
@@ -149,25 +153,27 @@ async def test_calls_that_wait_for_the_first_read_what_it_has_filled(
 ) -> None:
     """Three calls at once of a cold prompt: all pay in full, or only one does."""
     client = client_at(simulator, api, name, price_of)
-    prompt = prompt_with(4)
-    parts = [prompt.instructions, *prompt.known_chunks]
-    warmth, changed = CacheWarmth(), asyncio.Event()
-    loop = asyncio.get_running_loop()
+    spec, prompt, changed = client.model.spec, prompt_with(4), asyncio.Event()
+    allowances, loop = Allowances(PRODUCER.origin), asyncio.get_running_loop()
 
-    async def call(number: int) -> Usage:
-        tokens_min = cache_tokens_min(client.model)
-        while warmed and warmth.wait_s(name, parts, tokens_min=tokens_min, now_s=loop.time()):
-            await changed.wait()
-        warmth.begins(number, name, parts, loop.time())
+    def tell(seq: int, entry: CallEntry) -> None:
+        allowances.apply(PRODUCER, seq, entry, now_s=loop.time(), now_ms=0)
+        changed.set()
+
+    async def call(seq: int) -> Usage:
+        while warmed and (wait_s := allowances.wait_s(spec, 1_000, loop.time())):
+            changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), wait_s)
+        tell(seq, CallStarted(spec, 40, None, 0))
         async for event in client.stream(prompt, output_tokens_max=400):
             if isinstance(event, TextDelta):
-                warmth.first_text(number, loop.time())
-                changed.set()
+                tell(10 + seq, Found("one", seq, spec))
             else:
                 return event.usage
         raise AssertionError("no end")
 
-    usages = await asyncio.gather(*(call(number) for number in range(3)))
+    usages = await asyncio.gather(*(call(seq) for seq in (1, 2, 3)))
     await client.close()
     cold_count = sum(usage.cached_input_tokens == 0 for usage in usages)
     assert cold_count == (1 if warmed else 3)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bench.virtual_record import Waste
-from bench.virtual_runs import CITIES, PARIS, Result, Scenario, run_scenario
+from bench.virtual_runs import CITIES, PARIS, Result, Scenario, explored, run_scenario
 
 SMALL = Scenario("star", topic=CITIES, producer_count=3, counts=(200, 800))
 
@@ -45,3 +45,15 @@ def test_a_run_without_a_count_ends_when_nothing_is_left(mode: str) -> None:
     assert result.ended_by == "exhausted"
     (end,) = result.standings
     assert 0.5 * result.known_together_count < end <= result.known_together_count
+
+
+def test_nobody_waits_for_the_end_of_a_plan_not_even_who_makes_it() -> None:
+    models, _ = explored(replace(SMALL, mode="all"))
+    calls = models.record.calls
+    plan = next(call for call in calls if call.wanted == "facets")
+    assert plan.ended_s is not None
+    meanwhile = [
+        call for call in calls if call.wanted == "entries" and call.started_s < plan.ended_s
+    ]
+    assert {call.producer for call in meanwhile} == {1, 2, 3}
+    assert {call.facet is None for call in meanwhile} == {True, False}

@@ -99,6 +99,14 @@ def test_a_facet_is_taken_as_soon_as_it_is_named_and_by_one_alone() -> None:
     assert not run.plan().is_first_being_made
 
 
+def test_who_is_planning_already_is_told_where_to_look() -> None:
+    plan = FacetPlan()
+    work = plan.next_work(
+        "m", random=random.Random(1), concurrent_count=5, known_count=0, may_plan=False
+    )
+    assert work == LookIn(0, None)
+
+
 def test_nothing_is_split_while_the_topic_is_still_being_named() -> None:
     run = PlannedRun()
     call = run.begin(A, purpose="facets", at_ms=0)

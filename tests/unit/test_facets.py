@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.core import entries as log
+from mesh.core.facet_calls import RATE_CALLS_MIN
 from mesh.core.facet_members import BESIDE_MAX
 from mesh.core.facet_tree import FACETS_MAX, PROPOSALS_MAX
 from mesh.core.facets import FacetPlan, FacetView, facet_id
@@ -209,6 +210,16 @@ def test_what_a_facet_has_brought_is_counted() -> None:
     seen = view(run.plan(), "Museums")
     assert (seen.found_count, seen.calls_count, seen.state) == (35, 1, "rich")
     assert seen.yield_share == pytest.approx(30 / 40)
+
+
+def test_how_often_a_model_is_called_is_known_once_there_are_enough_calls() -> None:
+    run = PlannedRun()
+    for number in range(RATE_CALLS_MIN):
+        assert run.plan().calls.calls_a_minute("m") == 0.0
+        for origin, model in ((A, "m"), (B, "other")):
+            call = run.begin(origin, at_ms=number * 2_000, model=model)
+            run.end(origin, call, model=model)
+    assert run.plan().calls.calls_a_minute("m") == 30.0
 
 
 def test_members_stand_in_the_order_of_acceptance_as_far_as_there_is_no_hole() -> None:

@@ -96,3 +96,11 @@ def test_what_the_user_wants_left_out_is_known_and_kept_for_every_list() -> None
     hear(listener, COLLECTOR, log.Imported("Eiffel Tower"))
     assert item_key("eiffel tower") in listener.known
     assert [*listener.imported] == ["Eiffel Tower"]
+
+
+def test_a_plan_that_streams_in_shows_that_its_model_answers() -> None:
+    listener = outlook()
+    hear(listener, OTHER, log.CallStarted("atlas", 30, None, 0, "facets"))
+    assert listener.allowances.wait_s("atlas", 100, 0.0) > 0.0
+    hear(listener, OTHER, log.FacetProposed("Museums", 0, 1, "atlas"), first_seq=2)
+    assert listener.allowances.wait_s("atlas", 100, 0.0) == 0.0

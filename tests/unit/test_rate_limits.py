@@ -14,7 +14,15 @@ from bench import virtual_loop
 from bench.limited_producers import LimitedModel, call_together
 from bench.rate_limits import APIS, KINDS, in_virtual_time
 from mesh.core.concurrency import CONCURRENT_MAX
-from mesh.core.entries import CallFinished, CallStarted, Found, LimitSeen, LogEntry
+from mesh.core.entries import (
+    CallFinished,
+    CallStarted,
+    FacetProposed,
+    Found,
+    LimitSeen,
+    LogEntry,
+    Repeat,
+)
 from mesh.core.items import LogId, NodeId
 from mesh.core.rate_account import CALL_S_MAX, HOLD_MAX_S, PROBE_S, SLOT_S, WARM_UP_S
 from mesh.core.rate_limits import HISTORY_S, MODELS_MAX, TELL_S, Allowances
@@ -90,6 +98,17 @@ def test_the_first_call_goes_out_at_once_and_the_next_ones_wait_for_its_answer()
     call = producers.start(A)
     assert producers.wait_s(B) > 0.0
     producers.say(A, Found("otter", call, MODEL))
+    assert producers.wait_s(B) == 0.0
+
+
+@pytest.mark.parametrize(
+    "brought",
+    [Found("otter", 1, MODEL), Repeat("otter", 1, MODEL), FacetProposed("rodents", 0, 1, MODEL)],
+)
+def test_whatever_an_answer_brings_shows_that_the_provider_answers(brought: LogEntry) -> None:
+    producers = Producers()
+    assert producers.start(A) == 1
+    producers.say(A, brought)
     assert producers.wait_s(B) == 0.0
 
 

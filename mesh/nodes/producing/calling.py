@@ -21,7 +21,7 @@ from mesh.config import ApiKey, ModelSpec, ProducerSettings
 from mesh.core import entries as log
 from mesh.core.call_course import CallCourse
 from mesh.core.entries import NOTE_CHARACTERS_MAX, LogEntry
-from mesh.core.facets import OPEN_FACET, PLANLESS_ASK_MAX, LookIn, Work
+from mesh.core.facets import OPEN_FACET, LookIn, Work
 from mesh.core.outlook import Outlook
 from mesh.llm.clients import open_client
 from mesh.llm.interface import (
@@ -33,7 +33,7 @@ from mesh.llm.interface import (
     ProviderError,
     Usage,
 )
-from mesh.llm.pricing import charge_usd, reservation_usd
+from mesh.llm.pricing import charge_usd, output_usd, reservation_usd
 from mesh.llm.rate_headers import limit_seen
 from mesh.llm.retrying import FailureStreak, RetryPolicy, given_up
 from mesh.llm.usage import cut_usage, shown_tokens
@@ -50,13 +50,17 @@ DECLINED_MAX = 8
 STAGGER_S = 0.3
 """The first calls begin within so long of one another, not at once: each that begins later knows
 what the one before is about."""
+FIRST_STAGGER_S = 0.02
+"""The same for the models whose output costs least: the first call makes the plan, and cheap models
+tend to write fast."""
 
 PLAN_WAIT_S = 6.0
 """How long the first calls of a run wait for its plan, one looking about meanwhile: without a
 plan they would all write the same entries."""
 
 LOOK_S = 0.05
-"""Between looks whether what a call waits for has come."""
+"""At most between looks whether what a call waits for has come; never the same, or those that
+wait together would all take what comes first."""
 LIMIT_LOOK_S = 1.0
 SHOWN_WAIT_S = 1.0
 """A shorter wait for a limit is not worth telling."""
@@ -124,39 +128,56 @@ class Caller:
         self._clients: dict[str, LLMClient] = {}
         self._streaks: dict[str, FailureStreak] = {}
         self._declined_in_a_row: Counter[str] = Counter()
+        self._planning: asyncio.Task[None] | None = None
+        """The latest planning call, and the wait that follows it where it failed."""
 
     async def run(self) -> None:
         """Call until cancelled; a call that is cut keeps its complete lines."""
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._settings.concurrency):
-                    group.create_task(self._call_on())
+                    group.create_task(self._call_on(group))
         finally:
             await self._close_clients()
 
-    async def _call_on(self) -> None:
-        """One call after another."""
+    async def _call_on(self, group: asyncio.TaskGroup) -> None:
+        """One call for entries after another, and now and then one that plans beside them."""
         if self._settings.tactics.staggered:
-            await asyncio.sleep(self._random.uniform(0.0, STAGGER_S))
+            await asyncio.sleep(self._stagger_s())
         while True:
             if self._orders.held_by is not None:
                 self._teller.activity = self._orders.held_by
             await self._orders.may_call()
-            model = self._model()
-            wait_s = await self._attempt(model)
-            if wait_s is None:
-                await self._another_model_than(model)
-            elif wait_s:
-                await self._pause(wait_s)
+            call = await self._begin(self._model())
+            if call is None:
+                continue
+            if call.composed.is_planning:
+                # What it names is of use as it comes: nobody waits for its end.
+                self._planning = group.create_task(self._attempt(call))
+            else:
+                await self._attempt(call)
 
     def _model(self) -> ModelSpec:
         return next(m for m in self._settings.models if m.spec == self._orders.model)
 
-    async def _attempt(self, model: ModelSpec) -> float | None:
-        """Make one call; return how long to wait before the next, None: the model is given up."""
-        call = await self._begin(model)
-        if call is None:
-            return 0.0
+    def _stagger_s(self) -> float:
+        prices_usd = set(map(output_usd, self._settings.models))
+        if len(prices_usd) == 1:
+            return self._random.uniform(0.0, STAGGER_S)
+        if output_usd(self._model()) == min(prices_usd):
+            return self._random.uniform(0.0, FIRST_STAGGER_S)
+        return self._random.uniform(FIRST_STAGGER_S, STAGGER_S)
+
+    async def _attempt(self, call: _Call) -> None:
+        """Make a call that has begun, and wait as long as the next one has to."""
+        wait_s = await self._make(call)
+        if wait_s is None:
+            await self._another_model_than(call.model)
+        elif wait_s:
+            await self._pause(wait_s)
+
+    async def _make(self, call: _Call) -> float | None:
+        """Return how long to wait before the next call, None: the model is given up."""
         call.answer = self._answer(call)
         try:
             completed = await self._read(call)
@@ -176,9 +197,9 @@ class Caller:
         started_s, outlook = _now_s(), self._teller.outlook
         while self._orders.held_by is None and self._orders.model == model.spec:
             work = self._next_work(model)
-            if self._awaits_plan(work) and _now_s() - started_s < PLAN_WAIT_S:
+            if self._awaits_plan(work) and _now_s() < started_s + PLAN_WAIT_S:
                 self._teller.activity = "waiting for the plan"
-                await asyncio.sleep(LOOK_S)
+                await asyncio.sleep(self._random.uniform(0.5, 1.0) * LOOK_S)
                 continue
             client = self._client(model)
             composed = self._composer.compose(model, client, work)
@@ -197,23 +218,22 @@ class Caller:
         return None
 
     def _next_work(self, model: ModelSpec) -> Work:
-        plan = self._teller.outlook.plan
         if not self._settings.tactics.facets:
             return LookIn(OPEN_FACET, None)
-        if not plan.calls.entry_calls_count:
-            # The very first looks about at once: the first entry does not wait for a plan.
-            return LookIn(OPEN_FACET, None, PLANLESS_ASK_MAX)
-        return plan.next_work(
+        return self._teller.outlook.plan.next_work(
             model.spec,
             random=self._random,
             concurrent_count=self._teller.producers_count() * self._settings.concurrency,
             known_count=len(self._teller.outlook.known),
+            may_plan=self._planning is None or self._planning.done(),
         )
 
     def _awaits_plan(self, work: Work) -> bool:
-        """While the first plan streams in, for a facet that nobody looks in yet."""
+        """While the first plan streams in, for a facet that nobody looks in yet. The very first
+        call for entries looks about at once: the first entry does not wait for a plan."""
         plan = self._teller.outlook.plan
-        return isinstance(work, LookIn) and plan.is_first_being_made
+        is_first = not plan.calls.entry_calls_count
+        return isinstance(work, LookIn) and plan.is_first_being_made and not is_first
 
     async def _await_limit(self, model: ModelSpec, wait_s: float) -> None:
         if wait_s > SHOWN_WAIT_S:

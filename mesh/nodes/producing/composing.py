@@ -21,7 +21,7 @@ from mesh.core.outlook import Outlook
 from mesh.core.pace import ENTRY_TOKENS, ModelPace
 from mesh.llm import prompts
 from mesh.llm.answer_format import FormatChoice
-from mesh.llm.cache_rules import cache_key
+from mesh.llm.cache_rules import cache_key, cache_key_shards
 from mesh.llm.context_limits import ContextLimits, context_limits, prompt_tokens_max
 from mesh.llm.interface import CallProgress, LLMClient, Prompt, Usage
 from mesh.llm.pricing import cost_usd
@@ -123,13 +123,14 @@ class Composer:
         if work.ask_max is not None:
             ask_count = min(ask_count, work.ask_max)
         prompt, keys, listed_count = self._listed(model, work, listing, ask_count)
-        structured = self.tactics.structured and self.formats.choose(
-            model.spec, structured_possible=client.structured_possible
-        )
         tokens = prompt_tokens_estimate(prompt)
+        structured = self.tactics.structured and self.formats.choose(
+            model.spec,
+            structured_possible=client.structured_possible,
+            cold_share=self._cold_share(model, listing, tokens, ask_count),
+        )
         prefix = str(work.facet) if listing is Listing.FACET else "all"
-        # One shard: calls of one prefix come from few producers at a time.
-        key = cache_key(self.run_id, model.spec, prefix, 0)
+        key = cache_key(self.run_id, model.spec, prefix, self._cache_shard(model))
         return ComposedCall(
             model=model,
             work=work,
@@ -287,6 +288,19 @@ class Composer:
         """Output tokens that cost as much as one listed entry."""
         spared = self.cached.share(model.spec, listing) * (1.0 - self._cached_ratio(model))
         return LISTED_TOKENS * self._price_ratio(model) * (1.0 - spared)
+
+    def _cold_share(
+        self, model: ModelSpec, listing: Listing, prompt_tokens: int, ask_count: int
+    ) -> float:
+        """What a prompt costs more that is in no cache, as a share of the answer's cost."""
+        spared = self.cached.share(model.spec, listing) * (1.0 - self._cached_ratio(model))
+        answer_tokens = ask_count * self.pace(model).entry_tokens
+        return prompt_tokens * self._price_ratio(model) * spared / answer_tokens
+
+    def _cache_shard(self, model: ModelSpec) -> int:
+        """Producers share a cache key as far as a provider keeps it on one machine."""
+        calls = self.outlook.plan.calls.calls_a_minute(model.spec)
+        return int.from_bytes(self.outlook.own.origin[:4], "big") % cache_key_shards(calls)
 
     def _price_ratio(self, model: ModelSpec) -> float:
         """An input token's price against an output token's."""
