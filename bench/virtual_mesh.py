@@ -95,7 +95,7 @@ class VirtualProducer:
         self._last_seq = 0
 
     async def say(self, entries: Sequence[LogEntry]) -> int:
-        """See mesh.nodes.producing.calling.Teller."""
+        """See mesh.nodes.producing.call_opening.Teller."""
         first_seq = self._last_seq + 1
         self._last_seq += len(entries)
         now_s = _now_s()

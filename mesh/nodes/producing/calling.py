@@ -1,9 +1,8 @@
-"""The producer's calls: when one is made, what is logged of it, and what to do after a failure.
+"""The producer's calls: one after another, what is logged of their ends, what follows a failure.
 
 Every attempt is a call of its own in the log, built on a fresh prompt: a retry knows what has
-been found while it waited. A call is made when the collector's orders, the provider's limits and
-the budget allow it. What it asks is composing.py's, the reading of its answer answers.py's, the
-waiting after a failure llm.retrying's.
+been found while it waited. When a call may be made is call_opening.py's, what it asks
+composing.py's, the reading of its answer answers.py's, the waiting after a failure llm.retrying's.
 """
 
 from __future__ import annotations
@@ -13,19 +12,14 @@ import contextlib
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable
 
 from mesh.config import ApiKey, ModelSpec, ProducerSettings
 from mesh.core import entries as log
 from mesh.core.call_course import CallCourse
-from mesh.core.entries import NOTE_CHARACTERS_MAX, LogEntry
-from mesh.core.facets import OPEN_FACET, LookIn, Work
-from mesh.core.outlook import Outlook
+from mesh.core.entries import NOTE_CHARACTERS_MAX
 from mesh.llm.clients import open_client
 from mesh.llm.interface import (
-    CallProgress,
     Completed,
     ErrorKind,
     FinishReason,
@@ -33,12 +27,13 @@ from mesh.llm.interface import (
     ProviderError,
     Usage,
 )
-from mesh.llm.pricing import charge_usd, output_usd, reservation_usd
+from mesh.llm.pricing import charge_usd, output_usd
 from mesh.llm.rate_headers import limit_seen
 from mesh.llm.retrying import FailureStreak, RetryPolicy, given_up
 from mesh.llm.usage import cut_usage, shown_tokens
 from mesh.nodes.producing.answers import Answer, PlanningAnswer
-from mesh.nodes.producing.composing import ComposedCall, Composer
+from mesh.nodes.producing.call_opening import CallOpening, OpenCall, Teller
+from mesh.nodes.producing.composing import Composer
 from mesh.nodes.producing.orders import Orders
 
 DRY_WAIT_S = 0.5
@@ -53,56 +48,6 @@ what the one before is about."""
 FIRST_STAGGER_S = 0.02
 """The same for the models whose output costs least: the first call makes the plan, and cheap models
 tend to write fast."""
-
-PLAN_WAIT_S = 6.0
-"""How long the first calls of a run wait for its plan, one looking about meanwhile: without a
-plan they would all write the same entries."""
-
-LOOK_S = 0.05
-"""At most between looks whether what a call waits for has come; never the same, or those that
-wait together would all take what comes first."""
-LIMIT_LOOK_S = 1.0
-SHOWN_WAIT_S = 1.0
-"""A shorter wait for a limit is not worth telling."""
-
-
-class Teller(Protocol):
-    """The producer, as far as its calls need it."""
-
-    outlook: Outlook
-    activity: str
-
-    async def say(self, entries: Sequence[LogEntry]) -> int:
-        """Write to the own log and publish; the seq of the first."""
-        ...
-
-    async def stored(self) -> None:
-        """Return when all that was said would survive a power cut."""
-        ...
-
-    def producers_count(self) -> int:
-        """Producers of the run that are alive, this one included."""
-        ...
-
-    def notice(self, text: str) -> None: ...
-
-
-@dataclass(slots=True)
-class _Call:
-    """One attempt."""
-
-    composed: ComposedCall
-    reserved_usd: float | None
-    started_s: float
-    progress: CallProgress
-    seq: int = 0
-    first_token_s: float | None = None
-    """From its start."""
-    answer: Answer | PlanningAnswer = field(init=False)
-
-    @property
-    def model(self) -> ModelSpec:
-        return self.composed.model
 
 
 class Caller:
@@ -126,6 +71,9 @@ class Caller:
             settings.topic, settings.run_id, settings.tactics, teller.outlook, self._random
         )
         self._clients: dict[str, LLMClient] = {}
+        self._opening = CallOpening(
+            settings, orders, teller, self._composer, self._client, self._random
+        )
         self._streaks: dict[str, FailureStreak] = {}
         self._declined_in_a_row: Counter[str] = Counter()
         self._planning: asyncio.Task[None] | None = None
@@ -148,7 +96,7 @@ class Caller:
             if self._orders.held_by is not None:
                 self._teller.activity = self._orders.held_by
             await self._orders.may_call()
-            call = await self._begin(self._model())
+            call = await self._opening.open(self._model(), self._may_plan)
             if call is None:
                 continue
             if call.composed.is_planning:
@@ -156,6 +104,9 @@ class Caller:
                 self._planning = group.create_task(self._attempt(call))
             else:
                 await self._attempt(call)
+
+    def _may_plan(self) -> bool:
+        return self._planning is None or self._planning.done()
 
     def _model(self) -> ModelSpec:
         return next(m for m in self._settings.models if m.spec == self._orders.model)
@@ -168,15 +119,15 @@ class Caller:
             return self._random.uniform(0.0, FIRST_STAGGER_S)
         return self._random.uniform(FIRST_STAGGER_S, STAGGER_S)
 
-    async def _attempt(self, call: _Call) -> None:
+    async def _attempt(self, call: OpenCall) -> None:
         """Make a call that has begun, and wait as long as the next one has to."""
         wait_s = await self._make(call)
         if wait_s is None:
             await self._another_model_than(call.model)
         elif wait_s:
-            await self._pause(wait_s)
+            await self._orders.pause(wait_s)
 
-    async def _make(self, call: _Call) -> float | None:
+    async def _make(self, call: OpenCall) -> float | None:
         """Return how long to wait before the next call, None: the model is given up."""
         call.answer = self._answer(call)
         try:
@@ -190,89 +141,9 @@ class Caller:
             raise
         return await self._ended(call, completed)
 
-    # Before a call
-
-    async def _begin(self, model: ModelSpec) -> _Call | None:
-        """Wait until a call may be made, then log that it is; None: orders have changed."""
-        started_s, outlook = _now_s(), self._teller.outlook
-        while self._orders.held_by is None and self._orders.model == model.spec:
-            work = self._next_work(model)
-            if self._awaits_plan(work) and _now_s() < started_s + PLAN_WAIT_S:
-                self._teller.activity = "waiting for the plan"
-                await asyncio.sleep(self._random.uniform(0.5, 1.0) * LOOK_S)
-                continue
-            client = self._client(model)
-            composed = self._composer.compose(model, client, work)
-            wait_s = outlook.allowances.wait_s(model.spec, composed.prompt_tokens, _now_s())
-            if wait_s:
-                await self._await_limit(model, wait_s)
-                continue
-            largest = client.largest_usage(
-                composed.prompt, composed.output_tokens_max, structured=composed.structured
-            )
-            amount = reservation_usd(model, largest.input_tokens, largest.output_tokens)
-            if not outlook.purse.reserve(amount):
-                await self._await_budget(amount)
-                continue
-            return await self._log_start(composed, amount, largest)
-        return None
-
-    def _next_work(self, model: ModelSpec) -> Work:
-        if not self._settings.tactics.facets:
-            return LookIn(OPEN_FACET, None)
-        return self._teller.outlook.plan.next_work(
-            model.spec,
-            random=self._random,
-            concurrent_count=self._teller.producers_count() * self._settings.concurrency,
-            known_count=len(self._teller.outlook.known),
-            may_plan=self._planning is None or self._planning.done(),
-        )
-
-    def _awaits_plan(self, work: Work) -> bool:
-        """While the first plan streams in, for a facet that nobody looks in yet. The very first
-        call for entries looks about at once: the first entry does not wait for a plan."""
-        plan = self._teller.outlook.plan
-        is_first = not plan.calls.entry_calls_count
-        return isinstance(work, LookIn) and plan.is_first_being_made and not is_first
-
-    async def _await_limit(self, model: ModelSpec, wait_s: float) -> None:
-        if wait_s > SHOWN_WAIT_S:
-            self._teller.activity = f"waiting for the rate limit of {model.spec}, {wait_s:.0f} s"
-        await self._pause(min(wait_s, LIMIT_LOOK_S))
-
-    async def _await_budget(self, amount_usd: float | None) -> None:
-        self._teller.activity = "waiting for budget"
-        self._orders.money_moved.clear()
-        asked = self._teller.outlook.purse.ask(amount_usd)
-        if asked is not None:
-            await self._teller.say([asked])
-        await self._orders.money_moved.wait()
-
-    async def _log_start(
-        self, composed: ComposedCall, reserved_usd: float | None, largest: Usage
-    ) -> _Call:
-        progress = CallProgress(output_tokens_cap=largest.output_tokens)
-        call = _Call(composed, reserved_usd, _now_s(), progress)
-        self._teller.activity = "planning" if composed.is_planning else "asking"
-        work = composed.work
-        call.seq = await self._teller.say(
-            [
-                log.CallStarted(
-                    model=composed.model.spec,
-                    asked_count=composed.ask_count,
-                    facet=getattr(work, "name", None),
-                    started_ms=time.time_ns() // 1_000_000,
-                    purpose="facets" if composed.is_planning else "entries",
-                    reserved_usd=reserved_usd,
-                    prompt_tokens=composed.prompt_tokens,
-                )
-            ]
-        )
-        return call
-
     # The call
 
-    def _answer(self, call: _Call) -> Answer | PlanningAnswer:
+    def _answer(self, call: OpenCall) -> Answer | PlanningAnswer:
         if call.composed.is_planning:
             return PlanningAnswer(call.composed, call.seq, self._settings.topic, self._teller.say)
         return Answer(
@@ -284,7 +155,7 @@ class Caller:
             cutting=self._settings.tactics.cutting,
         )
 
-    async def _read(self, call: _Call) -> Completed | None:
+    async def _read(self, call: OpenCall) -> Completed | None:
         composed = call.composed
         if call.reserved_usd is not None:
             await self._teller.stored()
@@ -296,7 +167,7 @@ class Caller:
         )
         return await call.answer.read(events, lambda: self._begun(call))
 
-    async def _begun(self, call: _Call) -> None:
+    async def _begun(self, call: OpenCall) -> None:
         """The answer has begun: the others may know what its provider allows."""
         call.first_token_s = _now_s() - call.started_s
         seen = limit_seen(
@@ -311,7 +182,7 @@ class Caller:
 
     # After a call
 
-    async def _ended(self, call: _Call, completed: Completed | None) -> float | None:
+    async def _ended(self, call: OpenCall, completed: Completed | None) -> float | None:
         answer = call.answer
         usage = completed.usage if completed else self._cut_usage(call)
         outcome = _outcome(answer, completed)
@@ -325,7 +196,7 @@ class Caller:
             self._learn(call, answer)
         return 0.0 if answer.brought_count else DRY_WAIT_S
 
-    def _learn(self, call: _Call, answer: Answer) -> None:
+    def _learn(self, call: OpenCall, answer: Answer) -> None:
         written_s = _now_s() - call.started_s - (call.first_token_s or 0.0)
         self._composer.pace(call.model).finished(
             first_token_s=call.first_token_s,
@@ -335,7 +206,7 @@ class Caller:
         )
         self._composer.ended(answer.ending(), call.composed, call.progress)
 
-    async def _declined(self, call: _Call, usage: Usage) -> float | None:
+    async def _declined(self, call: OpenCall, usage: Usage) -> float | None:
         """A model that declines this topic every time is given up: nothing else would end it."""
         count = self._declined_in_a_row[call.model.spec] + 1
         self._declined_in_a_row[call.model.spec] = count
@@ -346,7 +217,7 @@ class Caller:
         await self._finish(call, ErrorKind.GIVE_UP.value, usage, error)
         return None
 
-    async def _failed(self, call: _Call, error: ProviderError) -> float | None:
+    async def _failed(self, call: OpenCall, error: ProviderError) -> float | None:
         failures = self._streak(call.model).failed(error)
         wait_s = self._policy.after(error, failures)
         if error.kind is ErrorKind.SHORTEN_PROMPT:
@@ -369,7 +240,7 @@ class Caller:
         return wait_s
 
     async def _finish(
-        self, call: _Call, outcome: str, usage: Usage, error: str | None = None
+        self, call: OpenCall, outcome: str, usage: Usage, error: str | None = None
     ) -> None:
         await self._teller.say(
             [
@@ -393,7 +264,7 @@ class Caller:
             ]
         )
 
-    def _cut_usage(self, call: _Call) -> Usage:
+    def _cut_usage(self, call: OpenCall) -> Usage:
         return cut_usage(call.composed.prompt, call.progress)
 
     async def _another_model_than(self, given_up_model: ModelSpec) -> None:
@@ -402,13 +273,6 @@ class Caller:
         while self._orders.model == given_up_model.spec:
             self._orders.changed.clear()
             await self._orders.changed.wait()
-
-    async def _pause(self, wait_s: float) -> None:
-        """Wait, less long when another model is assigned meanwhile."""
-        self._orders.changed.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                await self._orders.changed.wait()
 
     def _streak(self, model: ModelSpec) -> FailureStreak:
         return self._streaks.setdefault(model.spec, FailureStreak())

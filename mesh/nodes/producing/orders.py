@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 
 
@@ -38,6 +39,13 @@ class Orders:
     def held_by(self) -> str | None:
         """Why no call is made, None when they are."""
         return next(iter(self._held_by), None)
+
+    async def pause(self, wait_s: float) -> None:
+        """Wait, less long when another model is assigned meanwhile."""
+        self.changed.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self.changed.wait()
 
     async def may_call(self) -> None:
         """Return when not paused."""

@@ -1,0 +1,170 @@
+"""Opens a producer's calls: what the next one is for, how long it waits, what is logged of it.
+
+A call is made when the collector's orders, the plan, the provider's limits and the budget allow it,
+and on what is known at that moment: whatever a call has waited for, it is composed anew. What it
+asks is composing.py's, what becomes of it calling.py's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mesh.config import ModelSpec, ProducerSettings
+from mesh.core import entries as log
+from mesh.core.entries import LogEntry
+from mesh.core.facets import OPEN_FACET, LookIn, Work
+from mesh.core.outlook import Outlook
+from mesh.llm.interface import CallProgress, LLMClient, Usage
+from mesh.llm.pricing import reservation_usd
+from mesh.nodes.producing.answers import Answer, PlanningAnswer
+from mesh.nodes.producing.composing import ComposedCall, Composer
+from mesh.nodes.producing.orders import Orders
+
+PLAN_WAIT_S = 6.0
+"""How long the first calls of a run wait for its plan, one looking about meanwhile: without a
+plan they would all write the same entries."""
+
+LOOK_S = 0.05
+"""At most between looks whether what a call waits for has come; never the same, or those that
+wait together would all take what comes first."""
+LIMIT_LOOK_S = 1.0
+SHOWN_WAIT_S = 1.0
+"""A shorter wait for a limit is not worth telling."""
+
+
+class Teller(Protocol):
+    """The producer, as far as its calls need it."""
+
+    outlook: Outlook
+    activity: str
+
+    async def say(self, entries: Sequence[LogEntry]) -> int:
+        """Write to the own log and publish; the seq of the first."""
+        ...
+
+    async def stored(self) -> None:
+        """Return when all that was said would survive a power cut."""
+        ...
+
+    def producers_count(self) -> int:
+        """Producers of the run that are alive, this one included."""
+        ...
+
+    def notice(self, text: str) -> None: ...
+
+
+@dataclass(slots=True)
+class OpenCall:
+    """One attempt."""
+
+    composed: ComposedCall
+    reserved_usd: float | None
+    started_s: float
+    progress: CallProgress
+    seq: int = 0
+    first_token_s: float | None = None
+    """From its start."""
+    answer: Answer | PlanningAnswer = field(init=False)
+
+    @property
+    def model(self) -> ModelSpec:
+        return self.composed.model
+
+
+@dataclass(slots=True)
+class CallOpening:
+    """What stands between one producer and its next call."""
+
+    settings: ProducerSettings
+    orders: Orders
+    teller: Teller
+    composer: Composer
+    client_of: Callable[[ModelSpec], LLMClient]
+    random: random.Random
+
+    async def open(self, model: ModelSpec, may_plan: Callable[[], bool]) -> OpenCall | None:
+        """Wait until a call may be made, then log that it is; None: orders have changed."""
+        started_s, outlook = _now_s(), self.teller.outlook
+        while self.orders.held_by is None and self.orders.model == model.spec:
+            work = self._next_work(model, may_plan())
+            if self._awaits_plan(work) and _now_s() < started_s + PLAN_WAIT_S:
+                self.teller.activity = "waiting for the plan"
+                await asyncio.sleep(self.random.uniform(0.5, 1.0) * LOOK_S)
+                continue
+            client = self.client_of(model)
+            composed = self.composer.compose(model, client, work)
+            wait_s = outlook.allowances.wait_s(model.spec, composed.prompt_tokens, _now_s())
+            if wait_s:
+                await self._await_limit(model, wait_s)
+                continue
+            largest = client.largest_usage(
+                composed.prompt, composed.output_tokens_max, structured=composed.structured
+            )
+            amount = reservation_usd(model, largest.input_tokens, largest.output_tokens)
+            if not outlook.purse.reserve(amount):
+                await self._await_budget(amount)
+                continue
+            return await self._log_start(composed, amount, largest)
+        return None
+
+    def _next_work(self, model: ModelSpec, may_plan: bool) -> Work:
+        if not self.settings.tactics.facets:
+            return LookIn(OPEN_FACET, None)
+        return self.teller.outlook.plan.next_work(
+            model.spec,
+            random=self.random,
+            concurrent_count=self.teller.producers_count() * self.settings.concurrency,
+            known_count=len(self.teller.outlook.known),
+            may_plan=may_plan,
+        )
+
+    def _awaits_plan(self, work: Work) -> bool:
+        """While the first plan streams in, for a facet that nobody looks in yet. The very first
+        call for entries looks about at once: the first entry does not wait for a plan."""
+        plan = self.teller.outlook.plan
+        is_first = not plan.calls.entry_calls_count
+        return isinstance(work, LookIn) and plan.is_first_being_made and not is_first
+
+    async def _await_limit(self, model: ModelSpec, wait_s: float) -> None:
+        if wait_s > SHOWN_WAIT_S:
+            self.teller.activity = f"waiting for the rate limit of {model.spec}, {wait_s:.0f} s"
+        await self.orders.pause(min(wait_s, LIMIT_LOOK_S))
+
+    async def _await_budget(self, amount_usd: float | None) -> None:
+        self.teller.activity = "waiting for budget"
+        self.orders.money_moved.clear()
+        asked = self.teller.outlook.purse.ask(amount_usd)
+        if asked is not None:
+            await self.teller.say([asked])
+        await self.orders.money_moved.wait()
+
+    async def _log_start(
+        self, composed: ComposedCall, reserved_usd: float | None, largest: Usage
+    ) -> OpenCall:
+        progress = CallProgress(output_tokens_cap=largest.output_tokens)
+        call = OpenCall(composed, reserved_usd, _now_s(), progress)
+        self.teller.activity = "planning" if composed.is_planning else "asking"
+        work = composed.work
+        call.seq = await self.teller.say(
+            [
+                log.CallStarted(
+                    model=composed.model.spec,
+                    asked_count=composed.ask_count,
+                    facet=getattr(work, "name", None),
+                    started_ms=time.time_ns() // 1_000_000,
+                    purpose="facets" if composed.is_planning else "entries",
+                    reserved_usd=reserved_usd,
+                    prompt_tokens=composed.prompt_tokens,
+                )
+            ]
+        )
+        return call
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
