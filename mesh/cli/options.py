@@ -280,7 +280,7 @@ def _add_concurrency(group: OptionGroup) -> None:
         "--concurrency",
         type=values.concurrency,
         metavar="N",
-        help="calls of each producer at once, 1 to 64; default 1",
+        help="calls for entries of each producer at once, 1 to 64; default 1",
     )
 
 

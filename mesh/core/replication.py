@@ -71,6 +71,8 @@ class _Progress:
     """When to ask for the hole; None: no hole is known."""
     lost_due_s: float = math.inf
     """When to ask for what is lost."""
+    is_unsearched: bool = False
+    """Something was declared lost that this node has never asked everyone for."""
     asked: Fetch | None = None
     attempts: int = 0
     """Fetches in a row that nobody answered."""
@@ -132,6 +134,8 @@ class Replica:
             return
         for first, last in progress.passed.add_range(first_seq, last_seq):
             progress.lost.add_range(first, last)
+            search = progress.searches.get(first)
+            progress.is_unsearched |= search is None or not search.rounds
         progress.lost_due_s = now_s + self.random.uniform(0.0, FETCH_DELAY_S[1])
         self._announce(log, progress, last_seq, now_s)
 
@@ -139,8 +143,7 @@ class Replica:
         """`node` is back: it may hold what is missing, and what was lost while it was away."""
         for log in sorted(self._open):
             progress = self._logs[log]
-            for first, last in progress.lost.ranges():
-                self._ask_second(Fetch(node, log, first, last))
+            self._ask_for_lost(node, log, progress)
             if progress.has_hole:
                 for search in progress.searches.values():
                     search.not_held_by.discard(node)
@@ -236,6 +239,10 @@ class Replica:
         rest = progress.lost.overlap(fetch.first_seq, fetch.last_seq)
         if rest and rest[0][0] > fetch.first_seq:
             self._ask_second(Fetch(fetch.source, fetch.log, *rest[0]))
+
+    def _ask_for_lost(self, node: NodeId, log: LogId, progress: _Progress) -> None:
+        for first, last in progress.lost.ranges():
+            self._ask_second(Fetch(node, log, first, last))
 
     def _ask_second(self, fetch: Fetch) -> None:
         if len(self._second_asks) < SECOND_ASKS_MAX and fetch not in self._second_asks:
@@ -353,7 +360,12 @@ class Replica:
         """What to ask of whom for this log; moves its due time on."""
         if progress.lost_due_s <= now_s:
             progress.lost_due_s = now_s + self.random.uniform(0.5, 1.5) * LOST_RETRY_S
-            if sources and progress.due_s is None:
+            if sources and progress.is_unsearched:
+                # Who reads of the loss later than it was declared: it may have turned up since.
+                progress.is_unsearched = False
+                for source in sources:
+                    self._ask_for_lost(source, log, progress)
+            elif sources and progress.due_s is None:
                 first, last = self.random.choice(progress.lost.ranges())
                 return Fetch(self.random.choice(sources), log, first, last)
         if progress.due_s is None or progress.due_s > now_s:

@@ -266,16 +266,42 @@ def test_what_was_applied_before_it_was_declared_lost_stays_applied(replica: Rep
     assert (replica.applied_count, replica.lost_count) == (3, 2)
 
 
-def test_what_is_lost_is_asked_for_when_its_origin_is_back_and_now_and_then(
+def search_in_vain(replica: Replica, now_s: float) -> float:
+    """Everyone answers that it does not hold it, in as many rounds as make it lost; then is now."""
+    for _ in range(2 * len(ALL)):
+        replica.answered(one_due(replica, now_s), replied=True, now_s=now_s)
+        now_s += FETCH_BACKOFF_MAX_S
+        due(replica, now_s)  # A round may end here.
+        now_s += FETCH_BACKOFF_MAX_S
+    return now_s
+
+
+def test_who_reads_of_a_loss_that_it_has_not_searched_for_asks_everyone_once(
     replica: Replica,
 ) -> None:
     replica.declare_lost(LOG, 1, 3, now_s=0.0)
-    first = one_due(replica, 1.0)
-    replica.answered(first, replied=True, now_s=1.0)
+    due(replica, 1.0)
+    fetches = due(replica, 1.0)
+    assert sorted(fetches, key=lambda fetch: fetch.source) == [
+        Fetch(source, LOG, 1, 3) for source in sorted(ALL)
+    ]
+    for fetch in fetches:
+        replica.answered(fetch, replied=True, now_s=1.0)
     assert due(replica, 2.0) == []
-    replica.ask_again(THIRD, now_s=2.0)
-    assert one_due(replica, 2.0) == Fetch(THIRD, LOG, 1, 3)
-    assert one_due(replica, 2.0 + 2 * LOST_RETRY_S).log == LOG
+
+
+def test_what_is_lost_is_asked_for_when_its_origin_is_back_and_now_and_then(
+    replica: Replica,
+) -> None:
+    replica.announce(LOG, 3, now_s=0.0)
+    now_s = search_in_vain(replica, 1.0)
+    replica.declare_lost(LOG, 1, 3, now_s)
+    first = one_due(replica, now_s + 1.0)
+    replica.answered(first, replied=True, now_s=now_s + 1.0)
+    assert due(replica, now_s + 2.0) == []
+    replica.ask_again(THIRD, now_s + 2.0)
+    assert one_due(replica, now_s + 2.0) == Fetch(THIRD, LOG, 1, 3)
+    assert one_due(replica, now_s + 2.0 + 2 * LOST_RETRY_S).log == LOG
 
 
 def test_of_ever_more_logs_those_beyond_the_bound_are_not_taken_in(replica: Replica) -> None:
