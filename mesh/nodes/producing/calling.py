@@ -136,6 +136,7 @@ class Caller:
 
     async def _call_on(self) -> None:
         """One call after another."""
+        self._client(self._model())  # Opening it takes as long as the stagger: it would undo it.
         if self._settings.tactics.staggered:
             await asyncio.sleep(self._random.uniform(0.0, STAGGER_S))
         while True:
@@ -174,13 +175,13 @@ class Caller:
     async def _begin(self, model: ModelSpec) -> _Call | None:
         """Wait until a call may be made, then log that it is; None: orders have changed."""
         started_s, outlook = _now_s(), self._teller.outlook
+        client = self._client(model)  # Opened before the choice, or others choose the same meanwhile.
         while self._orders.held_by is None and self._orders.model == model.spec:
             work = self._next_work(model)
             if self._awaits_plan(work) and _now_s() - started_s < PLAN_WAIT_S:
                 self._teller.activity = "waiting for the plan"
                 await asyncio.sleep(LOOK_S)
                 continue
-            client = self._client(model)
             composed = self._composer.compose(model, client, work)
             wait_s = outlook.allowances.wait_s(model.spec, composed.prompt_tokens, _now_s())
             if wait_s:
