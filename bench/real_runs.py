@@ -14,7 +14,6 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from bench.processes import processor_s
 from bench.real_child import producer_start, simulator_start
@@ -120,12 +119,12 @@ class RealRun:
         async with asyncio.TaskGroup() as group:
             # One that is lost ends them all, and what awaits it.
             listeners = [group.create_task(each.listen()) for each in (self._simulator, *nodes)]
-            async with _within(START_MAX_S, "the processes to start"):
+            async with self._all_in_time(START_MAX_S, "ready"):
                 await self._start()
             before = Load.of(processes)
             ended_by = await self._end_reached()
             busy_share = Load.of(processes).share_since(before)
-            async with _within(LEAVE_MAX_S, "the processes to leave"):
+            async with self._all_in_time(LEAVE_MAX_S, "left"):
                 standings = await self._leave()
                 await asyncio.wait(listeners)
         return RealResult(self._scenario, ended_by, standings, busy_share)
@@ -198,17 +197,20 @@ class RealRun:
             self._enough.set()
 
     async def _end_reached(self) -> str:
-        enough = asyncio.ensure_future(self._enough.wait())
-        all_left = asyncio.gather(*(producer.said("left") for producer in self._producers))
-        awaited: set[asyncio.Future[Any]] = {enough, all_left}
-        done, _ = await asyncio.wait(
-            awaited,
-            timeout=MODEL_TIME_MAX_S / self._time_scale,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        if not done:
-            return "time"
-        return "target" if enough in done else "producers left"
+        enough = asyncio.create_task(self._enough.wait())
+        all_left = asyncio.create_task(_all_left(self._producers))
+        try:
+            await asyncio.wait(
+                {enough, all_left},
+                timeout=MODEL_TIME_MAX_S / self._time_scale,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            enough.cancel()
+            all_left.cancel()
+        if self._enough.is_set():
+            return "target"
+        return "producers left" if all_left.done() else "time"
 
     # Leaving
 
@@ -221,18 +223,24 @@ class RealRun:
         await _leave([self._simulator], "stop")
         return {int(count): unpack(packed, Standing) for count, packed in told.items()}
 
+    @contextlib.asynccontextmanager
+    async def _all_in_time(self, limit_s: float, event: str) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(limit_s):
+                yield
+        except TimeoutError:
+            children = (self._simulator, *self._collectors, *self._producers)
+            late = [each.label for each in children if not each.has_said(event)]
+            missed = ", ".join(late) or "a process that ends"
+            raise NotInTime(f"waited {limit_s:g} s for '{event}' of {missed}") from None
+
 
 async def _leave(children: Sequence[Child], command: str) -> None:
     for each in children:
         each.tell({"command": command})
+    await _all_left(children)
+
+
+async def _all_left(children: Sequence[Child]) -> None:
     for each in children:
         await each.said("left")
-
-
-@contextlib.asynccontextmanager
-async def _within(limit_s: float, what: str) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(limit_s):
-            yield
-    except TimeoutError:
-        raise NotInTime(f"waited {limit_s:g} s for {what}") from None

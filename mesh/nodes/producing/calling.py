@@ -175,7 +175,9 @@ class Caller:
     async def _begin(self, model: ModelSpec) -> _Call | None:
         """Wait until a call may be made, then log that it is; None: orders have changed."""
         started_s, outlook = _now_s(), self._teller.outlook
-        client = self._client(model)  # Opened before the choice, or others choose the same meanwhile.
+        client = self._client(
+            model
+        )  # Opened before the choice, or others choose the same meanwhile.
         while self._orders.held_by is None and self._orders.model == model.spec:
             work = self._next_work(model)
             if self._awaits_plan(work) and _now_s() - started_s < PLAN_WAIT_S:
