@@ -27,9 +27,9 @@ from mesh.config import CollectorSettings, ModelSpec, ProducerSettings, Simulato
 from mesh.nodes.channel import Message, pack, unpack
 from mesh.storage.run_directory import RUN_ID_BYTES
 
-START_MAX_S = 30.0
-"""From the fork until all producers have joined; on a busy machine, too."""
-LEAVE_MAX_S = 20.0
+START_MAX_S = 60.0
+"""From the fork until all producers have joined: long, for a busy machine."""
+LEAVE_MAX_S = 60.0
 """Producers hand over for 10 s at most."""
 MODEL_TIME_MAX_S = 900.0
 """In which a run that does not get there ends."""
