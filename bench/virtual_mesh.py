@@ -250,7 +250,7 @@ class VirtualMesh:
 
     def _build(self) -> None:
         first, count = self._setup.settings, self._setup.producer_count
-        settings = [_settings_of(first, number) for number in range(count)]
+        settings = [settings_of(first, number) for number in range(count)]
         alone = self._setup.telling is Telling.NEVER
         models = tuple(dict.fromkeys(each.model for each in settings))
         together = VirtualCollector(models, self._tell_all)
@@ -321,7 +321,7 @@ class VirtualMesh:
         asyncio.get_running_loop().call_later(DELAY_S, self.producers[number].apply, said)
 
 
-def _settings_of(first: ProducerSettings, number: int) -> ProducerSettings:
+def settings_of(first: ProducerSettings, number: int) -> ProducerSettings:
     """Producers take the models in turn, as in a run."""
     model = first.models[number % len(first.models)].spec
     seed = first.seed * 1_000 + number

@@ -78,10 +78,10 @@ def _parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="how many of them")
     parser.add_argument("--processes", type=int, default=default_processes())
-    parser.add_argument("--modes", type=_names(MODES), default=DEFAULT_MODES, help=", ".join(MODES))
+    parser.add_argument("--modes", type=Names(MODES), default=DEFAULT_MODES, help=", ".join(MODES))
     parser.add_argument("--producers", type=_counts, default=PRODUCER_COUNTS, metavar="N,N")
-    parser.add_argument("--topics", type=_names(TOPICS), default=tuple(TOPICS), help="paris,cities")
-    parser.add_argument("--models", type=_names(USUAL_MODELS), default=USUAL_MODELS)
+    parser.add_argument("--topics", type=Names(TOPICS), default=tuple(TOPICS), help="paris,cities")
+    parser.add_argument("--models", type=Names(USUAL_MODELS), default=USUAL_MODELS)
     parser.add_argument("--counts", type=_counts, help="unique entries at which figures are taken")
     parser.add_argument("--to-the-end", action="store_true", help="until nothing is left to find")
     parser.add_argument("--grid", action="store_true", help="vary what models are assumed to do")
@@ -112,7 +112,7 @@ def _scenarios(given: argparse.Namespace) -> list[Scenario]:
     ]
 
 
-class _names:  # noqa: N801
+class Names:
     """Reads `a,b` where each is one of the known names."""
 
     def __init__(self, known: object) -> None:

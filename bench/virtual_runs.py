@@ -112,7 +112,7 @@ def explored(scenario: Scenario) -> tuple[VirtualModels, str]:
     models = VirtualModels(_simulator(scenario))
     mode = MODES[scenario.mode]
     setup = MeshSetup(
-        settings=_settings(scenario),
+        settings=producer_settings(scenario),
         producer_count=scenario.producer_count,
         telling=mode.telling,
         time_max_s=TIME_MAX_S,
@@ -149,7 +149,8 @@ def _simulator(scenario: Scenario) -> Simulator:
     return Simulator(models=models, shelf=CatalogShelf(), seed=scenario.seed, topic=scenario.topic)
 
 
-def _settings(scenario: Scenario) -> ProducerSettings:
+def producer_settings(scenario: Scenario) -> ProducerSettings:
+    """Of the first producer; virtual_mesh.settings_of has the others'."""
     packaged = load_models()
     specs = tuple(_spec(packaged[name]) for name in scenario.models)
     return ProducerSettings(

@@ -113,7 +113,7 @@ def _table(results: Results, group: Group, count: int, columns: Sequence[Column]
         "| --- |" + " --- |" * len(columns),
     ]
     for mode, side in results.sides(group, count).items():
-        cells = [_cell(side.get(column.figure), column) for column in columns]
+        cells = [cell(side.get(column.figure), column) for column in columns]
         reached = len(side["duplicate_ratio"].samples)
         runs = sum(each.scenario.mode == mode for each in results.of(group))
         missing = "" if reached == runs else f" ({reached} of {runs} runs got there)"
@@ -121,7 +121,8 @@ def _table(results: Results, group: Group, count: int, columns: Sequence[Column]
     return "\n".join(lines)
 
 
-def _cell(spread: Spread | None, column: Column) -> str:
+def cell(spread: Spread | None, column: Column) -> str:
+    """The median; from three seeds on with the range over them."""
     if spread is None:
         return "-"
     shown = format(spread.median * column.scale, column.form)

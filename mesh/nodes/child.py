@@ -15,7 +15,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -30,25 +30,30 @@ LOG_FILE = "messages.log"
 LOG_BYTES_MAX = 8 * 1024 * 1024
 MESSAGE_CHARACTERS_MAX = 300
 
+RunKind = Callable[[str, Any, Channel], Coroutine[Any, Any, int]]
+"""Runs a child of the named kind with its packed settings; its exit status."""
 
-def main(descriptor: int) -> int:
-    """Run the child whose channel is open file `descriptor`; return its exit status."""
+
+def main(descriptor: int, run: RunKind | None = None) -> int:
+    """Run the child whose channel is open file `descriptor`; return its exit status.
+
+    Args:
+        run: what the kinds of children are; None: `run_kind`. Benches add their own.
+    """
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     # Too low a limit has been said by the supervisor; how many nodes join is seen by this one.
     raise_descriptor_limit(1)
-    return asyncio.run(_run(socket.socket(fileno=descriptor)))
+    return asyncio.run(_run(socket.socket(fileno=descriptor), run or run_kind))
 
 
-async def _run(end: socket.socket) -> int:
+async def _run(end: socket.socket, run: RunKind) -> int:
     channel = await Channel.over(end)
     start = await channel.receive()
     if start is None:
         return 1
     try:
-        status = await _unless_a_callback_fails(
-            _run_kind(start["kind"], start["settings"], channel)
-        )
+        status = await _unless_a_callback_fails(run(start["kind"], start["settings"], channel))
     except Exception as error:  # the outermost loop: say it, log it, exit
         status = _tell_failure(_first_cause(error), channel)
     await channel.flush()
@@ -103,22 +108,23 @@ def _tell_failure(error: Exception, channel: Channel) -> int:
     return 1
 
 
-async def _run_kind(kind: str, settings: Any, channel: Channel) -> int:
+async def run_kind(kind: str, settings: Any, channel: Channel) -> int:
+    """Run a producer, a collector or a simulator."""
     if kind == "producer":
         from mesh.nodes.producing.producer_opening import run_producer
 
         producer = unpack(settings, ProducerSettings)
-        _log_to(producer.directory, producer.verbosity)
+        log_to(producer.directory, producer.verbosity)
         return await run_producer(producer, channel)
     if kind == "collector":
         from mesh.nodes.collecting.collector_opening import run_collector
 
         collector = unpack(settings, CollectorSettings)
-        _log_to(collector.directory, collector.verbosity)
+        log_to(collector.directory, collector.verbosity)
         return await run_collector(collector, channel)
     assert kind == "simulator", kind
     simulator = unpack(settings["simulator"], SimulatorSettings)
-    _log_to(Path(settings["directory"]), 0)
+    log_to(Path(settings["directory"]), 0)
     return await _run_simulator(simulator, channel)
 
 
@@ -141,7 +147,7 @@ async def _run_simulator(settings: SimulatorSettings, channel: Channel) -> int:
     return 0
 
 
-def _log_to(directory: Path, verbosity: int) -> None:
+def log_to(directory: Path, verbosity: int) -> None:
     """Send the log, and whatever is written to standard error, to the child's own file."""
     make_private(directory)
     path = directory / LOG_FILE

@@ -129,6 +129,19 @@ def test_the_benches_in_virtual_time_print_star_and_mesh(
 
 
 @pytest.mark.timeout(150)
+def test_the_modes_run_in_real_processes_and_beside_them_in_virtual_time(tmp_path: Path) -> None:
+    lines, printed = run_quick("real_modes", tmp_path)
+    assert_contract(printed, "real_modes")
+    figures = printed["figures"]
+    for mode in ("independent", "star", "mesh_by_line", "all"):
+        for side in ("processes", "virtual"):
+            assert figures[f"{mode}_{side}_runs_count"] == 1
+            assert 0 < figures[f"{mode}_{side}_duplicate_ratio"] < 0.5
+            assert figures[f"{mode}_{side}_unique_a_minute_count"] > 0
+            assert any(line.startswith(f"| {mode} | {side} |") for line in lines)
+
+
+@pytest.mark.timeout(150)
 def test_the_live_bench_spends_no_more_than_its_budget_on_either_side(tmp_path: Path) -> None:
     _, printed = run_quick("live", tmp_path)
     assert_contract(printed, "live")

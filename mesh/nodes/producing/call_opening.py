@@ -90,13 +90,13 @@ class CallOpening:
     async def open(self, model: ModelSpec, may_plan: Callable[[], bool]) -> OpenCall | None:
         """Wait until a call may be made, then log that it is; None: orders have changed."""
         started_s, outlook = _now_s(), self.teller.outlook
+        client = self.client_of(model)  # Before the choice, or others choose the same meanwhile.
         while self.orders.held_by is None and self.orders.model == model.spec:
             work = self._next_work(model, may_plan())
             if self._awaits_plan(work) and _now_s() < started_s + PLAN_WAIT_S:
                 self.teller.activity = "waiting for the plan"
                 await asyncio.sleep(self.random.uniform(0.5, 1.0) * LOOK_S)
                 continue
-            client = self.client_of(model)
             composed = self.composer.compose(model, client, work)
             wait_s = outlook.allowances.wait_s(model.spec, composed.prompt_tokens, _now_s())
             if wait_s:

@@ -90,6 +90,7 @@ class Caller:
 
     async def _call_on(self, group: asyncio.TaskGroup) -> None:
         """One call for entries after another, and now and then one that plans beside them."""
+        self._client(self._model())  # Opening it takes as long as the stagger: it would undo it.
         if self._settings.tactics.staggered:
             await asyncio.sleep(self._stagger_s())
         while True:

@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 
-from mesh.config import ProducerSettings
+from mesh.config import ApiKey, ModelSpec, ProducerSettings
 from mesh.core import entries as log
 from mesh.core.budget import Purse
 from mesh.core.entries import LogEntry
@@ -22,10 +22,12 @@ from mesh.core.known import digest_bytes
 from mesh.core.membership import Endpoint, Liveness, Role
 from mesh.core.outlook import Outlook
 from mesh.core.rate_limits import Allowances
+from mesh.llm.clients import open_client
 from mesh.llm.endpoints import is_own_server
+from mesh.llm.interface import LLMClient
 from mesh.nodes.channel import Channel, ChildFailed, Message
 from mesh.nodes.peer.identity import Overtaken, members_as_json, members_from_json
-from mesh.nodes.peer.mesh_node import MeshNode
+from mesh.nodes.peer.mesh_node import MeshNode, SaidFrame
 from mesh.nodes.producing.calling import Caller
 from mesh.nodes.producing.orders import Orders
 from mesh.nodes.supervising.limits import raise_descriptor_limit
@@ -162,8 +164,9 @@ class Producer:
         try:
             for said in self.node.place(self._unsaid):
                 self._log.append(said.frame, said.first_seq, said.count)
-                self.node.tell([said])
-                self._take_in(said.first_seq, self._unsaid[: said.count])
+                entries = self._unsaid[: said.count]
+                self.publish(said, entries)
+                self._take_in(said.first_seq, entries)
                 del self._unsaid[: said.count]
         except OSError as error:
             self.node.last_seq = self._log.last_seq
@@ -173,6 +176,15 @@ class Producer:
             self._unwritable = False
             self.notice(f"{self.settings.label} can write its log again")
         return True
+
+    def publish(self, said: SaidFrame, entries: Sequence[LogEntry]) -> None:
+        """Tell the others what has just been stored; `entries` are those in the frame. Benches
+        compare with producers that tell later."""
+        self.node.tell([said])
+
+    def open_client(self, model: ModelSpec, key: ApiKey | None) -> LLMClient:
+        """How calls reach `model`. Benches compare with producers that ask otherwise."""
+        return open_client(model, key)
 
     def _take_in(self, first_seq: int, entries: Sequence[LogEntry]) -> None:
         """What this producer has said itself counts as what others say does."""
@@ -279,7 +291,7 @@ class Producer:
             }
         )
         await self._past_known()
-        await Caller(self.settings, self.orders, self).run()
+        await Caller(self.settings, self.orders, self, open_client=self.open_client).run()
 
     async def _past_known(self) -> None:
         """Where money is limited, wait for what others hold of this node's own past: before, it

@@ -10,7 +10,7 @@ import contextlib
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from mesh.config import ProducerSettings
@@ -24,20 +24,29 @@ from mesh.storage.node_directory import DamagedIdentity, NodeDirectory
 from mesh.storage.node_log import NodeLog
 from mesh.transport.zmq_transport import AddressInUse, ZmqTransport
 
+MakeProducer = Callable[[ProducerSettings, NodeDirectory, NodeLog, Channel], Producer]
 
-async def run_producer(settings: ProducerSettings, channel: Channel) -> int:
+
+async def run_producer(
+    settings: ProducerSettings, channel: Channel, make: MakeProducer = Producer
+) -> int:
     """Open the producer, run it, close it; return the exit status.
+
+    Args:
+        make: what kind of producer; benches have their own.
 
     Raises:
         ChildFailed: something only the user can mend.
         AlreadyLocked: this node runs already, perhaps still ending; the supervisor tries again.
     """
-    with open_producer(settings, channel) as producer:
+    with open_producer(settings, channel, make) as producer:
         return await producer.run()
 
 
 @contextmanager
-def open_producer(settings: ProducerSettings, channel: Channel) -> Iterator[Producer]:
+def open_producer(
+    settings: ProducerSettings, channel: Channel, make: MakeProducer = Producer
+) -> Iterator[Producer]:
     """A producer with directory, log and sockets, listening but not running; closed in order.
 
     Enter it on the event loop. Raises as `run_producer` does.
@@ -59,7 +68,7 @@ def open_producer(settings: ProducerSettings, channel: Channel) -> Iterator[Prod
         except AddressInUse as error:
             raise ChildFailed(str(error)) from error
         closing.callback(transport.close, 1.0)
-        producer = Producer(settings, directory, own_log, channel)
+        producer = make(settings, directory, own_log, channel)
         _open_node(producer, directory, own_log, kept, transport, keys, epoch)
         if directory.collector is not None:
             producer.node.name_collector(directory.collector)
