@@ -35,6 +35,13 @@ class SeqSet:
         index = bisect_right(self._firsts, seq) - 1
         return index >= 0 and seq <= self._lasts[index]
 
+    def covers(self, first: int, last: int) -> bool:
+        """Whether all of first..last (inclusive) is in the set."""
+        if last <= self.upto:
+            return first >= 1
+        index = bisect_right(self._firsts, first) - 1
+        return index >= 0 and last <= self._lasts[index]
+
     def __len__(self) -> int:
         islands = zip(self._firsts, self._lasts, strict=True)
         return self.upto + sum(last - first + 1 for first, last in islands)

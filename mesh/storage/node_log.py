@@ -97,7 +97,7 @@ class LogReader:
         """
         if last_seq > self.last_seq:
             self.refresh()
-        return self.held.overlap(first_seq, last_seq) == [(first_seq, last_seq)]
+        return self.held.covers(first_seq, last_seq)
 
     def read_range(self, first_seq: int, last_seq: int, bytes_max: int) -> list[bytes]:
         """Frames that hold any of first_seq..last_seq, in order, at most `bytes_max` together

@@ -15,7 +15,7 @@ import errno
 import os
 import struct
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,16 +42,17 @@ _PLACE_BYTES = _PLACE.size
 
 @dataclass(slots=True)
 class _Places:
-    """Where the frames of one log begin, by ascending first seq."""
+    """Where the frames of one log begin, by ascending first seq. They may overlap: an origin packs
+    what it said in small frames into larger ones when it is asked for it later."""
 
     held: SeqSet = field(default_factory=SeqSet)
     first_seqs: array[int] = field(default_factory=lambda: array("Q"))
     offsets: array[int] = field(default_factory=lambda: array("Q"))
-
-    def holds(self, first_seq: int, last_seq: int) -> bool:
-        return first_seq in self.held and last_seq in self.held
+    count_max: int = 0
+    """Entries of the largest frame."""
 
     def add(self, first_seq: int, count: int, offset: int) -> None:
+        self.count_max = max(self.count_max, count)
         self.held.add_range(first_seq, first_seq + count - 1)
         if not self.first_seqs or first_seq > self.first_seqs[-1]:
             self.first_seqs.append(first_seq)
@@ -62,8 +63,8 @@ class _Places:
         self.offsets.insert(index, offset)
 
     def offsets_of(self, first_seq: int, last_seq: int) -> array[int]:
-        """Frames that begin in first_seq..last_seq, and the one before, which may reach into it."""
-        start = max(0, bisect_right(self.first_seqs, first_seq) - 1)
+        """Frames that begin in first_seq..last_seq, and those before that may reach into it."""
+        start = bisect_left(self.first_seqs, max(0, first_seq - self.count_max + 1))
         return self.offsets[start : bisect_right(self.first_seqs, last_seq)]
 
 
@@ -109,7 +110,7 @@ class Spool:
         end = self._end
         for log, stored in frames:
             places = self._logs.get(log)
-            if places is not None and places.holds(stored.first_seq, stored.last_seq):
+            if places is not None and places.held.covers(stored.first_seq, stored.last_seq):
                 continue
             place = _PLACE.pack(log.origin, log.epoch, stored.first_seq, stored.count)
             records.append(pack_record(place, stored.frame))

@@ -6,8 +6,11 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mesh.core.items import LogId, NodeId
 from mesh.storage.node_log import StoredFrame
@@ -119,6 +122,34 @@ def test_a_frame_that_is_held_already_is_not_stored_again(tmp_path: Path) -> Non
     append(spool, *FRAMES)
     assert (tmp_path / "spool").stat().st_size == size
     assert list(spool.frames()) == FRAMES
+
+
+def test_a_frame_of_which_only_the_ends_are_held_is_stored(tmp_path: Path) -> None:
+    packed = kept(OTTER, 1, 5)
+    spool = spool_of(tmp_path / "spool", kept(OTTER, 1), kept(OTTER, 5), packed)
+    assert spool.logs()[OTTER].ranges() == [(1, 5)]
+    assert spool.read_range(OTTER, 3, 3, ALL_BYTES) == [packed[1].frame]
+
+
+@given(st.lists(st.tuples(st.integers(1, 60), st.integers(1, 20)), max_size=25))
+def test_of_frames_that_overlap_every_entry_is_found(places: list[tuple[int, int]]) -> None:
+    with TemporaryDirectory() as directory:
+        spool = spool_of(Path(directory) / "spool", *(kept(OTTER, *place) for place in places))
+        for again in (False, True):
+            if again:
+                spool.close()
+                spool = Spool.open(spool.path)
+            for first, count in places:
+                for seq in (first, first + count // 2, first + count - 1):
+                    read = spool.read_range(OTTER, seq, seq, ALL_BYTES)
+                    assert any(_has(frame, seq) for frame in read)
+                    assert all(_has(frame, seq) for frame in read)
+        spool.close()
+
+
+def _has(frame: bytes, seq: int) -> bool:
+    first, count = map(int, frame.split(b" ")[1].split(b"+"))
+    return first <= seq < first + count
 
 
 def test_a_reply_stops_at_the_bytes_asked_for_but_brings_at_least_one_frame(

@@ -36,6 +36,15 @@ def test_it_holds_what_a_plain_set_holds_after_every_step(ranges: list[tuple[int
         assert seqs.upto + 1 not in plain
 
 
+@given(RANGES, st.integers(0, 80), st.integers(0, 20))
+def test_it_covers_a_range_if_it_holds_each_number_of_it(
+    ranges: list[tuple[int, int]], first: int, more: int
+) -> None:
+    wanted = set(range(first, first + more + 1))
+    covers = SeqSet.of_ranges(ranges).covers(first, first + more)
+    assert covers == (wanted <= members(ranges))
+
+
 @given(RANGES, st.integers(0, 90))
 def test_what_is_missing_is_what_a_plain_set_lacks(
     ranges: list[tuple[int, int]], last: int
