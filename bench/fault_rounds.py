@@ -179,6 +179,17 @@ def take_collector_away(run: FaultRun, away_s: float, tally: Tally) -> Absence:
     )
 
 
+def undisturbed_per_s(run: FaultRun, away_s: float) -> float:
+    """What a run like that one finds where nobody is away, in the same part of its course: fewer
+    in every minute, since a topic's first entries come to mind first."""
+    await_that(lambda: _all_have_said(run, WARM_ENTRIES), "entries of each", OUTPUT_WAIT_S)
+    begun_s = time.time()
+    time.sleep(2 * away_s)
+    run.look()
+    entries = [each for disk in run.producer_disks() for each in disk.said]
+    return new_per_s(entries, begun_s + away_s, begun_s + 2 * away_s)
+
+
 def new_per_s(entries: Sequence[Said], from_s: float, to_s: float) -> float:
     """Entries a second that any producer was the first to find in this time."""
     first_s: dict[bytes, float] = {}
