@@ -106,6 +106,7 @@ def asked_for(arguments: Sequence[str] | None = None) -> Asked:
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="how many of them")
     parser.add_argument("--modes", type=Names(MODES), default=USUAL_MODES, help=", ".join(MODES))
+    parser.add_argument("--producers", type=int, default=PRODUCERS, help="processes that ask")
     parser.add_argument("--topic", default=CITIES, help="one that simulated models know")
     parser.add_argument("--count", type=int, default=2_500, help="distinct entries to find")
     parser.add_argument("--time-scale", type=float, default=5.0, help="of the simulated models")
@@ -117,7 +118,7 @@ def asked_for(arguments: Sequence[str] | None = None) -> Asked:
     seeds = range(given.seed, given.seed + (1 if given.quick else given.seeds))
     count = min(given.count, QUICK_COUNT) if given.quick else given.count
     scenarios = (
-        Scenario(mode, given.topic, PRODUCERS, seed, DEFAULT_SIMULATED, (count,))
+        Scenario(mode, given.topic, given.producers, seed, DEFAULT_SIMULATED, (count,))
         for mode in given.modes
         for seed in seeds
     )
