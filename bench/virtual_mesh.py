@@ -78,7 +78,7 @@ class VirtualProducer:
     ) -> None:
         self.settings = settings
         self.number = number
-        own = LogId(NodeId(number.to_bytes(16, "big")), EPOCH)
+        own = LogId(_origin(number), EPOCH)
         purse = Purse(own, is_bounded=grant_usd is not None, since_ms=0)
         if grant_usd is not None:
             purse.apply(COLLECTOR_LOG, 0, log.BudgetGranted(own.origin, grant_usd))
@@ -117,8 +117,8 @@ class VirtualProducer:
     async def stored(self) -> None:
         """Nothing is lost here."""
 
-    def producers_count(self) -> int:
-        return self._producer_count
+    def producers(self) -> list[NodeId]:
+        return [_origin(number) for number in range(1, self._producer_count + 1)]
 
     def notice(self, text: str) -> None:
         """Nobody reads notices here."""
@@ -339,6 +339,11 @@ def _in_virtual_time(entry: LogEntry, now_s: float) -> LogEntry:
 
 def _ms(time_s: float) -> int:
     return round(time_s * 1000)
+
+
+def _origin(number: int) -> NodeId:
+    """Of the producer of this number."""
+    return NodeId(number.to_bytes(16, "big"))
 
 
 def _now_s() -> float:

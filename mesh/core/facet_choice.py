@@ -13,6 +13,7 @@ switching bandit problems", 2011.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -55,12 +56,38 @@ class LookIn:
 Work = LookIn | PlanTopic | SplitFacet | MoreFacets
 
 
-def awaits_plan(tree: FacetTree, leases: Collection[int]) -> bool:
-    """Whether the topic's first facets are being named and none of them is free yet."""
+def is_first_being_made(tree: FacetTree) -> bool:
+    """Whether the topic's first facets are being named."""
     rounds = tree.calls(OPEN_FACET)
-    is_first = not any(call.looked for call in rounds)
-    is_being_made = any(map(tree.is_under_way, rounds))
-    return is_first and is_being_made and all(facet in leases for facet in tree.facets())
+    return any(map(tree.is_under_way, rounds)) and not any(call.looked for call in rounds)
+
+
+def place_in_turn(
+    tree: FacetTree,
+    calls: FacetCalls,
+    own: NodeId,
+    producers: Collection[NodeId],
+    concurrency: int,
+) -> LookIn | None:
+    """The facet that falls to a call of `own` while the first ones are being named; None: none
+    has yet.
+
+    All who wait would take each name the moment it comes, and write the same entries: so the first
+    free one is for the first of those who wait, by their ids, the second for the second.
+
+    Args:
+        producers: those alive, `own` among them.
+        concurrency: calls that each makes at once.
+    """
+    leases = calls.leases()
+    busy = Counter(origin for origins in leases.values() for origin in origins)
+    before = sum(max(0, concurrency - busy[each]) for each in producers if each < own)
+    free = [
+        facet
+        for facet in tree.facets().values()
+        if facet.id not in leases and not calls.calls_count(facet.id)
+    ]
+    return LookIn(free[before].id, free[before].name) if before < len(free) else None
 
 
 @dataclass(slots=True)
@@ -103,7 +130,9 @@ class Chooser:
         return planning or self._look()
 
     def _look(self) -> LookIn:
-        if awaits_plan(self.tree, self._leases):
+        if is_first_being_made(self.tree) and all(
+            map(self._leases.__contains__, self.tree.facets())
+        ):
             return LookIn(OPEN_FACET, None, PLANLESS_ASK_MAX)
         if not self._outlooks:
             return self._look_where_least_sure()

@@ -10,7 +10,7 @@ facet_choice.py (where to look). How facets are asked for and listed is llm/prom
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Collection, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -229,8 +229,19 @@ class FacetPlan:
 
     @property
     def is_first_being_made(self) -> bool:
-        """Whether a call for the first plan is under way and has named no facet that is free."""
-        return facet_choice.awaits_plan(self._tree, self.calls.leases())
+        """Whether a call for the first plan is under way."""
+        return facet_choice.is_first_being_made(self._tree)
+
+    def place_in_turn(
+        self, own: NodeId, producers: Collection[NodeId], concurrency: int
+    ) -> LookIn | None:
+        """Where a call of `own` looks while the first plan is being made; None: nowhere yet.
+
+        Args:
+            producers: those alive, `own` among them.
+            concurrency: calls that each makes at once.
+        """
+        return facet_choice.place_in_turn(self._tree, self.calls, own, producers, concurrency)
 
     def is_exhausted(self, models: Iterable[str]) -> bool:
         """Whether nothing is left to find for those models of the run that work."""

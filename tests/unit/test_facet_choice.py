@@ -88,11 +88,10 @@ def test_while_a_plan_is_made_the_others_take_short_looks_at_the_whole_topic() -
 def test_a_facet_is_taken_as_soon_as_it_is_named_and_by_one_alone() -> None:
     run = PlannedRun()
     call = run.begin(A, purpose="facets", at_ms=0)
+    assert run.plan().is_first_being_made
     run.propose(A, call, ["Museums"])
-    assert not run.plan().is_first_being_made
     assert looks(run.plan(), concurrent_count=9)["Museums"] > 0.9 * DRAWS
     looking = run.begin(B, facet="Museums")
-    assert run.plan().is_first_being_made
     assert set(works(run.plan(), concurrent_count=9)) == {LookIn(0, None, PLANLESS_ASK_MAX)}
     run.end(B, looking)
     run.end(A, call)
@@ -105,6 +104,25 @@ def test_who_is_planning_already_is_told_where_to_look() -> None:
         "m", random=random.Random(1), concurrent_count=5, known_count=0, may_plan=False
     )
     assert work == LookIn(0, None)
+
+
+def test_those_who_wait_for_the_first_plan_take_its_facets_in_turn() -> None:
+    run = PlannedRun()
+    call = run.begin(A, purpose="facets", at_ms=0)
+
+    def places(concurrency: int = 1) -> list[str | None]:
+        plan, producers = run.plan(), [C, A, B]
+        in_turn = [plan.place_in_turn(each, producers, concurrency) for each in (A, B, C)]
+        return [None if place is None else place.name for place in in_turn]
+
+    assert places() == [None, None, None]
+    run.propose(A, call, ["Museums", "Parks"])
+    assert places() == ["Museums", "Parks", None]
+    assert places(concurrency=2) == ["Museums", None, None]
+    run.begin(A, facet="Museums")
+    assert places() == ["Parks", "Parks", None]  # A is not waiting any more.
+    run.propose(A, call, ["Bridges"])
+    assert places()[1:] == ["Parks", "Bridges"]
 
 
 def test_nothing_is_split_while_the_topic_is_still_being_named() -> None:

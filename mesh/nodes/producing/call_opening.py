@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from mesh.config import ModelSpec, ProducerSettings
 from mesh.core import entries as log
 from mesh.core.entries import LogEntry
 from mesh.core.facets import OPEN_FACET, LookIn, Work
+from mesh.core.items import NodeId
 from mesh.core.outlook import Outlook
 from mesh.llm.interface import CallProgress, LLMClient, Usage
 from mesh.llm.pricing import reservation_usd
@@ -30,8 +31,7 @@ PLAN_WAIT_S = 6.0
 plan they would all write the same entries."""
 
 LOOK_S = 0.05
-"""At most between looks whether what a call waits for has come; never the same, or those that
-wait together would all take what comes first."""
+"""At most between looks whether what a call waits for has come."""
 LIMIT_LOOK_S = 1.0
 SHOWN_WAIT_S = 1.0
 """A shorter wait for a limit is not worth telling."""
@@ -51,8 +51,8 @@ class Teller(Protocol):
         """Return when all that was said would survive a power cut."""
         ...
 
-    def producers_count(self) -> int:
-        """Producers of the run that are alive, this one included."""
+    def producers(self) -> Collection[NodeId]:
+        """Those of the run that are alive, this one included."""
         ...
 
     def notice(self, text: str) -> None: ...
@@ -92,8 +92,9 @@ class CallOpening:
         started_s, outlook = _now_s(), self.teller.outlook
         client = self.client_of(model)  # Before the choice, or others choose the same meanwhile.
         while self.orders.held_by is None and self.orders.model == model.spec:
-            work = self._next_work(model, may_plan())
-            if self._awaits_plan(work) and _now_s() < started_s + PLAN_WAIT_S:
+            is_late = _now_s() > started_s + PLAN_WAIT_S
+            work = self._next_work(model, may_plan(), is_late=is_late)
+            if work is None:
                 self.teller.activity = "waiting for the plan"
                 await asyncio.sleep(self.random.uniform(0.5, 1.0) * LOOK_S)
                 continue
@@ -112,16 +113,21 @@ class CallOpening:
             return await self._log_start(composed, amount, largest)
         return None
 
-    def _next_work(self, model: ModelSpec, may_plan: bool) -> Work:
+    def _next_work(self, model: ModelSpec, may_plan: bool, *, is_late: bool) -> Work | None:
+        """None: the first plan is being made, and no facet of it is this call's yet."""
         if not self.settings.tactics.facets:
             return LookIn(OPEN_FACET, None)
-        return self.teller.outlook.plan.next_work(
+        outlook, producers = self.teller.outlook, self.teller.producers()
+        work = outlook.plan.next_work(
             model.spec,
             random=self.random,
-            concurrent_count=self.teller.producers_count() * self.settings.concurrency,
-            known_count=len(self.teller.outlook.known),
+            concurrent_count=len(producers) * self.settings.concurrency,
+            known_count=len(outlook.known),
             may_plan=may_plan,
         )
+        if is_late or not self._awaits_plan(work):
+            return work
+        return outlook.plan.place_in_turn(outlook.own.origin, producers, self.settings.concurrency)
 
     def _awaits_plan(self, work: Work) -> bool:
         """While the first plan streams in, for a facet that nobody looks in yet. The very first

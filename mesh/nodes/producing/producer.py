@@ -200,11 +200,11 @@ class Producer:
         if self.outlook.purse.left_usd is not None:
             await asyncio.to_thread(self._log.sync)
 
-    def producers_count(self) -> int:
-        """Producers of the run that are alive, this one included."""
+    def producers(self) -> list[NodeId]:
+        """Those of the run that are alive, this one first."""
         alive = self.node.alive()
         others = (m for m in self.node.membership.others() if m.origin in alive)
-        return 1 + sum(member.role is Role.PRODUCER for member in others)
+        return [self.node.own.origin, *(m.origin for m in others if m.role is Role.PRODUCER)]
 
     def _cannot_write(self, error: OSError) -> None:
         self.activity = f"cannot write its log: {error.strerror or error}"
