@@ -24,7 +24,7 @@ PART_ENTRIES = 30
 PARTS_MIN, PARTS_MAX = 4, 8
 DEPTH_MAX = 5
 
-TOPIC_FACETS_MIN, TOPIC_FACETS_MAX = 24, 60
+TOPIC_FACETS_MIN, TOPIC_FACETS_MAX = 28, 60
 """Facets of the first plan."""
 TOPIC_FACETS_A_CALL = 4
 """Of these, for each call that is made at once."""
