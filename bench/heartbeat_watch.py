@@ -36,6 +36,15 @@ class HeartbeatWatch:
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
+    def await_nodes(self, count: int, wait_s: float) -> None:
+        """Return when so many have been heard, or raise TimeoutError: who has just come beats
+        once a second."""
+        deadline_s = time.monotonic() + wait_s
+        while len(self._last_s) < count:
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(f"{len(self._last_s)} of {count} nodes heard in {wait_s} s")
+            self._ending.wait(LISTEN_MS / 1000)
+
     def stop(self) -> None:
         """End; the silence since the last heartbeat counts too."""
         self._ending.set()

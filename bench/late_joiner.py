@@ -29,6 +29,7 @@ PREPARE_S = 600.0
 CALM_S = 3.0
 """Watched before the newcomer comes."""
 JOIN_S_MAX = 300.0
+HEARD_S_MAX = 10.0
 
 
 def measure(report: Report, entry_count: int, seed: int) -> None:
@@ -96,6 +97,7 @@ def _join(
     newcomer_id = run.peers[newcomer].pid
     assert newcomer_id is not None
     took_s, memory_mb = processor_s(newcomer_id), figures_of(newcomer_id).proportional_mb
+    watch.await_nodes(PRODUCERS + 2, HEARD_S_MAX)
     watch.stop()
     report.add("newcomer_up_s", up_s - started_s)
     report.add("newcomer_knows_all_s", knows_s - started_s)
@@ -107,7 +109,6 @@ def _join(
     report.add("heartbeats_heard_count", watch.heard_count)
     report.add("longest_heartbeat_gap_before_s", calm_gap_s)
     report.add("longest_heartbeat_gap_s", max(watch.longest_gap_s.values()), target="target <= 2")
-    assert len(watch.longest_gap_s) == PRODUCERS + 2, watch.longest_gap_s
     assert applied_count >= 2 * entry_count, applied_count
 
 
