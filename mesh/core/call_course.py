@@ -132,5 +132,5 @@ class CallCourse:
         return None
 
     def _is_below_average(self) -> bool:
-        deviation = math.sqrt(max(0.0, self.share * (1.0 - self.share)) / self._weight)
+        deviation = math.sqrt(self.share * (1.0 - self.share) / self._weight)
         return self.share + CERTAINTY * deviation < self.average_share

@@ -39,6 +39,7 @@ class LossyTransport:
     inner: ZmqTransport
     loses: Callable[[bytes], bool] = lambda _: False
     asked: list[bytes] = field(default_factory=list)
+    hung_up: list[Endpoint] = field(default_factory=list)
     feed_address: str = ""
     service_address: str = ""
 
@@ -67,6 +68,7 @@ class LossyTransport:
         self.inner.request(service, frame, timeout_s=timeout_s, reply=reply)
 
     def hang_up(self, service: Endpoint) -> None:
+        self.hung_up.append(service)
         self.inner.hang_up(service)
 
     def close(self, linger_s: float) -> None:

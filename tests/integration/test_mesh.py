@@ -564,3 +564,24 @@ async def test_a_fetched_frame_is_byte_for_byte_the_one_first_published(mesh: Me
     body = messages.Fetch(first.origin, first.node.own.epoch, 1, 1)
     _, fetched = await ask(second, first, second.node.frame(FrameKind.FETCH, body))
     assert fetched == published[0]
+
+
+async def test_an_origin_serves_in_few_frames_what_it_said_line_by_line(mesh: Mesh) -> None:
+    first, second = await producers(mesh, 2)
+    texts = [f"Name {number}" for number in range(300)]
+    for text in texts:
+        first.say(text)
+    body = messages.Fetch(first.origin, first.node.own.epoch, 1, len(texts))
+    _, *fetched = await ask(second, first, second.node.frame(FrameKind.FETCH, body))
+    headers = [codec.decode_header(frame, RUN) for frame in fetched]
+    assert [(header.first_seq, header.count) for header in headers] == [(1, 256), (257, 44)]
+
+
+async def test_who_is_heard_again_after_a_silence_is_dialled_anew(mesh: Mesh) -> None:
+    first, second = await producers(mesh, 2)
+    assert second.transport.hung_up == []
+    first.transport.loses = lambda _: True
+    await eventually(lambda: second.node.liveness(first.origin) is Liveness.SUSPECT)
+    first.transport.loses = lambda _: False
+    await eventually(lambda: second.transport.hung_up == [first.seed])
+    assert second.node.liveness(first.origin) is Liveness.ALIVE

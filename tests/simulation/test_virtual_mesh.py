@@ -57,3 +57,11 @@ def test_nobody_waits_for_the_end_of_a_plan_not_even_who_makes_it() -> None:
     ]
     assert {call.producer for call in meanwhile} == {1, 2, 3}
     assert {call.facet is None for call in meanwhile} == {True, False}
+
+
+def test_the_cheapest_model_makes_the_plan() -> None:
+    planned_by = set()
+    for seed in range(5):
+        models, _ = explored(replace(SMALL, mode="all", seed=seed, counts=(50,)))
+        planned_by.add(next(call.model for call in models.record.calls if call.wanted == "facets"))
+    assert planned_by == {"swift"}, "of atlas, swift and sonata"
