@@ -101,11 +101,11 @@ async def measure_collector(report: Report, held_count: int, entry_count: int, s
 def main() -> None:
     options = parse_options(__doc__ or "")
     quick, seed = options.quick, options.seed
-    repetitions = 3 if quick else 7
-    entry_count = 25_600 if quick else 102_400
-    held_count = 20_000 if quick else 200_000
-    filter_items = 100_000 if quick else 1_000_000
-    known_items = 200_000 if quick else 1_000_000
+    repetitions = 2 if quick else 7
+    entry_count = 12_800 if quick else 102_400
+    held_count = 10_000 if quick else 200_000
+    filter_items = 50_000 if quick else 1_000_000
+    known_items = 100_000 if quick else 1_000_000
     report = Report(
         "ingest",
         {

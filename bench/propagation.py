@@ -133,7 +133,7 @@ SIDES: Mapping[str, Side] = {"mesh": mesh_peer, "bare": bare_peer}
 
 def main() -> None:
     options = parse_options(__doc__ or "")
-    round_count, duration_s = (1, 4.0) if options.quick else (5, 10.0)
+    round_count, duration_s = (1, 2.0) if options.quick else (5, 10.0)
     frame_bytes = codec.HEADER_BYTES + codec.entries_size(
         [Found(next(made_up_texts(1, 0)), 1, MODEL)]
     )
