@@ -90,6 +90,7 @@ class CallRecorder:
             cached_tokens=use.read_tokens,
             cache_write_tokens=use.written_tokens,
             cacheable_tokens=0,  # Nor which part of a prompt stays as it is.
+            told_before_tokens=0,
         )
         _answered.set(_Answered(len(self._calls), plan, recorded))
         self._calls.append(recorded)

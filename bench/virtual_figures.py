@@ -81,7 +81,8 @@ def money(standing: Standing, table: str) -> Money:
 def figures(standing: Standing) -> dict[str, float]:
     """Every figure of one run at one count, by name; units are in the names.
 
-    Without `cached_share_ratio` where no prompt was long enough for any cache.
+    Without `cached_share_ratio` where no prompt was long enough for any cache, and without
+    `cached_share_of_told_before_ratio` where none began like an earlier one.
     """
     scale = 100.0 / standing.distinct_count
     generated = max(1, standing.generated_count)
@@ -98,6 +99,10 @@ def figures(standing: Standing) -> dict[str, float]:
     }
     if standing.cacheable_tokens:
         found["cached_share_ratio"] = standing.cached_tokens / standing.cacheable_tokens
+    if standing.told_before_tokens:
+        found["cached_share_of_told_before_ratio"] = (
+            standing.cached_told_before_tokens / standing.told_before_tokens
+        )
     for waste in Waste:
         found[f"{waste.value}_ratio"] = standing.wasted.get(waste.value, 0) / generated
     for table in PRICE_TABLES:

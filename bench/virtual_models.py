@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -177,6 +177,8 @@ class VirtualModels:
     simulator: Simulator
     record: Record = field(default_factory=Record)
     _insides: dict[tuple[str, float], frozenset[int]] = field(default_factory=dict)
+    _beginnings: dict[str, set[int]] = field(default_factory=dict)
+    """Hashes of how prompts began, by model."""
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def opener(
@@ -198,6 +200,17 @@ class VirtualModels:
                 reading.facet, reading.catalog, model.facet_miss, self.simulator.seed
             )
         return self._insides[key]
+
+    def told_before(self, model: str, parts: Sequence[str]) -> Sequence[str]:
+        """The first of a prompt's `parts` that an earlier prompt to `model` began with too."""
+        beginnings = self._beginnings.setdefault(model, set())
+        shared_count = beginning = 0
+        for count, part in enumerate(parts, 1):
+            beginning = hash((beginning, part))
+            if beginning in beginnings:
+                shared_count = count
+            beginnings.add(beginning)
+        return parts[:shared_count]
 
     def next_id(self) -> str:
         return f"call-{next(self._numbers)}"
@@ -282,9 +295,10 @@ class VirtualClient(AdaptiveClient):
         return self._wire.limit_headers(self._models.simulator.limits_told(self.simulated, now_s))
 
     def _recorded(self, plan: PlannedAnswer, prompt: Prompt, now_s: float) -> RecordedCall:
-        stable = "\n".join((prompt.instructions, *prompt.known_chunks))
-        stable_tokens = token_count(stable)
         model, use, reading = plan.call.model, plan.cache_use, plan.reading
+        parts = (prompt.instructions, *prompt.known_chunks)
+        stable_tokens = token_count("\n".join(parts))
+        told_before_tokens = token_count("\n".join(self._models.told_before(model.name, parts)))
         return RecordedCall(
             producer=self._producer,
             model=model.name,
@@ -298,6 +312,9 @@ class VirtualClient(AdaptiveClient):
             cached_tokens=use.read_tokens,
             cache_write_tokens=use.written_tokens,
             cacheable_tokens=stable_tokens if stable_tokens >= model.cache_tokens_min else 0,
+            told_before_tokens=(
+                told_before_tokens if told_before_tokens >= model.cache_tokens_min else 0
+            ),
         )
 
     def _broken(self, broken: StreamBroken) -> Exception:

@@ -48,6 +48,8 @@ class RecordedCall:
     cacheable_tokens: int
     """Of the part of the prompt that stays as it is from call to call; 0 where that is shorter
     than the model's cache takes."""
+    told_before_tokens: int
+    """Of these, what an earlier call had told this model already: the most that any cache holds."""
     ended_s: float | None = None
     outcome: str = ""
     output_tokens: int = 0
@@ -148,6 +150,10 @@ class Standing:
     """From the tenth call on."""
     cached_tokens: int
     """Of these, read from a cache."""
+    told_before_tokens: int
+    """Of these, told to the same model before."""
+    cached_told_before_tokens: int
+    """Of those, read from a cache."""
 
     @property
     def duplicate_share(self) -> float:
@@ -190,6 +196,10 @@ def standing(record: Record, distinct_count: int) -> Standing | None:
         unique_output_tokens=unique_output_tokens,
         cacheable_tokens=sum(call.cacheable_tokens for call in warm),
         cached_tokens=sum(min(call.cached_tokens, call.cacheable_tokens) for call in warm),
+        told_before_tokens=sum(call.told_before_tokens for call in warm),
+        cached_told_before_tokens=sum(
+            min(call.cached_tokens, call.told_before_tokens) for call in warm
+        ),
     )
 
 

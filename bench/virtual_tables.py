@@ -42,6 +42,7 @@ COST_COLUMNS = (
     Column("cached_tokens_per_100_count", "cached", ",.0f"),
     Column("output_tokens_per_100_count", "output", ",.0f"),
     Column("cached_share_ratio", "cacheable read %", ".0f", 100),
+    Column("cached_share_of_told_before_ratio", "of it told before, read %", ".0f", 100),
     Column("gpt_4o_mini_weighted_input_per_100_count", "paid input, gpt-4o-mini", ",.0f"),
     Column("claude_haiku_4_5_weighted_input_per_100_count", "paid input, haiku-4-5", ",.0f"),
     Column("gpt_4o_mini_per_100_usd", "m$ gpt-4o-mini", ".3f", 1000),

@@ -128,6 +128,15 @@ def test_what_the_record_holds_is_what_the_books_hold() -> None:
     assert totals["output_tokens"] == sum(call.output_tokens for call in calls)
 
 
+def test_a_cache_can_hold_what_its_model_was_told_before() -> None:
+    models = VirtualModels(Simulator.from_settings(SETTINGS))
+    assert models.told_before("atlas", ("rules", "one", "two")) == ()
+    assert models.told_before("swift", ("rules", "one")) == (), "caches are each model's own"
+    assert models.told_before("atlas", ("rules", "one", "other")) == ("rules", "one")
+    assert models.told_before("atlas", ("rules", "one", "two", "three")) == ("rules", "one", "two")
+    assert models.told_before("atlas", ("other rules", "one")) == ()
+
+
 @pytest.mark.parametrize(("api", "name"), [("openai", "atlas"), ("anthropic", "sonata")])
 def test_answers_tell_what_the_provider_allows(api: Api, name: str) -> None:
     simulator = simulator_with(name, requests_per_minute=2, error_5xx_rate=0.0)

@@ -43,8 +43,8 @@ class Audit:
     largest_difference_usd: float = 0.0
     """Between ledger and books, of a completed call."""
     lost_places: int = 0
-    """Log entries that an old copy of the collector destroyed, their producer having left: calls
-    among them are in no ledger any more. Of such a run the budget alone is checked."""
+    """Log entries that nobody holds any more, their producer having left: calls among them are in
+    no ledger. Of such a run the budget alone is checked."""
 
 
 def audit_seed(seed: int) -> Audit:

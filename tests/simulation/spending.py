@@ -2,8 +2,9 @@
 
 Node, purse, treasury, granting, verdict desk and run.sqlite are the real ones. The provider's
 books are the truth: it bills for what it was sent and has written, whether or not the producer
-lives to log it. Left out are faults that destroy what was synced to a producer's disk: nobody can
-keep a budget by what nobody knows any more.
+lives to log it. Left out are faults that destroy what was synced to a disk: nobody can keep a
+budget by what nobody knows any more, or nobody within reach. A collector restored from an old copy
+among producers that it hears is tested by itself.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from mesh.nodes.collecting.verdicts import VerdictDesk
 from tests.simulation.collectors import WATCH_S, ScriptedCollector
 from tests.simulation.disks import CollectorDisk, NodeDisk
 from tests.simulation.producers import Script, ScriptedProducer
-from tests.simulation.scenarios import COLLECTOR, Fault, FaultKind, Scenario, draw_scenario
+from tests.simulation.scenarios import FaultKind, Scenario, draw_scenario
 from tests.simulation.surroundings import Surroundings, Violation
 from tests.simulation.world import Slot, World
 
@@ -326,7 +327,7 @@ def draw_spending(seed: int) -> tuple[Scenario, float]:
     dice = random.Random(f"budget/{seed}")
     faults = tuple(
         dataclasses.replace(fault, kind=FaultKind.CRASH, amount=0.0)
-        if _destroys_a_log(fault)
+        if fault.kind in (FaultKind.LOST_LOG, FaultKind.OLD_COPY)
         else fault
         for fault in scenario.faults
     )
@@ -338,10 +339,3 @@ def draw_spending(seed: int) -> tuple[Scenario, float]:
     )
     scenario = dataclasses.replace(scenario, faults=faults, producers=producers)
     return scenario, dice.uniform(*BUDGET_USD)
-
-
-def _destroys_a_log(fault: Fault) -> bool:
-    """A lost log may hit any node: who runs takes the place of one that is down."""
-    if fault.kind is FaultKind.OLD_COPY:
-        return fault.node != COLLECTOR
-    return fault.kind is FaultKind.LOST_LOG

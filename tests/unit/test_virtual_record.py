@@ -27,6 +27,7 @@ class Scene:
         cached_tokens: int = 0,
         cache_write_tokens: int = 0,
         cacheable_tokens: int = 0,
+        told_before_tokens: int = 0,
     ) -> int:
         return self.record.begin(
             RecordedCall(
@@ -42,6 +43,7 @@ class Scene:
                 cached_tokens=cached_tokens,
                 cache_write_tokens=cache_write_tokens,
                 cacheable_tokens=cacheable_tokens,
+                told_before_tokens=told_before_tokens,
             )
         )
 
@@ -136,12 +138,18 @@ def test_caches_are_judged_from_the_tenth_call_on() -> None:
     scene = Scene()
     for number in range(12):
         warm = number >= 9
-        scene.call(started_s=number, cached_tokens=900 * warm, cacheable_tokens=1_000)
+        scene.call(
+            started_s=number,
+            cached_tokens=900 * warm,
+            cacheable_tokens=1_200,
+            told_before_tokens=1_000,
+        )
     scene.write(11, 12.0, 1)
     at_one = standing(scene.record, 1)
     assert at_one is not None
-    assert (at_one.cached_tokens, at_one.cacheable_tokens) == (2_700, 3_000)
-    assert figures(at_one)["cached_share_ratio"] == pytest.approx(0.9)
+    assert (at_one.cached_tokens, at_one.cacheable_tokens) == (2_700, 3_600)
+    assert figures(at_one)["cached_share_ratio"] == pytest.approx(0.75)
+    assert figures(at_one)["cached_share_of_told_before_ratio"] == pytest.approx(0.9)
 
 
 def test_the_timeline_ends_with_the_last_entry() -> None:

@@ -18,7 +18,7 @@ CALL = CallUse("atlas", 2_000, 1_000, 0, 400)
 
 def result(mode: str, seed: int, wasted: int, *, reached: bool = True) -> Result:
     scenario = Scenario(mode, topic=CITIES, producer_count=5, seed=seed, counts=(100,))
-    standing = Standing(100, 60.0, 100 + wasted, {"listed": wasted}, (CALL,), 300, 0, 0)
+    standing = Standing(100, 60.0, 100 + wasted, {"listed": wasted}, (CALL,), 300, 0, 0, 0, 0)
     return Result(
         scenario=scenario,
         ended_by="target" if reached else "time",

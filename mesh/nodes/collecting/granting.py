@@ -2,7 +2,8 @@
 
 How much each gets is core.budget's decision. What is here waits for certainty: a collector that
 was restored from an old copy first hears what it has granted, and what seems spent must stay so
-for a while.
+for a while. What it granted to producers that are cut off from all it hears, no wait tells it: by
+that much a run can be overspent whose run.sqlite was replaced by an older one.
 """
 
 from __future__ import annotations
