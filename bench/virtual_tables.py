@@ -36,6 +36,7 @@ DUPLICATE_COLUMNS = (
     Column("off_topic_ratio", "off topic %", ".1f", 100),
     Column("unique_a_minute_count", "unique a minute", ",.0f"),
     Column("calls_count", "calls", ".0f"),
+    Column("found_of_known_ratio", "found of known %", ".1f", 100),
 )
 COST_COLUMNS = (
     Column("input_tokens_per_100_count", "input", ",.0f"),
@@ -65,7 +66,7 @@ class Results:
             group = _group(result)
             for count, standing in result.standings.items():
                 key = (group, count if result.scenario.counts else 0, result.scenario.mode)
-                runs[key].append(figures(standing))
+                runs[key].append(figures(standing) | _found_at_the_end(result))
         self._spreads = {key: spreads(each) for key, each in runs.items()}
 
     def sections(self) -> list[tuple[Group, int]]:
@@ -106,6 +107,8 @@ def add_to_report(report: Report, results: Results, columns: Sequence[Column]) -
 
 def _table(results: Results, group: Group, count: int, columns: Sequence[Column]) -> str:
     variation, topic, producer_count = group
+    sides = results.sides(group, count)
+    columns = [each for each in columns if any(each.figure in side for side in sides.values())]
     at = f"{count:,} unique" if count else "the end"
     lines = [
         f"**{topic}, {producer_count} producers, at {at}, models {variation}**",
@@ -113,7 +116,7 @@ def _table(results: Results, group: Group, count: int, columns: Sequence[Column]
         "| mode | " + " | ".join(column.heading for column in columns) + " |",
         "| --- |" + " --- |" * len(columns),
     ]
-    for mode, side in results.sides(group, count).items():
+    for mode, side in sides.items():
         cells = [cell(side.get(column.figure), column) for column in columns]
         reached = len(side["duplicate_ratio"].samples)
         runs = sum(each.scenario.mode == mode for each in results.of(group))
@@ -131,6 +134,13 @@ def cell(spread: Spread | None, column: Column) -> str:
         return shown
     low, high = (format(each * column.scale, column.form) for each in _range(spread))
     return f"{shown} ({low} .. {high})"
+
+
+def _found_at_the_end(result: Result) -> dict[str, float]:
+    """Of what the models know together, for a run that ended by itself."""
+    if result.scenario.counts:
+        return {}
+    return {"found_of_known_ratio": result.distinct_count / result.known_together_count}
 
 
 def _range(spread: Spread) -> tuple[float, float]:

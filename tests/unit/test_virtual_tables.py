@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -100,10 +101,27 @@ def test_a_table_tells_median_range_and_who_did_not_get_there() -> None:
     assert "| all (1 of 2 runs got there) | 0.0 |" in table
 
 
-def test_what_no_run_has_is_left_empty() -> None:
-    table = markdown(Results([result("star", 0, 10)]), COST_COLUMNS)
-    cells = next(line for line in table.splitlines() if line.startswith("| star")).split(" | ")
-    assert cells[[column.figure for column in COST_COLUMNS].index("cached_share_ratio") + 1] == "-"
+def test_what_one_mode_lacks_is_left_empty_and_what_all_lack_left_out() -> None:
+    star, mesh = result("star", 0, 10), result("all", 0, 0)
+    at_100 = replace(mesh.standings[100], cacheable_tokens=2_000, cached_tokens=1_000)
+    mesh = replace(mesh, standings={100: at_100})
+    heading, _, star_line, mesh_line = markdown(Results([star, mesh]), COST_COLUMNS).splitlines()[
+        2:
+    ]
+    place = heading.split(" | ").index("cacheable read %")
+    assert star_line.split(" | ")[place] == "-"
+    assert mesh_line.split(" | ")[place] == "50"
+    assert "told before" not in heading
+
+
+def test_of_a_run_that_ended_by_itself_is_told_how_much_of_all_it_found() -> None:
+    ended = result("all", 0, 0)
+    ended = replace(ended, scenario=replace(ended.scenario, counts=()), distinct_count=4_900)
+    results = Results([ended])
+    assert "| found of known % |" in markdown(results, DUPLICATE_COLUMNS)
+    report = Report("duplicate_rate", {})
+    add_to_report(report, results, DUPLICATE_COLUMNS)
+    assert report.figures()["cities_5_all_end_found_of_known_ratio"] == 0.98
 
 
 def test_a_report_names_topic_producers_mode_and_count() -> None:
