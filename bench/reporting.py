@@ -82,8 +82,12 @@ class Report:
                 figures[f"{stem}_largest{unit}"] = _rounded(max(samples))
         return figures
 
-    def print(self, *, as_json: bool) -> None:
-        """Print the table, and below it, when asked for, the JSON object on one line."""
+    def print(self, *, as_json: bool, also: Mapping[str, Any] | None = None) -> None:
+        """Print the table, and below it, when asked for, the JSON object on one line.
+
+        Args:
+            also: further figures of the JSON object, under the names that others ask for.
+        """
         commit = commit_name()
         print(f"{self.bench}  commit {commit}")
         print("  " + ", ".join(f"{name} {value}" for name, value in self.settings.items()))
@@ -91,14 +95,14 @@ class Report:
         for name, samples in self._samples.items():
             print(f"  {name:<{width}}  {_spread(samples)}  {self._targets.get(name, '')}".rstrip())
         if as_json:
-            print(json.dumps(self._contract(commit)), flush=True)
+            print(json.dumps(self._contract(commit, also or {})), flush=True)
 
-    def _contract(self, commit: str) -> Mapping[str, Any]:
+    def _contract(self, commit: str, also: Mapping[str, Any]) -> Mapping[str, Any]:
         return {
             "bench": self.bench,
             "commit": commit,
             "settings": self.settings,
-            "figures": self.figures(),
+            "figures": {**self.figures(), **also},
         }
 
 

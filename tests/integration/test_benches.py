@@ -13,7 +13,7 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 QUICK_S = 60.0
-UNITS = ("_s", "_ms", "_us", "_count", "_ratio", "_usd", "_bytes", "_mb")
+UNITS = ("_per_s", "_s", "_ms", "_us", "_count", "_ratio", "_usd", "_bytes", "_mb")
 
 
 def run_quick(name: str, elsewhere: Path, *more: str) -> tuple[list[str], dict[str, Any]]:
@@ -162,3 +162,67 @@ def test_the_budget_bench_finds_nothing_spent_beyond_and_nothing_forgotten(tmp_p
     assert 0 < figures["billed_of_budget_max_ratio"] <= 1
     assert figures["completed_call_difference_max_usd"] <= 1e-9
     assert 0 <= figures["ledger_above_books_min_usd"] <= figures["ledger_above_books_max_usd"]
+
+
+def test_names_of_a_file_are_judged_by_kind(tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.tsv"
+    rows = (
+        ("a", "b", "same", "kind"),
+        ("The Prado", "Prado", "1", "surface"),
+        ("Prado", "Prado Museum", "1", "partial"),
+        ("Thames", "River Thames", "1", "partial"),
+        ("Apollo 13", "Apollo 14", "0", "number"),
+        ("Batavia", "Jakarta", "1", "alias"),
+    )
+    pairs.write_text("".join("\t".join(row) + "\n" for row in rows), "utf-8")
+    finished = _run_names(str(pairs), "--among", "500", "--json", "--show", "unsure")
+    assert finished.returncode == 0, finished.stderr
+    assert "Thames | River Thames" in finished.stdout
+    printed = json.loads(finished.stdout.splitlines()[-1])
+    assert (printed["bench"], list(printed)[-1]) == ("names", "figures")
+    figures = printed["figures"]
+    assert figures["by_kind"] == {
+        "surface": {"same": 1, "unsure": 0, "different": 0},
+        "partial": {"same": 1, "unsure": 1, "different": 0},
+        "number": {"same": 0, "unsure": 0, "different": 1},
+        "alias": {"same": 0, "unsure": 0, "different": 1},
+    }
+    assert figures["precision"] == 1
+    assert figures["recall"] == 0.5
+    assert figures["never_proposed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("a\tb\n", "first line"), ("a\tb\tsame\tkind\nx\ty\t2\tz\n", "line 2"), (None, "No such")],
+)
+def test_a_file_that_holds_no_pairs_is_one_clear_line(
+    tmp_path: Path, text: str | None, said: str
+) -> None:
+    pairs = tmp_path / "pairs.tsv"
+    if text is not None:
+        pairs.write_text(text, "utf-8")
+    finished = _run_names(str(pairs))
+    assert finished.returncode == 1
+    assert said in finished.stderr
+    assert len(finished.stderr.splitlines()) == 1
+
+
+def _run_names(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(CHECKOUT / "bench" / "names.py"), *words],
+        capture_output=True,
+        text=True,
+        timeout=QUICK_S,
+        check=False,
+    )
+
+
+@pytest.mark.timeout(150)
+def test_a_long_list_knows_its_names_again(tmp_path: Path) -> None:
+    _, printed = run_quick("resolve", tmp_path, "--size", "5000")
+    assert_contract(printed, "resolve")
+    figures = printed["figures"]
+    assert figures["at_5000_found_ratio"] >= 0.95
+    assert figures["at_5000_entries_per_s"] > 0
+    assert figures["at_5000_new_taken_for_known_count"] <= 5

@@ -1,0 +1,143 @@
+"""How well names are known again: pairs of a file, each kind by itself.
+
+    python bench/names.py ../shared/data/names_dev.tsv
+
+All names of the file stand in one list among other names (cities of the world), as they would in a
+run. A pair counts as what the pipeline says of it: what its blocking never proposes is different,
+whatever a comparison would have said; such pairs are counted beside.
+
+Precision: of the pairs said to be the same, those that are. Recall: of those that are, those said
+to be; `or unsure` counts what is put before a judge or a person as found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # Runs from a checkout as it is.
+
+from bench.name_pairs import Pair, other_names, read_pairs
+from bench.reporting import Report
+from mesh.core.names.blocking import BlockingIndex
+from mesh.core.names.comparing import Comparison, Verdict, compare
+from mesh.core.names.rarity import Rarity
+from mesh.core.names.words import parsed
+from mesh.core.normalize import clean_text
+
+AMONG = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A pair and what came of it."""
+
+    pair: Pair
+    comparison: Comparison
+    """By itself."""
+    proposed: bool
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.comparison.verdict if self.proposed else Verdict.DIFFERENT
+
+
+def main() -> None:
+    options = _options()
+    try:
+        pairs = read_pairs(options.file)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"names: {error}") from None
+    judged = judge(pairs, other_names(options.among))
+    report = Report("names", {"file": options.file.name, "among": options.among})
+    figures = _figures(judged)
+    for kind, counts in figures["by_kind"].items():
+        for verdict, count in counts.items():
+            report.add(f"{kind}_{verdict}_count", count)
+    for name in ("precision", "recall", "f1", "recall_or_unsure"):
+        report.add(f"{name}_ratio", figures[name])
+    report.add("different_unsure_ratio", figures["different_unsure"])
+    report.add("never_proposed_count", figures["never_proposed"])
+    for each in judged:
+        if each.verdict not in options.show:
+            continue
+        one, other, same, kind = each.pair
+        truth = "same" if same else "different"
+        missed = "" if each.proposed else " (never proposed)"
+        print(f"{kind}, {truth}: {one} | {other}: {each.comparison.reason}{missed}")
+    report.print(as_json=options.json, also=figures)
+
+
+def judge(pairs: Sequence[Pair], others: Sequence[str]) -> list[Judged]:
+    """Each pair, among all names of all pairs and `others`."""
+    names = list(dict.fromkeys([*others, *(_clean(text) for pair in pairs for text in pair[:2])]))
+    rarity, index = Rarity(), BlockingIndex()
+    numbers = {}
+    for text in names:
+        name = parsed(text)
+        numbers[text] = index.add(name)
+        rarity.add(name.words)
+    judged = []
+    for pair in pairs:
+        one, other = (parsed(_clean(text)) for text in pair[:2])
+        is_proposed = one.key == other.key or any(
+            numbers[second.text] == proposal.number
+            for first, second in ((one, other), (other, one))
+            for proposal in index.proposed(first, rarity)
+        )
+        judged.append(Judged(pair, compare(one, other, rarity), is_proposed))
+    return judged
+
+
+def _clean(text: str) -> str:
+    cleaned = clean_text(text)
+    if cleaned is None:
+        raise SystemExit(f"names: {text!r} cannot be an entry")
+    return cleaned
+
+
+def _figures(judged: Sequence[Judged]) -> dict[str, Any]:
+    by_kind: dict[str, Counter[str]] = {}
+    for each in judged:
+        by_kind.setdefault(each.pair[3], Counter())[each.verdict.value] += 1
+    said = [each for each in judged if each.verdict is Verdict.SAME]
+    true = [each for each in judged if each.pair[2]]
+    false = [each for each in judged if not each.pair[2]]
+    right = sum(each.pair[2] for each in said)
+    precision, recall = right / max(1, len(said)), right / max(1, len(true))
+    return {
+        "by_kind": {
+            kind: {verdict.value: counts[verdict.value] for verdict in Verdict}
+            for kind, counts in by_kind.items()
+        },
+        "precision": precision,
+        "recall": recall,
+        "f1": 2 * precision * recall / max(1e-9, precision + recall),
+        "recall_or_unsure": sum(each.verdict is not Verdict.DIFFERENT for each in true)
+        / max(1, len(true)),
+        "different_unsure": sum(each.verdict is Verdict.UNSURE for each in false)
+        / max(1, len(false)),
+        "never_proposed": sum(not each.proposed for each in true),
+    }
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("file", type=Path, metavar="FILE.tsv", help="a, b, same, kind, with tabs")
+    parser.add_argument("--among", type=int, default=AMONG, help=f"other names ({AMONG:,})")
+    parser.add_argument(
+        "--show", type=Verdict, action="append", default=[], help="print pairs said to be so"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,14 @@
+"""When two names are one entry, though their keys (core/normalize.py) differ.
+
+    words.py             a text -> the words, gloss and order that the rest works on
+    derived_keys.py      further keys of a name that are safe to merge on, each with its rule
+    vetoes.py            why two names that look alike are two: numbers, grades, opposites
+    structure.py         the same words otherwise arranged, or one name inside another
+    sounds.py            how likely two spellings are of one word, by letters
+    blocking.py          which few of a million names are worth comparing with a new one
+    rarity.py            which words of this list tell little
+    comparing.py         two names -> same, unsure or different, and the reason
+    vocabulary.py, spelling_weights.py   tables
+
+Deciding over a growing list, and groups, is core/resolve.py's.
+"""

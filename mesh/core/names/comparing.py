@@ -1,0 +1,105 @@
+"""Two names -> the same entry, perhaps, or different ones; and why.
+
+In order: keys (what is safe by itself), vetoes (what is never merged by likeness), arrangement of
+words, then spelling. Likeness of letters alone never makes two names one: it says "unsure", for a
+judge or a person, since a list that counts a thing twice is better than one that swallows another.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from mesh.core.names.derived_keys import shared_key
+from mesh.core.names.rarity import Rarity
+from mesh.core.names.sounds import LETTERS_MIN, alike, is_slip, spelling_log_odds
+from mesh.core.names.structure import (
+    Leftover,
+    leftover,
+    maybe_same,
+    same_rearranged,
+    same_without_kind,
+    words_left,
+)
+from mesh.core.names.vetoes import veto
+from mesh.core.names.words import Name
+
+ALIKE_MIN = 0.5
+"""Share of sounds in common; who has less was never meant for the other."""
+SPELLING_LOG_ODDS_MIN = 1.8
+"""From here on two spellings may be of one name; see bench/names.py for what this finds."""
+WORD_LOG_ODDS_MIN = 2.0
+"""The same of single words of longer names: what they share, neighbours share too."""
+SLIP_LETTERS_MIN = 6
+"""Of a word of a longer name; in shorter words a letter makes another word."""
+SLIP_WHOLE_LETTERS_MIN = 9
+"""The same where there is nothing but the word."""
+
+NO_RARITY = Rarity()
+
+
+class Verdict(enum.StrEnum):
+    SAME = "same"
+    UNSURE = "unsure"
+    DIFFERENT = "different"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A verdict on two names."""
+
+    verdict: Verdict
+    reason: str
+    """For a person: the rule, or what the names differ in."""
+
+
+def compare(one: Name, other: Name, rarity: Rarity = NO_RARITY) -> Comparison:
+    """Whether two names are one entry; symmetric.
+
+    Args:
+        rarity: of the words of the list that both are in.
+    """
+    if one.key == other.key:
+        return Comparison(Verdict.SAME, "key")
+    if rule := shared_key(one, other):
+        return Comparison(Verdict.SAME, rule)
+    return compare_without_keys(one, other, rarity)
+
+
+def compare_without_keys(one: Name, other: Name, rarity: Rarity = NO_RARITY) -> Comparison:
+    """The same of two names that share no key, which blocking knows."""
+    if reason := veto(one, other):
+        return Comparison(Verdict.DIFFERENT, reason)
+    if rule := same_rearranged(one, other):
+        return Comparison(Verdict.SAME, rule)
+    left = leftover(one, other)
+    if rule := same_without_kind(left):
+        return Comparison(Verdict.SAME, rule)
+    if reason := maybe_same(one, other, left, rarity):
+        return Comparison(Verdict.UNSURE, reason)
+    return _by_spelling(one, other, left)
+
+
+def _by_spelling(one: Name, other: Name, left: Leftover) -> Comparison:
+    if one.joined == other.joined:
+        return Comparison(Verdict.UNSURE, "spaces")
+    if not left.shared:
+        limit, mine, theirs = SPELLING_LOG_ODDS_MIN, one.words, other.words
+    else:
+        apart = words_left(one, other)
+        if apart is None or not (apart[0] and apart[1]):
+            return Comparison(Verdict.DIFFERENT, "different words")
+        limit, (mine, theirs) = WORD_LOG_ODDS_MIN, apart
+    word, against = "".join(mine), "".join(theirs)
+    letters_min = SLIP_LETTERS_MIN if left.shared else SLIP_WHOLE_LETTERS_MIN
+    if is_slip(word, against, letters_min):
+        return Comparison(Verdict.UNSURE, "a slip of a letter")
+    if _odds(word, against, abs(len(mine) - len(theirs))) >= limit:
+        return Comparison(Verdict.UNSURE, "spelling alike")
+    return Comparison(Verdict.DIFFERENT, "spelled otherwise")
+
+
+def _odds(one: str, other: str, spaces: int) -> float:
+    if min(len(one), len(other)) < LETTERS_MIN or alike(one, other) < ALIKE_MIN:
+        return float("-inf")
+    return spelling_log_odds(one, other, spaces=spaces)

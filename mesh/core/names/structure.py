@@ -1,0 +1,195 @@
+"""The same words otherwise arranged, or one name inside another.
+
+"University of Oxford" and "Oxford University" are one, and so are "Louvre" and "Louvre Museum";
+"Musée Picasso" and "Musée Picasso Antibes" are two. What decides is which words are left over on
+either side when those that both have are taken away, and where they stood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from mesh.core.names import vocabulary
+from mesh.core.names.derived_keys import canonical_words
+from mesh.core.names.rarity import Rarity
+from mesh.core.names.words import NAMES_REMEMBERED, Name
+
+_CORE_LETTERS_MIN = 4
+_KIND_MARK = "<"
+KIND_WORDS = frozenset(
+    f"{_KIND_MARK}{kind}>"
+    for kind in vocabulary.KINDS.values()
+    if kind not in vocabulary.ALIKE_KINDS
+)
+"""How `content` tells kinds of thing."""
+EXCHANGED_WORDS = frozenset(
+    word for word, kind in vocabulary.KINDS.items() if kind in vocabulary.ALIKE_KINDS
+)
+"""Words that may stand for one another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """What only one of two names has, in order: content words, kinds of thing as "<museum>"."""
+
+    one: tuple[str, ...]
+    other: tuple[str, ...]
+    shared: tuple[str, ...]
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return self.one + self.other
+
+
+@lru_cache(maxsize=NAMES_REMEMBERED)
+def content(name: Name) -> tuple[str, ...]:
+    """Its words in their common spelling without links, words for kinds of thing as "<kind>"."""
+    return tuple(map(_kind_or_word, _saying(name)))
+
+
+def words_left(one: Name, other: Name) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """What only one of two names has, as it is spelled; None where that is of two known kinds."""
+    mine, theirs = _saying(one), _saying(other)
+    left = _minus(mine, theirs), _minus(theirs, mine)
+    kinds = [{vocabulary.KINDS[word] for word in side if word in vocabulary.KINDS} for side in left]
+    return None if kinds[0] and kinds[1] else left
+
+
+def leftover(one: Name, other: Name) -> Leftover:
+    """Take away what both have, as often as both have it."""
+    mine, theirs = content(one), content(other)
+    left = _minus(mine, theirs)
+    return Leftover(left, _minus(theirs, mine), _minus(mine, left))
+
+
+def same_rearranged(one: Name, other: Name) -> str | None:
+    """Why two names with the same words are one; None where order may matter."""
+    mine, theirs = content(one), content(other)
+    if mine == theirs:
+        return "linking words"
+    if len(mine) != len(theirs) or sorted(mine) != sorted(theirs):
+        return None
+    if _names(mine) == _names(theirs) and _names(mine):
+        return "place of the kind of thing"
+    for turned, plain in ((one, other), (other, one)):
+        if _turned_round(turned) == content(plain):
+            return "X of Y"
+    return None
+
+
+def same_without_kind(left: Leftover) -> str | None:
+    """Why a name and the same with a word for its kind are one; None: they may be two."""
+    if left.one and left.other:
+        return None
+    kinds = {_kind(word) for word in left.all}
+    core = [word for word in left.shared if not is_kind(word)]
+    if not kinds or not kinds <= vocabulary.SILENT_KINDS or len(core) != len(left.shared):
+        return None
+    if sum(map(len, core)) < _CORE_LETTERS_MIN or all(word.isdigit() for word in core):
+        return None
+    return f"without {' '.join(sorted(kind for kind in kinds if kind))}"
+
+
+def maybe_same(one: Name, other: Name, left: Leftover, rarity: Rarity) -> str | None:
+    """Why the two may be one, for somebody to judge; None: nothing suggests it."""
+    if not left.shared:
+        return None
+    if not left.all:
+        return "the same words in another order"
+    if left.one and left.other:
+        return _maybe_exchanged(left)
+    core = [word for word in left.shared if not is_kind(word) and not rarity.is_common(word)]
+    if not core:
+        return None
+    return _maybe_longer(one, other, left, rarity)
+
+
+def is_kind(word: str) -> bool:
+    return word.startswith(_KIND_MARK)
+
+
+def _maybe_exchanged(left: Leftover) -> str | None:
+    """Words of one kind are used for one another; a country and its adjective begin alike."""
+    if len(left.one) != 1 or len(left.other) != 1:
+        return None
+    word, against = left.one[0], left.other[0]
+    if is_kind(word) or is_kind(against):
+        return None
+    kind = vocabulary.KINDS.get(word)
+    if kind is not None and kind == vocabulary.KINDS.get(against):
+        return f"{word} may be used for {against}"
+    shares_kind = any(map(is_kind, left.shared))
+    begins_alike = word[:2] == against[:2] and abs(len(word) - len(against)) <= 3
+    if shares_kind and begins_alike and _is_adjective(word) != _is_adjective(against):
+        return "a name and its adjective"
+    return None
+
+
+def _maybe_longer(one: Name, other: Name, left: Leftover, rarity: Rarity) -> str | None:
+    """One name inside another: what is more may say where, whose or what."""
+    longer = other if left.other else one
+    extra = left.all
+    if all(is_kind(word) for word in extra):
+        return "one names the kind of thing"
+    if all(rarity.is_common(word) or is_kind(word) for word in extra):
+        return "one has words that are common here"
+    words = canonical_words(longer)
+    plain = [word for word in extra if not is_kind(word)]
+    if len(plain) > 1:
+        return None
+    place = words.index(plain[0]) if plain[0] in words else 0
+    if place and words[place - 1] in vocabulary.LINKS:
+        return "one says where or whose"
+    if place < len(words) - 1 and _stands_before_shared(words, place, left.shared):
+        return "one has a word before the name"
+    return None
+
+
+def _stands_before_shared(words: Sequence[str], place: int, shared: Sequence[str]) -> bool:
+    return _kind_or_word(words[place + 1]) in shared
+
+
+def _turned_round(name: Name) -> tuple[str, ...] | None:
+    """ "X of Y" as "Y X"; None: there is no "of" in it, or several."""
+    words = canonical_words(name)
+    places = [place for place, word in enumerate(words) if word in vocabulary.GENITIVES]
+    inner = [place for place in places if 0 < place < len(words) - 1]
+    if not inner or inner[-1] - inner[0] != len(inner) - 1:
+        return None
+    turned = words[inner[-1] + 1 :] + words[: inner[0]]
+    return tuple(_kind_or_word(word) for word in turned if word not in vocabulary.LINKS)
+
+
+def _saying(name: Name) -> tuple[str, ...]:
+    words = canonical_words(name)
+    return tuple(word for word in words if word not in vocabulary.LINKS) or words
+
+
+def _names(words: Sequence[str]) -> tuple[str, ...]:
+    return tuple(word for word in words if not is_kind(word))
+
+
+def _kind_or_word(word: str) -> str:
+    kind = vocabulary.KINDS.get(word)
+    return f"{_KIND_MARK}{kind}>" if kind and kind not in vocabulary.ALIKE_KINDS else word
+
+
+def _kind(word: str) -> str | None:
+    return word[1:-1] if is_kind(word) else None
+
+
+def _is_adjective(word: str) -> bool:
+    return word.endswith(("ish", "ese", "ian", "ean", "an", "ic", "ch", "i", "en", "ais"))
+
+
+def _minus(words: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+    rest = list(others)
+    kept = []
+    for word in words:
+        if word in rest:
+            rest.remove(word)
+        else:
+            kept.append(word)
+    return tuple(kept)

@@ -1,0 +1,174 @@
+"""Why two names that look alike are two things: what differs is never merged by likeness.
+
+Whatever else speaks for one entry (letters, words, meaning by embeddings), a veto speaks last.
+Keys that are safe by themselves (derived_keys.py) come before it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from mesh.core.names import vocabulary
+from mesh.core.names.derived_keys import canonical, canonical_words
+from mesh.core.names.words import NAMES_REMEMBERED, Name, parsed, roman_value
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)*")
+_STEM_LETTERS_MIN = 4
+_RIVAL_OF = {word: number for number, rivals in enumerate(vocabulary.RIVALS) for word in rivals}
+
+
+@dataclass(frozen=True, slots=True)
+class _Traits:
+    """What vetoes look at in one name."""
+
+    words: frozenset[str]
+    numbers: tuple[str, ...]
+    """Those of its words, in order of size."""
+    gloss_numbers: tuple[str, ...]
+    letters: tuple[str, ...]
+    """Words of one letter, but for links before the end."""
+    ends_with_letter: bool
+    units: frozenset[str]
+    rivals: frozenset[str]
+    marks: frozenset[str]
+
+
+def veto(one: Name, other: Name) -> str | None:
+    """Why the two cannot be one; None: nothing speaks against it."""
+    mine, theirs = _traits(one), _traits(other)
+    reason = (
+        _numbers(mine, theirs)
+        or _grades(mine, theirs)
+        or _units(mine, theirs)
+        or _rivals(mine, theirs)
+        or _marks(mine, theirs)
+        or _rival_words(mine, theirs)
+    )
+    if reason is None and one.gloss and other.gloss and one.gloss != other.gloss:
+        return f"({' '.join(one.gloss)}) is not ({' '.join(other.gloss)})"
+    return reason
+
+
+@lru_cache(maxsize=NAMES_REMEMBERED)
+def _traits(name: Name) -> _Traits:
+    words = frozenset(canonical_words(name))
+    *others, last = name.words
+    letters = [word for word in others if word not in vocabulary.LINKS] + [last]
+    return _Traits(
+        words,
+        _numbers_in_words(name),
+        tuple(sorted(_NUMBER.findall(" ".join(name.gloss)))),
+        tuple(sorted(filter(_is_letter, letters))),
+        _is_letter(last),
+        frozenset(
+            word
+            for before, word in itertools.pairwise(name.words)
+            if word in vocabulary.UNITS and before[-1:].isdigit()
+        ),
+        words & _RIVAL_OF.keys(),
+        words & vocabulary.MARKING,
+    )
+
+
+def _numbers_in_words(name: Name) -> tuple[str, ...]:
+    words = canonical(name.unmarked)[0].split() if name.unmarked else canonical_words(name)
+    found: list[str] = []
+    for place, word in enumerate(words):
+        value = roman_value(word) if place and len(word) > 1 else None
+        if value is not None:
+            found.append(str(value))
+        elif not word.isalpha():
+            found += _NUMBER.findall(word)
+    return tuple(sorted(found))
+
+
+def _numbers(mine: _Traits, theirs: _Traits) -> str | None:
+    # A year in brackets tells two apart only where both have one.
+    glosses_differ = (
+        mine.gloss_numbers != theirs.gloss_numbers and mine.gloss_numbers and theirs.gloss_numbers
+    )
+    if mine.numbers == theirs.numbers and not glosses_differ:
+        return None
+    return (
+        f"numbers differ: {_listed(mine.numbers + mine.gloss_numbers)} "
+        f"and {_listed(theirs.numbers + theirs.gloss_numbers)}"
+    )
+
+
+def _grades(mine: _Traits, theirs: _Traits) -> str | None:
+    """Letters that stand alone: "Avenue A", "vitamin C"; initials in the middle may be missing."""
+    if mine.letters == theirs.letters:
+        return None
+    if mine.ends_with_letter or theirs.ends_with_letter or (mine.letters and theirs.letters):
+        return f"letters differ: {_listed(mine.letters)} and {_listed(theirs.letters)}"
+    return None
+
+
+def _is_letter(word: str) -> bool:
+    return len(word) == 1 and word.isascii() and word.isalpha()
+
+
+def _units(mine: _Traits, theirs: _Traits) -> str | None:
+    if mine.units and theirs.units and mine.units != theirs.units:
+        return f"units differ: {_listed(mine.units)} and {_listed(theirs.units)}"
+    return None
+
+
+def _rivals(mine: _Traits, theirs: _Traits) -> str | None:
+    """Words that exclude one another stand against each other."""
+    if not (mine.rivals and theirs.rivals):
+        return None
+    for word in sorted(mine.rivals - theirs.words):
+        for against in sorted(theirs.rivals - mine.words):
+            if _RIVAL_OF[word] == _RIVAL_OF[against]:
+                return f"{word} is not {against}"
+    return None
+
+
+def _marks(mine: _Traits, theirs: _Traits) -> str | None:
+    """A word that marks a neighbour stands on one side alone."""
+    marks = sorted(mine.marks ^ theirs.marks)
+    return f"only one has {marks[0]!r}" if marks else None
+
+
+def _rival_words(mine: _Traits, theirs: _Traits) -> str | None:
+    """Words that differ by an ending or beginning that makes another thing of them."""
+    only_mine, only_theirs = mine.words - theirs.words, theirs.words - mine.words
+    if len(only_mine) != 1 or len(only_theirs) != 1:
+        return None
+    (word,), (against,) = only_mine, only_theirs
+    if _rival_endings(word, against) or _rival_beginnings(word, against):
+        return f"{word} is not {against}"
+    return None
+
+
+def _rival_endings(one: str, other: str) -> bool:
+    for ending in vocabulary.RIVAL_ENDINGS:
+        stem = one.removesuffix(ending)
+        if stem == one or len(stem) < _STEM_LETTERS_MIN or not other.startswith(stem):
+            continue
+        if other[len(stem) :] in vocabulary.RIVAL_ENDINGS:
+            return True
+    return False
+
+
+def _rival_beginnings(one: str, other: str) -> bool:
+    for pair in vocabulary.RIVAL_BEGINNINGS:
+        for first, second in (pair, pair[::-1]):
+            stem = one.removeprefix(first)
+            if stem != one and len(stem) >= _STEM_LETTERS_MIN and other == second + stem:
+                return True
+    return False
+
+
+def _listed(parts: Iterable[str]) -> str:
+    return ", ".join(sorted(parts)) or "none"
+
+
+def vetoed(one: str, other: str) -> str | None:
+    """`veto` of two texts."""
+    return veto(parsed(one), parsed(other))

@@ -1,0 +1,256 @@
+"""What the rules know of words, in their folded form (core/normalize.py). No table names an entry.
+
+Longer than a rule should be, since a rule is better general than clever: each table is one idea.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+def _spread(table: Mapping[str, str]) -> dict[str, str]:
+    """{"a": "x y"} -> {"x": "a", "y": "a"}."""
+    return {word: meaning for meaning, words in table.items() for word in _words(words)}
+
+
+LINKS = frozenset(
+    _words(
+        "of the a an and in at on for to by from "
+        "de du des la le les l d et en au aux "
+        "del della dello dei delle di da do dos das il lo los las el y e "
+        "der die das den dem des von vom zu zum zur und am im "
+        "van het een ter ten"
+    )
+)
+"""Words that join others and say nothing of their own."""
+
+GENITIVES = frozenset(_words("of de du des d del della dello dei di da do dos das von vom van der"))
+"""Links that turn two parts round: "X of Y" is "Y X"."""
+
+ABBREVIATIONS = {
+    "mt": "mount", "mtn": "mountain", "mts": "mountains", "ft": "fort", "pt": "point",
+    "ste": "sainte", "sta": "santa", "sto": "santo",
+    "mr": "mister", "mrs": "missus", "prof": "professor", "gen": "general", "col": "colonel",
+    "capt": "captain", "lt": "lieutenant", "sgt": "sergeant", "gov": "governor", "rev": "reverend",
+    "jr": "junior", "sr": "senior", "bros": "brothers", "corp": "corporation",
+    "inc": "incorporated", "ltd": "limited", "univ": "university", "dept": "department",
+    "natl": "national", "intl": "international", "assn": "association", "assoc": "association",
+    "govt": "government", "ave": "avenue", "blvd": "boulevard", "bldg": "building",
+    "hwy": "highway", "rd": "road", "sq": "square", "ctr": "center", "vs": "versus", "v": "versus",
+    "vol": "volume", "feat": "featuring", "approx": "approximately",
+}  # fmt: skip
+"""Whole words alone, and only where more follows or stands before."""
+
+FIRST_ABBREVIATIONS = {"st": "saint", "dr": "doctor"}
+LAST_ABBREVIATIONS = {"st": "street", "dr": "drive"}
+"""What stands for two words is told apart by its place."""
+
+_BRITISH = """
+colour color, favour favor, honour honor, labour labor, harbour harbor, neighbour neighbor,
+flavour flavor, humour humor, rumour rumor, armour armor, behaviour behavior, odour odor,
+vapour vapor, savour savor, tumour tumor, vigour vigor, splendour splendor, parlour parlor,
+endeavour endeavor, saviour savior, mould mold, moult molt, plough plow, grey gray,
+centre center, theatre theater, metre meter, litre liter, fibre fiber, calibre caliber,
+spectre specter, sabre saber, sombre somber, lustre luster, kilometre kilometer,
+defence defense, offence offense, licence license, pretence pretense,
+analogue analog, catalogue catalog, dialogue dialog, monologue monolog, prologue prolog,
+programme program, aluminium aluminum, sulphur sulfur, tyre tire, cheque check, kerb curb,
+jewellery jewelry, jeweller jeweler, traveller traveler, travelling traveling,
+modelling modeling, labelling labeling, counsellor counselor, fulfil fulfill, enrol enroll,
+skilful skillful, wilful willful, storey story, pyjamas pajamas, sceptic skeptic,
+sceptical skeptical, artefact artifact, moustache mustache, draught draft, manoeuvre maneuver,
+mediaeval medieval, encyclopaedia encyclopedia, archaeology archeology, anaesthesia anesthesia,
+haemoglobin hemoglobin, leukaemia leukemia, anaemia anemia, paediatrics pediatrics,
+gynaecology gynecology, orthopaedic orthopedic, oestrogen estrogen, foetus fetus,
+diarrhoea diarrhea, aeroplane airplane, aesthetics esthetics, whisky whiskey, yoghurt yogurt,
+yogurt yogurt, doughnut donut, judgement judgment, ageing aging, acknowledgement acknowledgment
+"""
+SPELLINGS = dict(_words(pair) for pair in _BRITISH.replace("\n", " ").split(","))
+"""British -> American."""
+SPELLING_ENDINGS = (
+    ("isation", "ization"), ("isations", "izations"), ("ising", "izing"), ("ised", "ized"),
+    ("yse", "yze"), ("ysed", "yzed"), ("ysing", "yzing"),
+)  # fmt: skip
+"""Of words of at least eight letters."""
+
+_UNITS_AND_TEENS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+    "fifteen sixteen seventeen eighteen nineteen twenty"
+)
+NUMBER_WORDS = {
+    **{word: str(value) for value, word in enumerate(_words(_UNITS_AND_TEENS))},
+    "thirty": "30", "forty": "40", "fifty": "50", "hundred": "100", "thousand": "1000",
+}  # fmt: skip
+_ORDINALS = (
+    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth "
+    "fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
+)
+ORDINAL_WORDS = {word: value for value, word in enumerate(_words(_ORDINALS), 1)}
+"""Their values, as numbers that names differ by."""
+
+KINDS = _spread(
+    {
+        "museum": "museum musee museo museu muzeum muzej gallery galerie galleria pinakothek",
+        "center": "center centre centro zentrum centrum",
+        "garden": "garden jardin giardino jardim garten tuin",
+        "park": "park parc parque parco",
+        "tower": "tower tour torre turm toren",
+        "building": "building edificio gebaude batiment",
+        "house": "house maison casa haus huis",
+        "palace": "palace palais palazzo palacio palast paleis",
+        "castle": "castle chateau castillo castello schloss burg kasteel",
+        "church": "church eglise iglesia chiesa kirche kerk",
+        "cathedral": "cathedral cathedrale catedral cattedrale dom kathedrale duomo",
+        "basilica": "basilica basilique",
+        "chapel": "chapel chapelle capilla cappella kapelle",
+        "abbey": "abbey abbaye abadia abbazia abtei",
+        "monastery": "monastery monastere monasterio monastero kloster",
+        "mosque": "mosque mosquee mezquita moschea moschee",
+        "temple": "temple templo tempio tempel",
+        "cemetery": "cemetery cimetiere cementerio cimitero friedhof",
+        "library": "library bibliotheque biblioteca bibliothek",
+        "theater": "theater theatre teatro",
+        "opera": "opera",
+        "station": "station gare estacion stazione bahnhof",
+        "airport": "airport aeroport aeropuerto aeroporto flughafen",
+        "square": "square place plaza piazza platz plein praca",
+        "street": "street rue calle via strasse straat rua",
+        "avenue": "avenue avenida",
+        "boulevard": "boulevard",
+        "bridge": "bridge pont puente ponte brucke brug",
+        "gate": "gate porte puerta porta tor",
+        "market": "market marche mercado mercato markt",
+        "school": "school ecole escuela scuola schule",
+        "college": "college",
+        "university": "university universite universidad universita universitat universidade",
+        "institute": "institute institut instituto istituto",
+        "hospital": "hospital hopital ospedale krankenhaus",
+        "stadium": "stadium stade estadio stadio stadion arena",
+        "hotel": "hotel",
+        "mountain": "mountain mount mont monte berg montana montagne cerro pico peak jebel gunung",
+        "hill": "hill colline colina collina hugel",
+        "valley": "valley vallee valle tal",
+        "river": "river riviere fleuve rio fiume fluss rivier",
+        "lake": "lake lac lago laguna see meer",
+        "sea": "sea mer mar mare",
+        "ocean": "ocean",
+        "bay": "bay baie bahia baia bucht",
+        "gulf": "gulf golfe golfo",
+        "island": "island ile isla isola insel ilha",
+        "beach": "beach plage playa spiaggia strand praia",
+        "desert": "desert",
+        "forest": "forest foret bosque foresta wald",
+        "falls": "fall falls waterfall cascade cataratas",
+        "glacier": "glacier",
+        "cave": "cave grotte cueva grotta",
+        "volcano": "volcano volcan vulcano",
+        "settlement": "city town village ville ciudad citta stadt shi ku si gun machi cho osh shih",
+        "district": "district borough quarter quartier distrito distretto bezirk arrondissement",
+        "province": "province provincia provinz prefecture oblast",
+        "republic": "republic republique republica repubblica republik",
+        "kingdom": "kingdom royaume reino regno konigreich",
+        "war": "war guerre guerra krieg",
+        "battle": "battle bataille batalla battaglia schlacht",
+        "treaty": "treaty traite tratado trattato",
+        "tragedy": "tragedy comedy legend epic",
+        "statement": "theorem rule law principle formula equation lemma identity inequality",
+        "effect": "effect",
+        "method": "method algorithm procedure technique",
+        "disease": "disease syndrome disorder",
+    }
+)
+"""Words for what kind of thing a name names -> the kind, across languages."""
+
+SILENT_KINDS = frozenset({"museum", "building", "mountain", "tragedy"})
+"""A name with such a word and the same without it are one, where little else bears the name."""
+
+ALIKE_KINDS = frozenset({"statement", "method", "disease"})
+"""Words of one such kind are used for one another, if not always."""
+
+UNITS = frozenset(
+    _words(
+        "mm cm dm m km mi mile miles yd yard yards foot feet inch inches g kg mg lb lbs oz ton "
+        "tons ml cl l liter liters gallon gallons s sec second seconds min minute minutes h hour "
+        "hours v w kw mw hz khz mhz ghz kb mb gb tb bit bits byte bytes percent "
+    )
+)
+"""Behind a number."""
+
+RIVALS = tuple(
+    frozenset(_words(words))
+    for words in (
+        "north south east west northeast northwest southeast southwest central",
+        "northern southern eastern western",
+        "nord sud est ouest",
+        "norte sur sul este oeste",
+        "upper lower middle",
+        "left right",
+        "inner outer",
+        "big little",
+        "great little lesser greater small large",
+        "grand petit",
+        "old new",
+        "major minor",
+        "junior senior",
+        "elder younger",
+        "male female",
+        "men women",
+        "man woman",
+        "boy girl",
+        "king queen",
+        "prince princess",
+        "father mother",
+        "brother sister",
+        "son daughter",
+        "uncle aunt",
+        "spring summer autumn fall winter",
+        "monday tuesday wednesday thursday friday saturday sunday",
+        "january february march april may june july august september october november december",
+        "black white brown red green blue yellow orange purple violet pink gray gold golden silver",
+        "alpha beta gamma delta epsilon zeta eta theta kappa lambda sigma omega",
+        "positive negative",
+        "internal external",
+        "high low",
+        "hot cold",
+        "hard soft",
+        "light dark heavy",
+        "long short",
+        "wet dry",
+        "open closed",
+        "public private",
+        "active passive",
+        "before after",
+        "ancient modern",
+        "early late",
+        "day night",
+        "sunrise sunset",
+        "maximum minimum",
+        "import export",
+        "micro macro",
+        "single double triple quadruple",
+        "primary secondary tertiary",
+    )
+)
+"""Words of one set exclude one another."""
+
+MARKING = frozenset(
+    _words(
+        "north south east west northern southern eastern western upper lower inner outer new "
+        "nord sud norte sur anti non junior senior ex"
+    )
+)
+"""With one of these a name is another's neighbour, not its longer form."""
+
+RIVAL_ENDINGS = ("ite", "ate", "ide", "ous", "ic", "ane", "ene", "yne", "ol", "ine", "ase", "ose")
+"""Of what is otherwise one word of chemistry or medicine, of six letters and more."""
+
+RIVAL_BEGINNINGS = (
+    ("hypo", "hyper"), ("intra", "inter"), ("pre", "post"), ("micro", "macro"), ("mono", "poly"),
+    ("exo", "endo"), ("homo", "hetero"), ("under", "over"), ("sub", "super"), ("ante", "anti"),
+    ("mono", "di"), ("di", "tri"), ("uni", "bi"), ("bi", "tri"), ("mega", "giga"),
+    ("kilo", "mega"), ("centi", "milli"),
+)  # fmt: skip

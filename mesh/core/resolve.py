@@ -1,0 +1,138 @@
+"""Knows a name when it sees it again: a growing list of names in groups, one group an entry.
+
+A new name is compared with the few that blocking proposes. It joins a group when it is the same
+as one of its members by rule and different from none of them: a chain of names that are each the
+same as the next does not draw in one that differs from the first. Where it is the same as members
+of two groups, they are one, on the same condition. What is doubtful stays apart and is told, for
+a judge or a person.
+
+Order matters where a name is the same as two that differ from each other: it goes with the one
+that came first. Otherwise the groups are the same in whatever order names come.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from mesh.core.names.blocking import BlockingIndex
+from mesh.core.names.comparing import Comparison, Verdict, compare, compare_without_keys
+from mesh.core.names.rarity import Rarity
+from mesh.core.names.words import parsed
+from mesh.core.text_column import TextColumn
+
+DOUBTS_MAX = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A name that a new one may be the same as."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What a new name is. Names go by number in order of arrival: 0, 1, 2, ..."""
+
+    number: int | None = None
+    """The earlier name that it is the same as; None: it is new."""
+    rule: str = ""
+    """Why it is the same."""
+    bridges: tuple[int, ...] = ()
+    """Names of further groups that it is the same as."""
+    doubts: tuple[Doubt, ...] = ()
+    """The likeliest first."""
+
+
+@dataclass(slots=True)
+class Resolver:
+    """All names so far, and which of them are one entry."""
+
+    rarity: Rarity = field(default_factory=Rarity)
+    index: BlockingIndex = field(default_factory=BlockingIndex)
+    _texts: TextColumn = field(default_factory=TextColumn)
+    _groups: array[int] = field(default_factory=lambda: array("I"))
+    """By number, the lowest number of its group."""
+    _members: dict[int, list[int]] = field(default_factory=dict)
+    """Of groups with more than one, by the lowest number."""
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def text(self, number: int) -> str:
+        return self._texts[number]
+
+    def resolve(self, text: str) -> Resolution:
+        """What `text` is; changes nothing."""
+        name = parsed(text)
+        found = []
+        for proposal in self.index.proposed(name, self.rarity):
+            other = parsed(self._texts[proposal.number])
+            look = compare if proposal.may_share_key else compare_without_keys
+            found.append((proposal.number, look(name, other, self.rarity)))
+        groups: dict[int, tuple[int, Comparison]] = {}
+        doubts = []
+        for number, comparison in sorted(found, key=lambda each: each[0]):
+            if comparison.verdict is Verdict.SAME:
+                groups.setdefault(self._groups[number], (number, comparison))
+            elif comparison.verdict is Verdict.UNSURE:
+                doubts.append(Doubt(number, comparison.reason))
+        joined: list[tuple[int, Comparison]] = []
+        members: list[int] = []
+        for group, (number, comparison) in groups.items():
+            others = self.members(group)
+            against = self._differing([text, *map(self.text, members)], others)
+            if against is None:
+                joined.append((number, comparison))
+                members += others
+            else:
+                doubts.append(Doubt(number, f"{comparison.reason}, but {against}"))
+        in_groups = set(members)
+        doubts = [doubt for doubt in doubts if doubt.number not in in_groups][:DOUBTS_MAX]
+        if not joined:
+            return Resolution(doubts=tuple(doubts))
+        (number, comparison), *more = joined
+        return Resolution(number, comparison.reason, tuple(each for each, _ in more), tuple(doubts))
+
+    def add(self, text: str, resolution: Resolution) -> int:
+        """Take `text` in as resolved; its number."""
+        name = parsed(text)
+        number = self.index.add(name)
+        self.rarity.add(name.words)
+        self._texts.append(text)
+        self._groups.append(number)
+        same_as = () if resolution.number is None else (resolution.number, *resolution.bridges)
+        for other in same_as:
+            self._unite(number, other)
+        return number
+
+    def group(self, number: int) -> int:
+        """The lowest number of its group."""
+        return self._groups[number]
+
+    def members(self, number: int) -> Sequence[int]:
+        """All numbers of its group, in order of arrival."""
+        group = self._groups[number]
+        return self._members.get(group, [group])
+
+    def _unite(self, one: int, other: int) -> None:
+        first, second = sorted((self._groups[one], self._groups[other]))
+        if first == second:
+            return
+        united = sorted([*self.members(first), *self.members(second)])
+        self._members.pop(second, None)
+        self._members[first] = united
+        for number in united:
+            self._groups[number] = first
+
+    def _differing(self, texts: Iterable[str], numbers: Sequence[int]) -> str | None:
+        """Why one of `texts` is none of a group; None: nothing tells them apart."""
+        for text in texts:
+            for number in numbers:
+                comparison = compare(parsed(text), parsed(self._texts[number]), self.rarity)
+                if comparison.verdict is Verdict.DIFFERENT:
+                    return f"{self._texts[number]!r} differs: {comparison.reason}"
+        return None

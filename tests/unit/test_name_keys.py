@@ -1,0 +1,88 @@
+"""Keys that are safe to merge on: every rule with what it makes one, and what it leaves apart."""
+
+from __future__ import annotations
+
+import pytest
+
+from mesh.core.names.derived_keys import derived_keys, shared_key
+from mesh.core.names.words import parsed
+
+ONE = [
+    ("abbreviation", "St. Petersburg", "Saint Petersburg"),
+    ("abbreviation", "Main St", "Main Street"),
+    ("abbreviation", "Mt. Blanc", "Mount Blanc"),
+    ("abbreviation", "Dr. Watson", "Doctor Watson"),
+    ("abbreviation", "Mulholland Dr", "Mulholland Drive"),
+    ("abbreviation", "Marx Bros.", "Marx Brothers"),
+    ("plural", "giant tortoise", "Giant tortoises"),
+    ("plural", "grey heron", "grey herons"),
+    ("plural", "red berry", "red berries"),
+    ("plural", "silver birch", "silver birches"),
+    ("spelling convention", "City Centre", "City Center"),
+    ("spelling convention", "Colour Field painting", "Color Field painting"),
+    ("spelling convention", "industrialisation", "industrialization"),
+    ("inversion", "Lincoln, Abraham", "Abraham Lincoln"),
+    ("inversion", "Gaulle, Charles de", "Charles de Gaulle"),
+    ("list mark", "3. Tower Bridge", "Tower Bridge"),
+    ("list mark", "12) Tower Bridge", "Tower Bridge"),
+    ("gloss", "Mercury (planet)", "Mercury"),
+    ("umlaut", "Zürich", "Zuerich"),
+    ("umlaut", "Ålesund", "Aalesund"),
+    ("umlaut", "Tromsø", "Tromsoe"),
+    ("ligature", "Æsop", "Esop"),
+    ("hyphen", "e-book", "ebook"),
+    ("number spacing", "MI 6", "MI6"),
+    ("number word", "Seven Samurai", "7 Samurai"),
+    ("ordinal", "Fifth Symphony", "5th Symphony"),
+    ("Roman numeral", "Final Fantasy VII", "Final Fantasy 7"),
+]
+TWO = [
+    ("St. Petersburg", "Street Petersburg"),
+    ("Mars", "Mar"),
+    ("Paris", "Pari"),
+    ("Texas", "Texa"),
+    ("Venus", "Venu"),
+    ("Genesis", "Genesi"),
+    ("four", "for"),
+    ("Paris, Texas", "Texas, Paris"),
+    ("Henry IV, Part 1", "Part 1 Henry IV"),
+    ("1. Bundesliga", "2. Bundesliga"),
+    ("Mercury (planet)", "Mercury (element)"),
+    ("Jordan (country)", "Jordan (river)"),
+    ("Noel", "Nol"),
+    ("Boer", "Bor"),
+    ("Apollo 1 1", "Apollo 11"),
+    ("Malcolm X", "Malcolm 9"),
+    ("Final Fantasy VII", "Final Fantasy VIII"),
+    ("Seven Samurai", "Eight Samurai"),
+    ("X-Men", "10-Men"),
+    ("one", "1"),
+]
+
+
+@pytest.mark.parametrize(("rule", "one", "other"), ONE)
+def test_spellings_share_a_key_that_names_its_rule(rule: str, one: str, other: str) -> None:
+    said = shared_key(parsed(one), parsed(other))
+    assert said is not None
+    assert rule in said.split(" + ")
+    assert shared_key(parsed(other), parsed(one)) is not None
+
+
+@pytest.mark.parametrize(("one", "other"), TWO)
+def test_names_that_differ_share_none(one: str, other: str) -> None:
+    assert shared_key(parsed(one), parsed(other)) is None
+    assert shared_key(parsed(other), parsed(one)) is None
+
+
+def test_rules_work_together() -> None:
+    rule = shared_key(
+        parsed("Mt. Rushmore Nat'l Memorial Centres"), parsed("Mount Rushmore natl memorial center")
+    )
+    assert rule is not None
+    assert {"abbreviation", "spelling convention"} <= set(rule.split(" + "))
+
+
+def test_a_name_has_few_keys_and_none_twice() -> None:
+    for text in ("Ængström, Jörg-Peter", "3. Mt. X (old)", "B 12", "a"):
+        keys = [derived.key for derived in derived_keys(parsed(text))]
+        assert len(set(keys)) == len(keys) <= 6
