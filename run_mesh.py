@@ -9,7 +9,7 @@ import sys
 PYTHON_NEEDED = (3, 11)
 PACKAGES_NEEDED = (
     "aiohttp", "anthropic", "bitarray", "dotenv", "genai_prices", "mmh3", "msgspec", "openai",
-    "nacl", "plotly", "prometheus_client", "rich", "tenacity", "zmq",
+    "nacl", "plotly", "prometheus_client", "rapidfuzz", "rich", "tenacity", "zmq",
 )  # fmt: skip
 
 

@@ -11,12 +11,13 @@ from pathlib import Path
 from bench.virtual_modes import DEFAULT_MODES, MODES
 from bench.virtual_runs import (
     CITIES,
+    PACKAGED_MODELS,
     PARIS,
-    USUAL_MODELS,
     Scenario,
     Variation,
     default_processes,
 )
+from mesh.llm.selection import DEFAULT_SIMULATED
 
 COUNTS = {PARIS: (100, 250, 350), CITIES: (500, 1_000, 2_500)}
 PRODUCER_COUNTS = (1, 2, 5, 10, 20)
@@ -81,7 +82,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--modes", type=Names(MODES), default=DEFAULT_MODES, help=", ".join(MODES))
     parser.add_argument("--producers", type=_counts, default=PRODUCER_COUNTS, metavar="N,N")
     parser.add_argument("--topics", type=Names(TOPICS), default=tuple(TOPICS), help="paris,cities")
-    parser.add_argument("--models", type=Names(USUAL_MODELS), default=USUAL_MODELS)
+    parser.add_argument("--models", type=Names(PACKAGED_MODELS), default=DEFAULT_SIMULATED)
     parser.add_argument("--counts", type=_counts, help="unique entries at which figures are taken")
     parser.add_argument("--to-the-end", action="store_true", help="until nothing is left to find")
     parser.add_argument("--grid", action="store_true", help="vary what models are assumed to do")

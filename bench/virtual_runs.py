@@ -20,6 +20,7 @@ from bench.virtual_models import VirtualModels
 from bench.virtual_modes import MODES, wrapped
 from bench.virtual_record import Standing, standing, timeline
 from mesh.config import ModelSpec, ProducerSettings
+from mesh.llm.selection import DEFAULT_SIMULATED
 from mesh.simulation.answering import Simulator
 from mesh.simulation.catalog import CatalogShelf
 from mesh.simulation.drawing import knowledge_of
@@ -27,8 +28,8 @@ from mesh.simulation.models import SimulatedModel, load_models
 
 PARIS = "Paris attractions"
 CITIES = "Cities of the world"
-USUAL_MODELS = ("atlas", "swift", "sonata", "haiku", "wild", "dim")
-"""Of the packaged file, in its order; odd ones left out."""
+PACKAGED_MODELS = ("atlas", "swift", "sonata", "haiku", "wild", "dim")
+"""Of the packaged file, in its order; odd ones left out. A run asks DEFAULT_SIMULATED of them."""
 TIME_MAX_S = 4 * 3600.0
 TIMELINE_POINTS = 200
 
@@ -65,7 +66,7 @@ class Scenario:
     topic: str = CITIES
     producer_count: int = 5
     seed: int = 0
-    models: tuple[str, ...] = USUAL_MODELS
+    models: tuple[str, ...] = DEFAULT_SIMULATED
     counts: tuple[int, ...] = (500, 1_000, 2_500)
     """Counts of distinct entries at which figures are taken; the run ends at the last; (): when
     it counts as exhausted."""

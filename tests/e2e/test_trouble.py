@@ -37,14 +37,14 @@ PARIS = "Paris attractions"
 
 
 def test_a_network_that_is_down_is_waited_for_and_said(tmp_path: Path) -> None:
-    port = _free_port()
-    model = f"atlas@http://127.0.0.1:{port}/v1"
-    run = start_run(tmp_path, PARIS, "--model", model, "--peers", "2", page_port="0")
-    (notice,) = eventually(lambda: run.get("api/metrics")["notices"], "the notice on the page")
-    assert model in notice
-    assert "waiting" in notice
-    assert run.get("api/metrics")["state"] == "running"
-    run.await_said(f"note: {re.escape(model)}: .*; waiting")
+    with _deaf_port() as port:
+        model = f"atlas@http://127.0.0.1:{port}/v1"
+        run = start_run(tmp_path, PARIS, "--model", model, "--peers", "2", page_port="0")
+        (notice,) = eventually(lambda: run.get("api/metrics")["notices"], "the notice on the page")
+        assert model in notice
+        assert "waiting" in notice
+        assert run.get("api/metrics")["state"] == "running"
+        run.await_said(f"note: {re.escape(model)}: .*; waiting")
     with _simulator_at(port):
         eventually(run.lines, "entries once the network is back")
         eventually(lambda: run.get("api/metrics")["notices"] == [], "the notice to go")
@@ -57,14 +57,16 @@ def test_a_network_that_is_down_is_waited_for_and_said(tmp_path: Path) -> None:
 def test_a_notice_goes_when_nobody_calls_its_model_any_more(
     tmp_path: Path, simulator_url: str
 ) -> None:
-    absent, present = f"atlas@http://127.0.0.1:{_free_port()}/v1", f"atlas@{simulator_url}/v1"
-    run = start_run(tmp_path, PARIS, "--model", absent, "--model", present, page_port="0")
-    eventually(lambda: run.get("api/metrics")["notices"], "the notice")
-    for number in (1, 3, 5):
-        assert run.control(action="set_model", node=f"producer-{number}", model=present)[0] == 200
-    eventually(lambda: run.get("api/metrics")["notices"] == [], "the notice to go")
-    run.signal_group()
-    assert run.wait() == 0
+    with _deaf_port() as port:
+        absent, present = f"atlas@http://127.0.0.1:{port}/v1", f"atlas@{simulator_url}/v1"
+        run = start_run(tmp_path, PARIS, "--model", absent, "--model", present, page_port="0")
+        eventually(lambda: run.get("api/metrics")["notices"], "the notice")
+        for number in (1, 3, 5):
+            asked = run.control(action="set_model", node=f"producer-{number}", model=present)
+            assert asked[0] == 200
+        eventually(lambda: run.get("api/metrics")["notices"] == [], "the notice to go")
+        run.signal_group()
+        assert run.wait() == 0
 
 
 def test_a_call_cut_by_the_end_keeps_its_lines_and_its_estimated_cost(tmp_path: Path) -> None:
@@ -264,11 +266,12 @@ def _viewed(run: Run) -> Iterator[Run]:
         assert process.wait(timeout=10) == 0
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+@contextlib.contextmanager
+def _deaf_port() -> Iterator[int]:
+    """A port at which connections are refused, and which nobody else is given meanwhile."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
 
 
 def _calls_under_way(run: Run) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from mesh.core.accounts import CallRow
 from mesh.core.items import NodeId
 from tests.simulation.disks import rows
 from tests.simulation.judging import why_not_converged
+from tests.simulation.running import unwarned
 from tests.simulation.scenarios import FaultKind, Scenario
 from tests.simulation.spending import EXACT_USD, SpendingWorld, draw_spending
 from tests.simulation.surroundings import Violation
@@ -54,16 +54,15 @@ def audit_seed(seed: int) -> Audit:
 
 def audit(scenario: Scenario, budget_usd: float) -> Audit:
     """The same of any scenario."""
-    # What nodes warn of is what this is made of.
-    logging.getLogger("mesh").setLevel(logging.ERROR)
-    world = SpendingWorld(scenario, budget_usd)
-    try:
-        world.run_until(scenario.heal_s)
-        world.heal()
-        _settle(world)
-        return _audited(world, Audit(scenario.seed, None, budget_usd))
-    except Violation as violation:
-        return Audit(scenario.seed, str(violation), budget_usd, world.provider.billed_usd)
+    with unwarned():
+        world = SpendingWorld(scenario, budget_usd)
+        try:
+            world.run_until(scenario.heal_s)
+            world.heal()
+            _settle(world)
+            return _audited(world, Audit(scenario.seed, None, budget_usd))
+        except Violation as violation:
+            return Audit(scenario.seed, str(violation), budget_usd, world.provider.billed_usd)
 
 
 def audit_seeds(seeds: Iterable[int], *, processes: int = 1) -> Iterator[Audit]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gc
 import hashlib
@@ -64,8 +65,23 @@ class Outcome:
 
 def run_seed(seed: int, protections: Protections = ALL_ON, *, trace: bool = False) -> Outcome:
     """Run the scenario of `seed` to its end or to the first violation."""
-    # What nodes warn of is what this is made of: thousands of dropped frames.
-    logging.getLogger("mesh").setLevel(logging.ERROR)
+    with unwarned():
+        return _ran_seed(seed, protections, trace=trace)
+
+
+@contextlib.contextmanager
+def unwarned() -> Iterator[None]:
+    """What nodes warn of is what this is made of: thousands of dropped frames."""
+    logger = logging.getLogger("mesh")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _ran_seed(seed: int, protections: Protections, *, trace: bool) -> Outcome:
     world = World(draw_scenario(seed), protections, keeps_trace=trace)
     invariant, detail, converge_s, recounted = None, "", 0.0, False
     try:
