@@ -26,6 +26,7 @@ from bench.name_pairs import Pair, other_names, read_pairs
 from bench.reporting import Report
 from mesh.core.names.blocking import BlockingIndex
 from mesh.core.names.comparing import Comparison, Verdict, compare
+from mesh.core.names.derived_keys import canonical_words
 from mesh.core.names.rarity import Rarity
 from mesh.core.names.words import parsed
 from mesh.core.normalize import clean_text
@@ -81,7 +82,7 @@ def judge(pairs: Sequence[Pair], others: Sequence[str]) -> list[Judged]:
     for text in names:
         name = parsed(text)
         numbers[text] = index.add(name)
-        rarity.add(name.words)
+        rarity.add(canonical_words(name))
     judged = []
     for pair in pairs:
         one, other = (parsed(_clean(text)) for text in pair[:2])

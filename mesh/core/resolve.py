@@ -18,11 +18,14 @@ from dataclasses import dataclass, field
 
 from mesh.core.names.blocking import BlockingIndex
 from mesh.core.names.comparing import Comparison, Verdict, compare, compare_without_keys
+from mesh.core.names.derived_keys import canonical_words
 from mesh.core.names.rarity import Rarity
 from mesh.core.names.words import parsed
 from mesh.core.text_column import TextColumn
 
 DOUBTS_MAX = 5
+MEMBERS_COMPARED_MAX = 16
+"""The first so many of a group speak for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +76,15 @@ class Resolver:
             other = parsed(self._texts[proposal.number])
             look = compare if proposal.may_share_key else compare_without_keys
             found.append((proposal.number, look(name, other, self.rarity)))
+        doubts = [
+            Doubt(number, comparison.reason)
+            for number, comparison in found
+            if comparison.verdict is Verdict.UNSURE
+        ]
         groups: dict[int, tuple[int, Comparison]] = {}
-        doubts = []
         for number, comparison in sorted(found, key=lambda each: each[0]):
             if comparison.verdict is Verdict.SAME:
                 groups.setdefault(self._groups[number], (number, comparison))
-            elif comparison.verdict is Verdict.UNSURE:
-                doubts.append(Doubt(number, comparison.reason))
         joined: list[tuple[int, Comparison]] = []
         members: list[int] = []
         for group, (number, comparison) in groups.items():
@@ -101,7 +106,7 @@ class Resolver:
         """Take `text` in as resolved; its number."""
         name = parsed(text)
         number = self.index.add(name)
-        self.rarity.add(name.words)
+        self.rarity.add(canonical_words(name))
         self._texts.append(text)
         self._groups.append(number)
         same_as = () if resolution.number is None else (resolution.number, *resolution.bridges)
@@ -131,7 +136,7 @@ class Resolver:
     def _differing(self, texts: Iterable[str], numbers: Sequence[int]) -> str | None:
         """Why one of `texts` is none of a group; None: nothing tells them apart."""
         for text in texts:
-            for number in numbers:
+            for number in numbers[:MEMBERS_COMPARED_MAX]:
                 comparison = compare(parsed(text), parsed(self._texts[number]), self.rarity)
                 if comparison.verdict is Verdict.DIFFERENT:
                     return f"{self._texts[number]!r} differs: {comparison.reason}"

@@ -6,6 +6,7 @@ import pytest
 
 from bench.made_up_names import made_up_names
 from mesh.core.names.blocking import PROPOSED_MAX, BlockingIndex, blocking_keys
+from mesh.core.names.derived_keys import canonical_words
 from mesh.core.names.rarity import Rarity
 from mesh.core.names.sounds import is_slip, skeleton, sound, spelling_log_odds
 from mesh.core.names.words import parsed
@@ -19,7 +20,7 @@ def filed() -> tuple[BlockingIndex, Rarity]:
     for text in OTHERS:
         name = parsed(text)
         index.add(name)
-        rarity.add(name.words)
+        rarity.add(canonical_words(name))
     return index, rarity
 
 
@@ -57,21 +58,21 @@ def test_a_name_like_no_other_has_nothing_to_be_compared_with(
 
 def test_a_word_that_a_large_share_has_proposes_nobody() -> None:
     index, rarity = BlockingIndex(), Rarity()
-    for number in range(200):
-        name = parsed(f"Museum {number}x{number}")
+    for text in [text for text in OTHERS if len(text) > 12][:200]:
+        name = parsed(f"Firetail {text}")
         index.add(name)
-        rarity.add(name.words)
-    assert rarity.is_common("museum")
-    assert index.proposed(parsed("Museum qwfp"), rarity) == []
+        rarity.add(canonical_words(name))
+    assert rarity.is_common("firetail")
+    assert index.proposed(parsed("Firetail"), rarity) == []
+    assert len(index.proposed(parsed("Firetail"), Rarity())) == PROPOSED_MAX
 
 
-def test_an_index_grows_by_parts_and_finds_in_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mesh.core.names.blocking.FIRST_PART_ENTRIES", 64)
-    index, rarity = BlockingIndex(), Rarity()
+def test_an_index_grows_by_parts_and_finds_in_all_of_them() -> None:
+    index, rarity = BlockingIndex(first_part_entries=64), Rarity()
     for text in OTHERS[:1_000]:
         index.add(parsed(text))
     for number in (0, 500, 999):
-        proposals = index.proposed(parsed(OTHERS[number] + " (old)"), rarity)
+        proposals = index.proposed(parsed(OTHERS[number] + " (ruin)"), rarity)
         assert proposals[0].number == number
         assert proposals[0].may_share_key
 

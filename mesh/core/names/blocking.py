@@ -9,7 +9,7 @@ the work for a name hardly grows with the list.
 
 A Bloom filter over the derived keys answers first: most names have none that was seen before.
 
-Filing is in flat arrays, 12 bytes a key; a Python dict of lists would take some 100. Keys are
+Filing is in flat arrays, some 20 bytes a key; a Python dict of lists would take some 100. Keys are
 hashed to 32 bits: a collision proposes a stranger, which the comparison turns away.
 """
 
@@ -44,6 +44,8 @@ MANY_BONES = 6
 SOUND_MAX = 9
 """Letters of a sound that is filed with one left out at a time."""
 FIRST_PART_ENTRIES = 16_384
+"""Names that the first part of the index has room for; each further part has room for twice as
+many as the one before."""
 ALIKE_MIN = 0.6
 """Share of sounds in common, of names that are not the same words arranged otherwise."""
 
@@ -99,14 +101,15 @@ class Proposal:
 
     number: int
     may_share_key: bool
-    """It may have a derived key in common; if not, it has none."""
+    """Its own key or a derived one may be the same; if not, none is."""
 
 
 class BlockingIndex:
     """Names by number, filed under their blocking keys."""
 
-    def __init__(self) -> None:
-        self._parts = [_Part(FIRST_PART_ENTRIES)]
+    def __init__(self, first_part_entries: int = FIRST_PART_ENTRIES) -> None:
+        self._first_part_entries = first_part_entries
+        self._parts = [_Part(first_part_entries)]
         self._derived = BloomFilter()
         self._sounds = bytearray()
         self._ends = array("Q", [0])
@@ -122,7 +125,8 @@ class BlockingIndex:
         """Bytes that it takes in all."""
         filed = sum(part.byte_count for part in self._parts)
         arrays = (self._ends, self._words, self._word_ends)
-        return filed + len(self._sounds) + sum(each.itemsize * len(each) for each in arrays)
+        flat = sum(each.itemsize * len(each) for each in arrays)
+        return filed + len(self._sounds) + flat + self._derived.byte_count
 
     def add(self, name: Name) -> int:
         """File a name; its number: 0, 1, 2, ..."""
@@ -132,12 +136,11 @@ class BlockingIndex:
         self._words.extend(map(_hashed, content(name)))
         self._word_ends.append(len(self._words))
         if self._parts[-1].is_full:
-            self._parts.append(_Part(FIRST_PART_ENTRIES << len(self._parts)))
+            self._parts.append(_Part(self._first_part_entries << len(self._parts)))
         part = self._parts[-1]
         for key in blocking_keys(name):
             part.add(_hashed(key), number)
-        for derived in derived_keys(name):
-            key_bytes = derived.key.encode()
+        for key_bytes in _safe_keys(name):
             self._derived.add(key_bytes)
             part.add(zlib.crc32(key_bytes), number)
         return number
@@ -145,8 +148,7 @@ class BlockingIndex:
     def proposed(self, name: Name, rarity: Rarity) -> list[Proposal]:
         """The names to compare with `name`, the likeliest first."""
         with_derived: set[int] = set()
-        for derived in derived_keys(name):
-            key_bytes = derived.key.encode()
+        for key_bytes in _safe_keys(name):
             if key_bytes in self._derived:
                 with_derived.update(self._filed(zlib.crc32(key_bytes)))
         with_word, alike = set[int](), set[int]()
@@ -215,6 +217,11 @@ def blocking_keys(name: Name) -> tuple[str, ...]:
     if len(kinds) == len(words) == 1:
         keys.append(f"{_KIND_AND_BEGINNING}{kinds[0]}{longest[0][:2]}")
     return tuple(dict.fromkeys([*keys, *_sound_keys(sound(name.joined))]))
+
+
+def _safe_keys(name: Name) -> set[bytes]:
+    """Its own key and those derived from it."""
+    return {name.key.encode(), *(derived.key.encode() for derived in derived_keys(name))}
 
 
 def _sound_keys(sounded: str) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from mesh.core.names.derived_keys import shared_key
+from mesh.core.names.derived_keys import shared_key, singular
 from mesh.core.names.rarity import Rarity
 from mesh.core.names.sounds import LETTERS_MIN, alike, is_slip, spelling_log_odds
 from mesh.core.names.structure import (
@@ -54,27 +54,28 @@ class Comparison:
 
 
 def compare(one: Name, other: Name, rarity: Rarity = NO_RARITY) -> Comparison:
-    """Whether two names are one entry; symmetric.
+    """Whether two names are one entry; the verdict is symmetric.
 
     Args:
         rarity: of the words of the list that both are in.
     """
-    if one.key == other.key:
-        return Comparison(Verdict.SAME, "key")
-    if rule := shared_key(one, other):
+    rule = None if one.key == other.key else shared_key(one, other)
+    if rule:
         return Comparison(Verdict.SAME, rule)
     return compare_without_keys(one, other, rarity)
 
 
 def compare_without_keys(one: Name, other: Name, rarity: Rarity = NO_RARITY) -> Comparison:
-    """The same of two names that share no key, which blocking knows."""
+    """The same of two names that share no derived key, which blocking knows."""
+    if one.key == other.key:
+        return Comparison(Verdict.SAME, "key")
     if reason := veto(one, other):
         return Comparison(Verdict.DIFFERENT, reason)
     if rule := same_rearranged(one, other):
         return Comparison(Verdict.SAME, rule)
-    left = leftover(one, other)
-    if rule := same_without_kind(left):
+    if rule := same_without_kind(one, other):
         return Comparison(Verdict.SAME, rule)
+    left = leftover(one, other)
     if reason := maybe_same(one, other, left, rarity):
         return Comparison(Verdict.UNSURE, reason)
     return _by_spelling(one, other, left)
@@ -91,6 +92,10 @@ def _by_spelling(one: Name, other: Name, left: Leftover) -> Comparison:
             return Comparison(Verdict.DIFFERENT, "different words")
         limit, (mine, theirs) = WORD_LOG_ODDS_MIN, apart
     word, against = "".join(mine), "".join(theirs)
+    if not (word.isalpha() and against.isalpha()) and word.isascii() and against.isascii():
+        return Comparison(Verdict.DIFFERENT, "differ in a number")
+    if singular(word) == singular(against):
+        return Comparison(Verdict.UNSURE, "one in the plural")
     letters_min = SLIP_LETTERS_MIN if left.shared else SLIP_WHOLE_LETTERS_MIN
     if is_slip(word, against, letters_min):
         return Comparison(Verdict.UNSURE, "a slip of a letter")

@@ -25,11 +25,16 @@ _DIGRAPHS = str.maketrans(
      "Ø": "Oe", "Å": "Aa"}
 )  # fmt: skip
 _SINGLE_LETTERS = str.maketrans("æœÆŒ", "eeEE")
-_HYPHEN = re.compile(r"(?<=[^\W\d_])[-‐‑](?=[^\W\d_])")
-_ORDINAL = re.compile(r"^(\d+)(?:st|nd|rd|th|er|re|e|eme|o|a)$")
+_HYPHEN = re.compile(r"(?<![^\W_])([^\W\d_])[-‐‑](?=[^\W\d_])")
+"""Behind a single letter: "e-mail"; "re-sign" is not "resign"."""
+_ORDINAL = re.compile(r"^(\d+)(?:st|nd|rd|th|er|eme)$")
 _SHORT_LETTERS_MAX = 3
-_PLURAL_LETTERS_MIN = 5
+_PLURAL_LETTERS_MIN = 4
 _IES_LETTERS_MIN = 6
+_IE = frozenset(("movies", "cookies", "zombies", "calories", "genies", "prairies", "brownies"))
+_HUNDREDS = frozenset(("100", "1000"))
+_COUNTING = ("number word", "ordinal")
+_TENS = frozenset(str(tens) for tens in range(20, 100, 10))
 _SPECIAL_WORDS = frozenset().union(
     vocabulary.ABBREVIATIONS,
     vocabulary.FIRST_ABBREVIATIONS,
@@ -37,8 +42,8 @@ _SPECIAL_WORDS = frozenset().union(
     vocabulary.ORDINAL_WORDS,
     vocabulary.NUMBER_WORDS,
 )
-_NOT_PLURAL = ("ss", "us", "is", "as", "os", "ys")
-_ES = ("ches", "shes", "sses", "xes", "zes")
+_NOT_PLURAL = ("ss", "us", "is", "as", "os")
+_ES = ("ches", "shes", "sses", "xes", "zzes", "ruses", "toes", "roes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +86,24 @@ def _by_key(name: Name) -> dict[str, DerivedKey]:
 @lru_cache(maxsize=NAMES_REMEMBERED)
 def canonical_words(name: Name) -> tuple[str, ...]:
     """The words of `name`, without its gloss, in the form that all their spellings share."""
-    return tuple(canonical(name.words, name.romans)[0].split())
+    return tuple(canonical(name.words, name)[0].split())
 
 
-def canonical(words: tuple[str, ...], romans: frozenset[str] = frozenset()) -> tuple[str, str]:
-    """Words in the form that all their spellings share, and the rules that changed them."""
+def canonical(words: tuple[str, ...], name: Name) -> tuple[str, str]:
+    """Words of `name` in the form that all their spellings share, and the rules that changed
+    them."""
     changed: dict[str, None] = {}
     found: list[str] = []
     for place, word in enumerate(words):
-        form, rule = _canonical_word(word, place, len(words), romans)
+        form, rule = _canonical_word(word, place, len(words), name)
+        tens = found[-1] if found else ""
+        if form in _HUNDREDS and tens == "1" and words[place - 1] == "one":
+            found.pop()
+        if rule in _COUNTING and tens in _TENS and tens != words[place - 1] and len(form) < 4:
+            units = int(form.removesuffix("th"))
+            if 0 < units < 10:
+                form = form.replace(str(units), str(int(tens) + units), 1)
+                found.pop()
         found.append(form)
         if rule:
             changed[rule] = None
@@ -100,25 +114,36 @@ def canonical(words: tuple[str, ...], romans: frozenset[str] = frozenset()) -> t
 
 
 def _all_keys(name: Name) -> Iterator[DerivedKey]:
-    key, rule = canonical(name.words, name.romans)
-    if not name.gloss:
-        # Else "Paris, Texas" turned round were "Texas, Paris" as it stands.
-        yield DerivedKey(key, rule, one_sided=bool(name.inverted))
-    else:
-        yield DerivedKey(f"{key} ({' '.join(name.gloss)})", rule)
-        yield DerivedKey(key, _with(rule, "gloss"), one_sided=True)
-    if name.inverted:
-        inverted, rule = canonical(name.inverted)
-        yield DerivedKey(inverted, _with(rule, "inversion"), one_sided=True)
-    if name.unmarked:
-        unmarked, rule = canonical(name.unmarked)
-        yield DerivedKey(unmarked, _with(rule, "list mark"), one_sided=True)
+    key, rule = canonical(name.words, name)
     if name.gloss:
+        yield DerivedKey(f"{key} ({' '.join(name.gloss)})", rule)
+        if not _tells_apart(name.gloss):
+            yield DerivedKey(key, _with(rule, "gloss"), one_sided=True)
         return
+    # Else "Paris, Texas" turned round were "Texas, Paris" as it stands.
+    yield DerivedKey(key, rule, one_sided=bool(name.inverted))
+    if name.inverted:
+        inverted, rule = canonical(name.inverted, name)
+        yield DerivedKey(inverted, _with(rule, "inversion"), one_sided=True)
+    if name.unmarked and name.words[0] == "1":
+        unmarked, rule = canonical(name.unmarked, name)
+        yield DerivedKey(unmarked, _with(rule, "list mark"), one_sided=True)
     for text, rule in _respelled(name.text):
         respelled = parsed(text)
-        key, more = canonical(respelled.words, respelled.romans)
+        key, more = canonical(respelled.words, respelled)
         yield DerivedKey(key, _with(more, rule))
+
+
+def _tells_apart(gloss: tuple[str, ...]) -> bool:
+    """Whether a gloss says which of several: by a number, a letter or a word that others rival."""
+    return any(
+        len(word) == 1
+        or not word.isalpha()
+        or roman_value(word) is not None
+        or word in vocabulary.MARKING
+        or word in vocabulary.RIVAL_WORDS
+        for word in gloss
+    )
 
 
 def _respelled(text: str) -> Iterator[tuple[str, str]]:
@@ -128,7 +153,7 @@ def _respelled(text: str) -> Iterator[tuple[str, str]]:
     single = text.translate(_SINGLE_LETTERS)
     if single != text:
         yield single, "ligature"
-    without = _HYPHEN.sub("", text)
+    without = _HYPHEN.sub(r"\1", text)
     if without != text:
         yield without, "hyphen"
 
@@ -137,14 +162,12 @@ def _with(rule: str, more: str) -> str:
     return f"{rule} + {more}" if rule else more
 
 
-def _canonical_word(
-    word: str, place: int, count: int, romans: frozenset[str]
-) -> tuple[str, str | None]:
-    if word.isalpha() and word not in _SPECIAL_WORDS and word not in romans:
-        return _in_one_spelling(word)
+def _canonical_word(word: str, place: int, count: int, name: Name) -> tuple[str, str | None]:
+    if word.isalpha() and word not in _SPECIAL_WORDS and word not in name.romans:
+        return _in_one_spelling(word, may_be_plural=word in name.lowercase)
     if word.isdigit():
         return word, None
-    if word in romans and place:
+    if word in name.romans and place:
         value = roman_value(word)
         if value is not None:
             return str(value), "Roman numeral"
@@ -155,19 +178,21 @@ def _canonical_word(
             return f"{vocabulary.ORDINAL_WORDS[word]}th", "ordinal"
         if word in vocabulary.NUMBER_WORDS:
             return vocabulary.NUMBER_WORDS[word], "number word"
-        if long := _unabbreviated(word, is_last=place == count - 1):
-            return _in_one_spelling(long)[0], "abbreviation"
-    return _in_one_spelling(word)
+        if long := _unabbreviated(word, place, count):
+            return long, "abbreviation"
+    return _in_one_spelling(word, may_be_plural=word in name.lowercase)
 
 
-def _unabbreviated(word: str, *, is_last: bool) -> str | None:
-    by_place = vocabulary.LAST_ABBREVIATIONS if is_last else vocabulary.FIRST_ABBREVIATIONS
-    return by_place.get(word) or vocabulary.ABBREVIATIONS.get(word)
+def _unabbreviated(word: str, place: int, count: int) -> str | None:
+    if place == count - 1:
+        return vocabulary.LAST_ABBREVIATIONS.get(word) or vocabulary.ABBREVIATIONS.get(word)
+    inner = vocabulary.INNER_ABBREVIATIONS.get(word) if place else None
+    return inner or vocabulary.FIRST_ABBREVIATIONS.get(word) or vocabulary.ABBREVIATIONS.get(word)
 
 
 @lru_cache(maxsize=WORDS_REMEMBERED)
-def _in_one_spelling(word: str) -> tuple[str, str | None]:
-    single = _singular(word)
+def _in_one_spelling(word: str, *, may_be_plural: bool) -> tuple[str, str | None]:
+    single = singular(word) if may_be_plural else word
     spelled = vocabulary.SPELLINGS.get(single, single)
     for british, american in vocabulary.SPELLING_ENDINGS:
         if len(spelled) >= 8 and spelled.endswith(british):
@@ -176,10 +201,12 @@ def _in_one_spelling(word: str) -> tuple[str, str | None]:
     return spelled, rule
 
 
-def _singular(word: str) -> str:
-    """An English plural's singular, where the word cannot well be anything else."""
+def singular(word: str) -> str:
+    """An English plural's singular; a word that is none as it is, as far as its end tells."""
     if len(word) < _PLURAL_LETTERS_MIN or not word.isascii() or not word.isalpha():
         return word
+    if word in _IE:
+        return word[:-1]
     if word.endswith("ies") and len(word) >= _IES_LETTERS_MIN:
         return word[:-3] + "y"
     if word.endswith(_ES):

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 COMMON_SHARE = 0.04
 """A word that so many of all names hold tells them apart no more."""
-NAMES_MIN = 50
-"""In a shorter list nothing is known to be common."""
+COUNT_MIN = 10
+"""Names that must hold a word for it to be common, however short the list."""
 WORDS_MAX = 200_000
-"""Counted at most; past this words that were seen once are forgotten."""
+"""Counted at most; past this the words that were seen least are forgotten."""
 
 
 @dataclass(slots=True)
@@ -18,17 +18,20 @@ class Rarity:
     """In how many names of this list a word stands."""
 
     topic_words: frozenset[str] = frozenset()
-    """Words of the topic itself say nothing either."""
+    """Words of the topic itself say nothing either; in their common spelling."""
     name_count: int = 0
     _counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, words: Iterable[str]) -> None:
-        """Count one more name."""
+        """Count one more name, by its words in their common spelling
+        (derived_keys.canonical_words)."""
         self.name_count += 1
         for word in set(words):
             self._counts[word] = self._counts.get(word, 0) + 1
-        if len(self._counts) > WORDS_MAX:
-            self._counts = {word: count for word, count in self._counts.items() if count > 1}
+        least = 1
+        while len(self._counts) > WORDS_MAX:
+            self._counts = {word: count for word, count in self._counts.items() if count > least}
+            least *= 2
 
     def count(self, word: str) -> int:
         """Names that hold `word`; too low by one or more where the list is very long."""
@@ -37,4 +40,4 @@ class Rarity:
     def is_common(self, word: str) -> bool:
         if word in self.topic_words:
             return True
-        return self.name_count >= NAMES_MIN and self.count(word) >= COMMON_SHARE * self.name_count
+        return self.count(word) >= max(COUNT_MIN, COMMON_SHARE * self.name_count)

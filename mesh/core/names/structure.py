@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mesh.core.names import vocabulary
-from mesh.core.names.derived_keys import canonical_words
+from mesh.core.names.derived_keys import canonical_words, singular
 from mesh.core.names.rarity import Rarity
 from mesh.core.names.words import NAMES_REMEMBERED, Name
 
@@ -39,7 +39,7 @@ class Leftover:
     shared: tuple[str, ...]
 
     @property
-    def all(self) -> tuple[str, ...]:
+    def both(self) -> tuple[str, ...]:
         return self.one + self.other
 
 
@@ -65,39 +65,46 @@ def leftover(one: Name, other: Name) -> Leftover:
 
 
 def same_rearranged(one: Name, other: Name) -> str | None:
-    """Why two names with the same words are one; None where order may matter."""
-    mine, theirs = content(one), content(other)
-    if mine == theirs:
-        return "linking words"
-    if len(mine) != len(theirs) or sorted(mine) != sorted(theirs):
+    """Why two names with the same words are one; None where order or a link may matter."""
+    if bool(one.gloss) != bool(other.gloss):
         return None
-    if _names(mine) == _names(theirs) and _names(mine):
-        return "place of the kind of thing"
+    if content(one) == content(other):
+        return "linking words" if _differ_in_silent_links(one, other) else None
     for turned, plain in ((one, other), (other, one)):
-        if _turned_round(turned) == content(plain):
+        if _turned_round(turned) == content(plain) and not _has_genitive(plain):
             return "X of Y"
     return None
 
 
-def same_without_kind(left: Leftover) -> str | None:
-    """Why a name and the same with a word for its kind are one; None: they may be two."""
-    if left.one and left.other:
+def same_without_kind(one: Name, other: Name) -> str | None:
+    """Why a name and the same with a word for its kind are one; None: they may be two.
+
+    "X Museum" and "X Building" end with it, "Museo del X" begins; English "Museum of X" is
+    another thing than X.
+    """
+    longer, shorter = (one, other) if len(one.words) > len(other.words) else (other, one)
+    core, words = _saying(shorter), _saying(longer)
+    if len(words) != len(core) + 1 or not _is_distinctive(core):
         return None
-    kinds = {_kind(word) for word in left.all}
-    core = [word for word in left.shared if not is_kind(word)]
-    if not kinds or not kinds <= vocabulary.SILENT_KINDS or len(core) != len(left.shared):
+    first, last = (vocabulary.KINDS.get(singular(word)) for word in (words[0], words[-1]))
+    if words[:-1] == core and last in vocabulary.SILENT_KINDS:
+        fits = last == "museum" or (last == "building" and len(core) > 1)
+    elif words[1:] == core and first in vocabulary.SILENT_KINDS:
+        link = longer.words[1]
+        fits = link in vocabulary.GENITIVES and (first == "tragedy" or link != "of")
+    else:
         return None
-    if sum(map(len, core)) < _CORE_LETTERS_MIN or all(word.isdigit() for word in core):
-        return None
-    return f"without {' '.join(sorted(kind for kind in kinds if kind))}"
+    return f"without {last if words[:-1] == core else first}" if fits else None
 
 
 def maybe_same(one: Name, other: Name, left: Leftover, rarity: Rarity) -> str | None:
     """Why the two may be one, for somebody to judge; None: nothing suggests it."""
     if not left.shared:
         return None
-    if not left.all:
-        return "the same words in another order"
+    if not left.both:
+        if content(one) != content(other):
+            return "the same words in another order"
+        return "other linking words" if one.gloss == other.gloss else "one says which"
     if left.one and left.other:
         return _maybe_exchanged(left)
     core = [word for word in left.shared if not is_kind(word) and not rarity.is_common(word)]
@@ -117,6 +124,10 @@ def _maybe_exchanged(left: Leftover) -> str | None:
     word, against = left.one[0], left.other[0]
     if is_kind(word) or is_kind(against):
         return None
+    if word.rstrip("th") == against.rstrip("th") and word[:1].isdigit():
+        return "a number in another form"
+    if singular(word) == singular(against):
+        return "one in the plural"
     kind = vocabulary.KINDS.get(word)
     if kind is not None and kind == vocabulary.KINDS.get(against):
         return f"{word} may be used for {against}"
@@ -130,7 +141,9 @@ def _maybe_exchanged(left: Leftover) -> str | None:
 def _maybe_longer(one: Name, other: Name, left: Leftover, rarity: Rarity) -> str | None:
     """One name inside another: what is more may say where, whose or what."""
     longer = other if left.other else one
-    extra = left.all
+    extra = left.both
+    if vocabulary.TITLES.issuperset(extra):
+        return "one has a title"
     if all(is_kind(word) for word in extra):
         return "one names the kind of thing"
     if all(rarity.is_common(word) or is_kind(word) for word in extra):
@@ -152,27 +165,48 @@ def _stands_before_shared(words: Sequence[str], place: int, shared: Sequence[str
 
 
 def _turned_round(name: Name) -> tuple[str, ...] | None:
-    """ "X of Y" as "Y X"; None: there is no "of" in it, or several."""
+    """ "X of Y" as "Y X", of two words that say something; None: it is none such."""
     words = canonical_words(name)
-    places = [place for place, word in enumerate(words) if word in vocabulary.GENITIVES]
-    inner = [place for place in places if 0 < place < len(words) - 1]
-    if not inner or inner[-1] - inner[0] != len(inner) - 1:
+    if not _has_genitive(name) or len(_saying(name)) != 2:
         return None
-    turned = words[inner[-1] + 1 :] + words[: inner[0]]
-    return tuple(_kind_or_word(word) for word in turned if word not in vocabulary.LINKS)
+    return tuple(_kind_or_word(word) for word in (words[-1], words[0]))
+
+
+def _has_genitive(name: Name) -> bool:
+    return any(word in vocabulary.GENITIVES for word in canonical_words(name)[1:-1])
+
+
+def _differ_in_silent_links(one: Name, other: Name) -> bool:
+    """Whether nothing else but what says nothing stands on one side alone, and the kind of thing
+    is named in one language, or in two."""
+    differing = set(canonical_words(one)) ^ set(canonical_words(other))
+    return all(
+        word in vocabulary.SILENT_LINKS or vocabulary.KINDS.get(singular(word)) is not None
+        for word in differing
+    )
+
+
+def _is_distinctive(core: Sequence[str]) -> bool:
+    names = [word for word in core if singular(word) not in vocabulary.KINDS]
+    return sum(map(len, names)) >= _CORE_LETTERS_MIN and not all(map(str.isdigit, names))
 
 
 def _saying(name: Name) -> tuple[str, ...]:
-    words = canonical_words(name)
-    return tuple(word for word in words if word not in vocabulary.LINKS) or words
+    """Its words without those inside it that only link."""
+    first, *inner = canonical_words(name)
+    if not inner:
+        return (first,)
+    *inner, last = inner
+    return (first, *(word for word in inner if not _only_links(word, name)), last)
 
 
-def _names(words: Sequence[str]) -> tuple[str, ...]:
-    return tuple(word for word in words if not is_kind(word))
+def _only_links(word: str, name: Name) -> bool:
+    """A letter by itself does so only where it is written small: not in "Hepatitis A virus"."""
+    return word in vocabulary.LINKS and (len(word) > 1 or word in name.lowercase)
 
 
 def _kind_or_word(word: str) -> str:
-    kind = vocabulary.KINDS.get(word)
+    kind = vocabulary.KINDS.get(word) or vocabulary.KINDS.get(singular(word))
     return f"{_KIND_MARK}{kind}>" if kind and kind not in vocabulary.ALIKE_KINDS else word
 
 

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mesh.core.names import vocabulary
-from mesh.core.names.derived_keys import canonical, canonical_words
-from mesh.core.names.words import NAMES_REMEMBERED, Name, parsed, roman_value
+from mesh.core.names.derived_keys import canonical, canonical_words, singular
+from mesh.core.names.words import NAMES_REMEMBERED, Name, roman_value
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)*")
 _STEM_LETTERS_MIN = 4
-_RIVAL_OF = {word: number for number, rivals in enumerate(vocabulary.RIVALS) for word in rivals}
+_COMPASS = {
+    "northern": "north", "southern": "south", "eastern": "east", "western": "west",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class _Traits:
     words: frozenset[str]
     numbers: tuple[str, ...]
     """Those of its words, in order of size."""
+    gloss: frozenset[str]
     gloss_numbers: tuple[str, ...]
     letters: tuple[str, ...]
     """Words of one letter, but for links before the end."""
@@ -40,27 +43,27 @@ class _Traits:
 def veto(one: Name, other: Name) -> str | None:
     """Why the two cannot be one; None: nothing speaks against it."""
     mine, theirs = _traits(one), _traits(other)
-    reason = (
+    return (
         _numbers(mine, theirs)
         or _grades(mine, theirs)
         or _units(mine, theirs)
         or _rivals(mine, theirs)
         or _marks(mine, theirs)
         or _rival_words(mine, theirs)
+        or _glosses(mine, theirs)
     )
-    if reason is None and one.gloss and other.gloss and one.gloss != other.gloss:
-        return f"({' '.join(one.gloss)}) is not ({' '.join(other.gloss)})"
-    return reason
 
 
 @lru_cache(maxsize=NAMES_REMEMBERED)
 def _traits(name: Name) -> _Traits:
-    words = frozenset(canonical_words(name))
+    words = frozenset(_COMPASS.get(word, word) for word in canonical_words(name))
     *others, last = name.words
-    letters = [word for word in others if word not in vocabulary.LINKS] + [last]
+    links = vocabulary.LINKS & name.lowercase
+    letters = [word for word in others if word not in links] + [last]
     return _Traits(
         words,
         _numbers_in_words(name),
+        frozenset(map(singular, name.gloss)),
         tuple(sorted(_NUMBER.findall(" ".join(name.gloss)))),
         tuple(sorted(filter(_is_letter, letters))),
         _is_letter(last),
@@ -69,13 +72,13 @@ def _traits(name: Name) -> _Traits:
             for before, word in itertools.pairwise(name.words)
             if word in vocabulary.UNITS and before[-1:].isdigit()
         ),
-        words & _RIVAL_OF.keys(),
+        words & vocabulary.RIVAL_WORDS,
         words & vocabulary.MARKING,
     )
 
 
 def _numbers_in_words(name: Name) -> tuple[str, ...]:
-    words = canonical(name.unmarked)[0].split() if name.unmarked else canonical_words(name)
+    words = canonical(name.unmarked, name)[0].split() if name.unmarked else canonical_words(name)
     found: list[str] = []
     for place, word in enumerate(words):
         value = roman_value(word) if place and len(word) > 1 else None
@@ -124,7 +127,7 @@ def _rivals(mine: _Traits, theirs: _Traits) -> str | None:
         return None
     for word in sorted(mine.rivals - theirs.words):
         for against in sorted(theirs.rivals - mine.words):
-            if _RIVAL_OF[word] == _RIVAL_OF[against]:
+            if any(word in rivals and against in rivals for rivals in vocabulary.RIVALS):
                 return f"{word} is not {against}"
     return None
 
@@ -133,6 +136,17 @@ def _marks(mine: _Traits, theirs: _Traits) -> str | None:
     """A word that marks a neighbour stands on one side alone."""
     marks = sorted(mine.marks ^ theirs.marks)
     return f"only one has {marks[0]!r}" if marks else None
+
+
+def _glosses(mine: _Traits, theirs: _Traits) -> str | None:
+    """Glosses tell apart, unless one only says more than the other."""
+    if (
+        mine.gloss
+        and theirs.gloss
+        and not (mine.gloss <= theirs.gloss or theirs.gloss <= mine.gloss)
+    ):
+        return f"({_listed(mine.gloss)}) is not ({_listed(theirs.gloss)})"
+    return None
 
 
 def _rival_words(mine: _Traits, theirs: _Traits) -> str | None:
@@ -167,8 +181,3 @@ def _rival_beginnings(one: str, other: str) -> bool:
 
 def _listed(parts: Iterable[str]) -> str:
     return ", ".join(sorted(parts)) or "none"
-
-
-def vetoed(one: str, other: str) -> str | None:
-    """`veto` of two texts."""
-    return veto(parsed(one), parsed(other))

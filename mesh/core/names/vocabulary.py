@@ -17,36 +17,39 @@ def _spread(table: Mapping[str, str]) -> dict[str, str]:
     return {word: meaning for meaning, words in table.items() for word in _words(words)}
 
 
-LINKS = frozenset(
+SILENT_LINKS = frozenset(
     _words(
-        "of the a an and in at on for to by from "
-        "de du des la le les l d et en au aux "
-        "del della dello dei delle di da do dos das il lo los las el y e "
-        "der die das den dem des von vom zu zum zur und am im "
-        "van het een ter ten"
+        "of the and de du des la le les del della dello dei delle degli di da do dos das "
+        "der dem des von vom zu zum zur und van den het ter ten al el"
     )
 )
-"""Words that join others and say nothing of their own."""
+"""Inside a name these say nothing of their own; first or last they are part of it."""
 
-GENITIVES = frozenset(_words("of de du des d del della dello dei di da do dos das von vom van der"))
+LINKS = SILENT_LINKS | frozenset(_words("a an in at on for by et en au aux y e"))
+"""Words that join others inside a name."""
+
+GENITIVES = frozenset(
+    _words("of de du des del della dello dei delle degli di da do dos das von vom van der")
+)
 """Links that turn two parts round: "X of Y" is "Y X"."""
 
 ABBREVIATIONS = {
-    "mt": "mount", "mtn": "mountain", "mts": "mountains", "ft": "fort", "pt": "point",
+    "mt": "mount", "mtn": "mountain", "mts": "mountains", "ft": "fort",
     "ste": "sainte", "sta": "santa", "sto": "santo",
-    "mr": "mister", "mrs": "missus", "prof": "professor", "gen": "general", "col": "colonel",
+    "mr": "mister", "mrs": "missus", "prof": "professor",
     "capt": "captain", "lt": "lieutenant", "sgt": "sergeant", "gov": "governor", "rev": "reverend",
     "jr": "junior", "sr": "senior", "bros": "brothers", "corp": "corporation",
     "inc": "incorporated", "ltd": "limited", "univ": "university", "dept": "department",
     "natl": "national", "intl": "international", "assn": "association", "assoc": "association",
-    "govt": "government", "ave": "avenue", "blvd": "boulevard", "bldg": "building",
-    "hwy": "highway", "rd": "road", "sq": "square", "ctr": "center", "vs": "versus", "v": "versus",
+    "govt": "government", "blvd": "boulevard", "bldg": "building",
+    "hwy": "highway", "rd": "road", "sq": "square", "ctr": "center", "vs": "versus",
     "vol": "volume", "feat": "featuring", "approx": "approximately",
 }  # fmt: skip
 """Whole words alone, and only where more follows or stands before."""
 
 FIRST_ABBREVIATIONS = {"st": "saint", "dr": "doctor"}
-LAST_ABBREVIATIONS = {"st": "street", "dr": "drive"}
+LAST_ABBREVIATIONS = {"st": "street", "dr": "drive", "ave": "avenue"}
+INNER_ABBREVIATIONS = {"v": "versus"}
 """What stands for two words is told apart by its place."""
 
 _BRITISH = """
@@ -58,16 +61,16 @@ centre center, theatre theater, metre meter, litre liter, fibre fiber, calibre c
 spectre specter, sabre saber, sombre somber, lustre luster, kilometre kilometer,
 defence defense, offence offense, licence license, pretence pretense,
 analogue analog, catalogue catalog, dialogue dialog, monologue monolog, prologue prolog,
-programme program, aluminium aluminum, sulphur sulfur, tyre tire, cheque check, kerb curb,
+programme program, aluminium aluminum, sulphur sulfur, kerb curb,
 jewellery jewelry, jeweller jeweler, traveller traveler, travelling traveling,
 modelling modeling, labelling labeling, counsellor counselor, fulfil fulfill, enrol enroll,
-skilful skillful, wilful willful, storey story, pyjamas pajamas, sceptic skeptic,
-sceptical skeptical, artefact artifact, moustache mustache, draught draft, manoeuvre maneuver,
+skilful skillful, wilful willful, pyjamas pajamas, sceptic skeptic,
+sceptical skeptical, artefact artifact, moustache mustache, manoeuvre maneuver,
 mediaeval medieval, encyclopaedia encyclopedia, archaeology archeology, anaesthesia anesthesia,
 haemoglobin hemoglobin, leukaemia leukemia, anaemia anemia, paediatrics pediatrics,
 gynaecology gynecology, orthopaedic orthopedic, oestrogen estrogen, foetus fetus,
 diarrhoea diarrhea, aeroplane airplane, aesthetics esthetics, whisky whiskey, yoghurt yogurt,
-yogurt yogurt, doughnut donut, judgement judgment, ageing aging, acknowledgement acknowledgment
+doughnut donut, judgement judgment, ageing aging, acknowledgement acknowledgment
 """
 SPELLINGS = dict(_words(pair) for pair in _BRITISH.replace("\n", " ").split(","))
 """British -> American."""
@@ -83,7 +86,8 @@ _UNITS_AND_TEENS = (
 )
 NUMBER_WORDS = {
     **{word: str(value) for value, word in enumerate(_words(_UNITS_AND_TEENS))},
-    "thirty": "30", "forty": "40", "fifty": "50", "hundred": "100", "thousand": "1000",
+    "thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "seventy": "70", "eighty": "80",
+    "ninety": "90", "hundred": "100", "thousand": "1000",
 }  # fmt: skip
 _ORDINALS = (
     "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth "
@@ -94,17 +98,17 @@ ORDINAL_WORDS = {word: value for value, word in enumerate(_words(_ORDINALS), 1)}
 
 KINDS = _spread(
     {
-        "museum": "museum musee museo museu muzeum muzej gallery galerie galleria pinakothek",
+        "museum": "museum musee museo museu muzeum muzej",
+        "gallery": "gallery galerie galleria galeria",
         "center": "center centre centro zentrum centrum",
-        "garden": "garden jardin giardino jardim garten tuin",
+        "garden": "garden jardin giardino jardim garten",
         "park": "park parc parque parco",
-        "tower": "tower tour torre turm toren",
+        "tower": "tower torre turm toren",
         "building": "building edificio gebaude batiment",
-        "house": "house maison casa haus huis",
         "palace": "palace palais palazzo palacio palast paleis",
-        "castle": "castle chateau castillo castello schloss burg kasteel",
+        "castle": "castle castillo castello schloss kasteel",
         "church": "church eglise iglesia chiesa kirche kerk",
-        "cathedral": "cathedral cathedrale catedral cattedrale dom kathedrale duomo",
+        "cathedral": "cathedral cathedrale catedral cattedrale kathedrale duomo",
         "basilica": "basilica basilique",
         "chapel": "chapel chapelle capilla cappella kapelle",
         "abbey": "abbey abbaye abadia abbazia abtei",
@@ -114,59 +118,61 @@ KINDS = _spread(
         "cemetery": "cemetery cimetiere cementerio cimitero friedhof",
         "library": "library bibliotheque biblioteca bibliothek",
         "theater": "theater theatre teatro",
-        "opera": "opera",
         "station": "station gare estacion stazione bahnhof",
         "airport": "airport aeroport aeropuerto aeroporto flughafen",
-        "square": "square place plaza piazza platz plein praca",
-        "street": "street rue calle via strasse straat rua",
+        "square": "square plaza piazza platz plein praca",
+        "street": "street rue calle strasse straat rua",
         "avenue": "avenue avenida",
-        "boulevard": "boulevard",
+        "boulevard": "boulevard bulevar",
         "bridge": "bridge pont puente ponte brucke brug",
-        "gate": "gate porte puerta porta tor",
         "market": "market marche mercado mercato markt",
         "school": "school ecole escuela scuola schule",
         "college": "college",
         "university": "university universite universidad universita universitat universidade",
         "institute": "institute institut instituto istituto",
         "hospital": "hospital hopital ospedale krankenhaus",
-        "stadium": "stadium stade estadio stadio stadion arena",
+        "stadium": "stadium stade estadio stadio stadion",
         "hotel": "hotel",
-        "mountain": "mountain mount mont monte berg montana montagne cerro pico peak jebel gunung",
+        "mount": "mount mont monte",
+        "mountain": "mountain montagne montanha gebirge",
         "hill": "hill colline colina collina hugel",
-        "valley": "valley vallee valle tal",
-        "river": "river riviere fleuve rio fiume fluss rivier",
-        "lake": "lake lac lago laguna see meer",
-        "sea": "sea mer mar mare",
-        "ocean": "ocean",
+        "valley": "valley vallee valle",
+        "river": "river riviere fiume fluss rivier",
+        "lake": "lake lac lago",
+        "ocean": "ocean oceano",
         "bay": "bay baie bahia baia bucht",
         "gulf": "gulf golfe golfo",
         "island": "island ile isla isola insel ilha",
-        "beach": "beach plage playa spiaggia strand praia",
+        "beach": "beach plage playa spiaggia praia",
         "desert": "desert",
         "forest": "forest foret bosque foresta wald",
-        "falls": "fall falls waterfall cascade cataratas",
+        "waterfall": "waterfall cascade cascata wasserfall",
         "glacier": "glacier",
         "cave": "cave grotte cueva grotta",
         "volcano": "volcano volcan vulcano",
-        "settlement": "city town village ville ciudad citta stadt shi ku si gun machi cho osh shih",
-        "district": "district borough quarter quartier distrito distretto bezirk arrondissement",
-        "province": "province provincia provinz prefecture oblast",
+        "city": "city ville ciudad citta stadt",
+        "town": "town",
+        "village": "village",
+        "shi": "shi shih si",
+        "ku": "ku",
+        "osh": "osh",
+        "district": "district quartier distrito distretto bezirk arrondissement",
+        "province": "province provincia provinz",
         "republic": "republic republique republica repubblica republik",
         "kingdom": "kingdom royaume reino regno konigreich",
-        "war": "war guerre guerra krieg",
         "battle": "battle bataille batalla battaglia schlacht",
         "treaty": "treaty traite tratado trattato",
-        "tragedy": "tragedy comedy legend epic",
+        "tragedy": "tragedy",
         "statement": "theorem rule law principle formula equation lemma identity inequality",
-        "effect": "effect",
         "method": "method algorithm procedure technique",
         "disease": "disease syndrome disorder",
     }
 )
-"""Words for what kind of thing a name names -> the kind, across languages."""
+"""Words for what kind of thing a name names -> the kind. Of each kind one word a language, so that
+two that differ are translations; words that mean something else elsewhere are left out."""
 
-SILENT_KINDS = frozenset({"museum", "building", "mountain", "tragedy"})
-"""A name with such a word and the same without it are one, where little else bears the name."""
+SILENT_KINDS = frozenset({"museum", "building", "tragedy"})
+"""A name with such a word in its usual place and the same without it are one."""
 
 ALIKE_KINDS = frozenset({"statement", "method", "disease"})
 """Words of one such kind are used for one another, if not always."""
@@ -191,7 +197,7 @@ RIVALS = tuple(
         "left right",
         "inner outer",
         "big little",
-        "great little lesser greater small large",
+        "great lesser small large",
         "grand petit",
         "old new",
         "major minor",
@@ -207,10 +213,10 @@ RIVALS = tuple(
         "brother sister",
         "son daughter",
         "uncle aunt",
-        "spring summer autumn fall winter",
+        "spring summer autumn winter",
         "monday tuesday wednesday thursday friday saturday sunday",
         "january february march april may june july august september october november december",
-        "black white brown red green blue yellow orange purple violet pink gray gold golden silver",
+        "black white brown red green blue yellow orange purple pink gray gold silver",
         "alpha beta gamma delta epsilon zeta eta theta kappa lambda sigma omega",
         "positive negative",
         "internal external",
@@ -237,10 +243,17 @@ RIVALS = tuple(
 )
 """Words of one set exclude one another."""
 
+TITLES = frozenset(
+    _words("junior senior sir dame saint lord lady president doctor professor mister missus")
+)
+"""Of one and the same person, or of another of that name."""
+
+RIVAL_WORDS = frozenset().union(*RIVALS)
+
 MARKING = frozenset(
     _words(
         "north south east west northern southern eastern western upper lower inner outer new "
-        "nord sud norte sur anti non junior senior ex"
+        "nord sud norte sur anti non ex"
     )
 )
 """With one of these a name is another's neighbour, not its longer form."""

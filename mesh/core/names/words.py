@@ -15,9 +15,11 @@ _GLOSS = re.compile(r"^(.*[^\s(])\s*[(（\[]([^()（）\[\]]+)[)）\]]$")
 _LIST_MARK = re.compile(r"^\d{1,4}[.)]\s+(?=\S)")
 _INVERTED = re.compile(r"^([^,\d]+),\s+([^,\d]+)$")
 _INVERTED_WORDS_MAX = 4
-_ELISION = re.compile(r"\b([dl]|dell|all|nell|sull)['’](?=[^\W\d_])", re.IGNORECASE)
-_ROMAN = re.compile(r"^(?=.)(?:x{0,3})(?:ix|iv|v?i{0,3})$")
-_ROMAN_IN_TEXT = re.compile(r"\b[IVX]{1,6}\b")
+_ELISION = re.compile(r"(?<=[\s-])([dl]|dell|degl)['’](?=[^\W\d_])")
+_ELIDED = {"d": "de ", "dell": "della ", "degl": "degli ", "l": ""}
+_ROMAN = re.compile(r"^(?=.)(c{0,3})(xc|xl|l?x{0,3})(ix|iv|v?i{0,3})$")
+_ROMAN_IN_TEXT = re.compile(r"\b[IVXLC]+\b")
+_ROMAN_VALUES = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +42,8 @@ class Name:
     """Words without a number in front that counts a list; () without one."""
     romans: frozenset[str] = frozenset()
     """Those of its words that are Roman numerals as written."""
+    lowercase: frozenset[str] = frozenset()
+    """Those of its words that are written without a capital: no part of anybody's name."""
 
     @property
     def joined(self) -> str:
@@ -65,23 +69,24 @@ def parsed(text: str) -> Name:
         _inverted(head),
         _words(head[mark.end() :]) if mark else (),
         _romans(head, words),
+        frozenset(words).intersection(head.split()),
     )
 
 
 def roman_value(word: str) -> int | None:
-    """Of a folded word: "xiv" -> 14, as far as 39; None: no Roman numeral."""
+    """Of a folded word: "xiv" -> 14, as far as 399; None: no Roman numeral."""
     if not _ROMAN.match(word):
         return None
-    value = 0
-    for letter, after in zip(word, [*word[1:], ""], strict=True):
-        worth = {"i": 1, "v": 5, "x": 10}
-        value += -worth[letter] if worth[letter] < worth.get(after, 0) else worth[letter]
-    return value
+    worths = [_ROMAN_VALUES[letter] for letter in word]
+    return sum(
+        -worth if worth < after else worth
+        for worth, after in zip(worths, [*worths[1:], 0], strict=True)
+    )
 
 
 def _words(text: str) -> tuple[str, ...]:
     if "'" in text or "’" in text:
-        text = _ELISION.sub(r"\1 ", text)
+        text = _ELISION.sub(lambda match: _ELIDED[match[1]], text)
     folded = item_key(text).decode()
     return tuple(folded.replace("&", " ").split()) or (folded,)
 
@@ -103,8 +108,13 @@ def _inverted(head: str) -> tuple[str, ...]:
 
 
 def _romans(head: str, words: tuple[str, ...]) -> frozenset[str]:
-    if head.isupper():
-        return frozenset()  # Any word might be one.
-    found = {numeral.lower() for numeral in _ROMAN_IN_TEXT.findall(head)}
-    # At the start a lone letter is one: "X-ray", "I, Claudius"; the first word is the name itself.
+    """Not the first word, which is the name itself ("I, Claudius"); of single letters I and V
+    alone, at the end and beside small letters: "Chromosome X" counts nothing."""
+    is_shouted = head.isupper()
+    found = set()
+    for numeral in _ROMAN_IN_TEXT.findall(head):
+        is_size = len(numeral) < 3 and not set(numeral).isdisjoint("LC")
+        is_last = not is_shouted and numeral.lower() == words[-1]
+        if (len(numeral) > 1 and not is_size) or (numeral in ("I", "V") and is_last):
+            found.add(numeral.lower())
     return frozenset(found.intersection(words[1:]))
