@@ -210,10 +210,6 @@ def _kind_or_word(word: str) -> str:
     return f"{_KIND_MARK}{kind}>" if kind and kind not in vocabulary.ALIKE_KINDS else word
 
 
-def _kind(word: str) -> str | None:
-    return word[1:-1] if is_kind(word) else None
-
-
 def _is_adjective(word: str) -> bool:
     return word.endswith(("ish", "ese", "ian", "ean", "an", "ic", "ch", "i", "en", "ais"))
 
