@@ -60,6 +60,7 @@ class ExploreCommand:
     time_limit_s: float | None = None
     output: Path = Path("output.txt")
     exclude: Path | None = None
+    judge: bool = True
     run_dir: Path | None = None
     new: bool = False
     network: NetworkOptions = NetworkOptions()

@@ -216,6 +216,13 @@ def _add_topic(parser: OptionParser) -> None:
         help="entries to treat as known, one a line: never written, never asked for",
     )
 
+    group.add_argument(
+        "--judge",
+        action=argparse.BooleanOptionalAction,
+        help="models say whether names in doubt are one (they do); without, each is an entry of "
+        "its own, and `review` lists them",
+    )
+
 
 def _add_models(parser: OptionParser) -> None:
     group = parser.add_argument_group("models")

@@ -111,7 +111,7 @@ class Resolver:
         self._groups.append(number)
         same_as = () if resolution.number is None else (resolution.number, *resolution.bridges)
         for other in same_as:
-            self._unite(number, other)
+            self.unite(number, other)
         return number
 
     def group(self, number: int) -> int:
@@ -123,7 +123,8 @@ class Resolver:
         group = self._groups[number]
         return self._members.get(group, [group])
 
-    def _unite(self, one: int, other: int) -> None:
+    def unite(self, one: int, other: int) -> None:
+        """Make one group of the groups of two names."""
         first, second = sorted((self._groups[one], self._groups[other]))
         if first == second:
             return

@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from mesh.core.accounts import AccountRow, CallRow
-from mesh.core.entries import CallFinished, CallStarted, FacetProposed
+from mesh.core.entries import CallFinished, CallStarted, FacetProposed, Found
 from mesh.core.facet_ids import facet_id
 from mesh.core.facets import FacetPlan
-from mesh.core.items import LogId, NodeId
+from mesh.core.items import EntryId, LogId, NodeId
 from mesh.core.metrics import HistoryPoint, ModelCounts
 from mesh.core.seqset import SeqSet
 
-FORMAT_VERSION = "2"
+FORMAT_VERSION = "3"
 LOOK_UP_KEYS_MAX = 500
 """Keys in one SELECT, well below SQLite's bound on parameters."""
 
@@ -51,6 +51,46 @@ class ItemRow:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherFormRow:
+    """Another name of an accepted entry, or of an excluded one."""
+
+    key: bytes
+    text: str
+    ordinal: int
+    """Of the entry that stands for both; 0: excluded."""
+    rule: str
+    origin: bytes
+    epoch: int
+    seq: int
+    call: int
+    model: str
+    facet: int
+    t_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtRow:
+    """Two accepted entries that may be one."""
+
+    ordinal: int
+    other: int
+    """The earlier one."""
+    reason: str
+    verdict: str = "open"
+    """open | different."""
+    judge: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRow:
+    """A found entry that a judge is asked about."""
+
+    log: LogId
+    seq: int
+    found: Found
+
+
+@dataclass(frozen=True, slots=True)
 class OwnFrame:
     """A frame of the collector's own log."""
 
@@ -65,6 +105,11 @@ class Batch:
     """What one transaction stores."""
 
     items: list[ItemRow] = field(default_factory=list)
+    other_forms: list[OtherFormRow] = field(default_factory=list)
+    doubts: list[DoubtRow] = field(default_factory=list)
+    waiting: list[WaitingRow] = field(default_factory=list)
+    settled: list[EntryId] = field(default_factory=list)
+    """Entries that wait no longer, or are among `waiting` anew."""
     excluded: list[tuple[bytes, str]] = field(default_factory=list)
     calls_started: list[tuple[LogId, int, CallStarted]] = field(default_factory=list)
     calls_finished: list[tuple[LogId, CallFinished]] = field(default_factory=list)
@@ -81,6 +126,8 @@ class Batch:
 _totals_of = attrgetter(*(column.name for column in fields(ModelCounts)))
 _TOTAL_COLUMNS = ", ".join(f'"{column.name}"' for column in fields(ModelCounts))
 _account_of = attrgetter(*(column.name for column in fields(AccountRow)))
+_other_form_of = attrgetter(*(column.name for column in fields(OtherFormRow)))
+_doubt_of = attrgetter(*(column.name for column in fields(DoubtRow)))
 _STARTED_COLUMNS = ("model", "asked_count", "facet", "purpose", "started_ms", "reserved_usd")
 _FINISHED_COLUMNS = (
     *("call", "model", "outcome", "error", "found_count", "repeat_count"),
@@ -182,13 +229,14 @@ class RunDatabase:
             raise
 
     def ordinals_of(self, keys: Sequence[bytes]) -> dict[bytes, int]:
-        """Ordinals of those keys that are stored; 0 for excluded ones."""
+        """Of those keys that are stored the ordinals of their entries; 0 for excluded ones."""
         found: dict[bytes, int] = {}
         for start in range(0, len(keys), LOOK_UP_KEYS_MAX):
             part = keys[start : start + LOOK_UP_KEYS_MAX]
             marks = ",".join("?" * len(part))
             for query in (
                 f"SELECT key, ordinal FROM items WHERE key IN ({marks})",  # noqa: S608 only marks
+                f"SELECT key, ordinal FROM other_forms WHERE key IN ({marks})",  # noqa: S608
                 f"SELECT key, 0 FROM excluded WHERE key IN ({marks})",  # noqa: S608 only marks
             ):
                 found.update(self._connection.execute(query, part))
@@ -197,8 +245,25 @@ class RunDatabase:
     def accepted_keys(self) -> Iterator[bytes]:
         return (row[0] for row in self._connection.execute("SELECT key FROM items"))
 
-    def excluded_keys(self) -> Iterator[bytes]:
-        return (row[0] for row in self._connection.execute("SELECT key FROM excluded"))
+    def beside_keys(self) -> Iterator[bytes]:
+        """Keys that are known and in no list: excluded ones, and other forms of what is listed."""
+        query = "SELECT key FROM excluded UNION ALL SELECT key FROM other_forms"
+        return (row[0] for row in self._connection.execute(query))
+
+    def excluded_texts(self, limit: int) -> Iterator[str]:
+        query = "SELECT text FROM excluded ORDER BY key LIMIT ?"
+        return (row[0] for row in self._connection.execute(query, (limit,)))
+
+    def other_forms(self) -> Iterator[tuple[str, int]]:
+        """(text, ordinal of the entry that stands for it), in the order in which they came."""
+        query = "SELECT text, ordinal FROM other_forms ORDER BY t_s, key"
+        yield from self._connection.execute(query)
+
+    def waiting(self) -> Iterator[WaitingRow]:
+        """Found entries that had no verdict yet."""
+        query = "SELECT origin, epoch, seq, text, call, model, facet FROM waiting"
+        for origin, epoch, seq, *found in self._connection.execute(query):
+            yield WaitingRow(LogId(NodeId(origin), epoch), seq, Found(*found))
 
     def accepted_texts(self, after: int = 0) -> Iterator[str]:
         """Texts with ordinal > `after`, in order of ordinal."""
@@ -319,7 +384,8 @@ class RunDatabase:
             )
 
     def _store(self, cursor: sqlite3.Cursor, batch: Batch) -> None:
-        cursor.executemany(
+        _write(
+            cursor,
             "INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (
@@ -337,53 +403,95 @@ class RunDatabase:
                 for i in batch.items
             ],
         )
-        cursor.executemany("INSERT OR IGNORE INTO excluded VALUES (?, ?)", batch.excluded)
+        self._store_names(cursor, batch)
+        _write(cursor, "INSERT OR IGNORE INTO excluded VALUES (?, ?)", batch.excluded)
         self._store_calls(cursor, batch)
-        cursor.executemany(
+        _write(
+            cursor,
             "INSERT OR REPLACE INTO facets VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (facet_id(f.name), f.name, f.parent, f.model, f.call, log.origin, log.epoch, seq)
                 for log, seq, f in batch.facets
             ],
         )
-        cursor.executemany(
+        _write(
+            cursor,
             "INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?)",
             [_account_of(row) for row in batch.accounts],
         )
         self._store_progress(cursor, batch)
 
+    def _store_names(self, cursor: sqlite3.Cursor, batch: Batch) -> None:
+        _write(
+            cursor,
+            "INSERT INTO other_forms VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [_other_form_of(row) for row in batch.other_forms],
+        )
+        _write(
+            cursor,
+            "INSERT OR REPLACE INTO doubts VALUES (?, ?, ?, ?, ?)",
+            [_doubt_of(row) for row in batch.doubts],
+        )
+        _write(
+            cursor,
+            "DELETE FROM waiting WHERE origin = ? AND epoch = ? AND seq = ?",
+            [(entry.origin, entry.epoch, entry.seq) for entry in batch.settled],
+        )
+        _write(
+            cursor,
+            "INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (*row.log, row.seq, f.text, f.call, f.model, f.facet)
+                for row in batch.waiting
+                for f in (row.found,)
+            ],
+        )
+
     def _store_calls(self, cursor: sqlite3.Cursor, batch: Batch) -> None:
-        cursor.executemany(
+        _write(
+            cursor,
             _STARTED_SQL,
             [(*log, seq, *_started_of(call)) for log, seq, call in batch.calls_started],
         )
-        cursor.executemany(
+        _write(
+            cursor,
             _FINISHED_SQL,
             [(*log, *_finished_of(call)) for log, call in batch.calls_finished],
         )
 
     def _store_progress(self, cursor: sqlite3.Cursor, batch: Batch) -> None:
-        cursor.executemany(
+        _write(
+            cursor,
             "INSERT OR REPLACE INTO taken_in VALUES (?, ?, ?)",
             [(log.origin, log.epoch, json.dumps(r)) for log, r in batch.taken_in.items()],
         )
         marks = ", ".join("?" * (1 + len(fields(ModelCounts))))
-        cursor.executemany(
+        _write(
+            cursor,
             f"INSERT OR REPLACE INTO model_totals (model, {_TOTAL_COLUMNS}) "  # noqa: S608
             f"VALUES ({marks})",
             [(model, *_totals_of(counts)) for model, counts in batch.model_totals.items()],
         )
-        cursor.executemany(
+        _write(
+            cursor,
             "INSERT INTO own_log VALUES (?, ?, ?, ?)",
             [(f.epoch, f.first_seq, f.count, f.frame) for f in batch.own_frames],
         )
-        cursor.executemany(
+        _write(
+            cursor,
             "INSERT OR REPLACE INTO history VALUES (?, ?)",
             [(p.t_s, json.dumps(_point_json(p))) for p in batch.history],
         )
-        cursor.executemany("INSERT OR REPLACE INTO nodes VALUES (?, ?)", batch.nodes)
-        cursor.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", batch.meta.items())
+        _write(cursor, "INSERT OR REPLACE INTO nodes VALUES (?, ?)", batch.nodes)
+        _write(cursor, "INSERT OR REPLACE INTO meta VALUES (?, ?)", [*batch.meta.items()])
 
 
 def _point_json(point: HistoryPoint) -> Mapping[str, Any]:
     return {column.name: getattr(point, column.name) for column in fields(point)}
+
+
+def _write(cursor: sqlite3.Cursor, query: str, rows: Sequence[Sequence[object]]) -> None:
+    """Most batches have rows for few tables: a statement that writes nothing costs as much as a
+    short one that does."""
+    if rows:
+        cursor.executemany(query, rows)

@@ -24,6 +24,8 @@ from mesh.core.entries import LogEntry
 
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 45.0
+QUICK_MODELS = ("--model", "simulated:atlas", "--model", "simulated:swift")
+"""Spoken to by one SDK: importing the other takes each run 3 s of processor time."""
 _started: list[Run] = []
 _KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_BASE_URL")
 
@@ -133,14 +135,19 @@ def start_run(
     environment: dict[str, str] | None = None,
     time_scale: float = 20.0,
     page_port: str | None = None,
+    usual_models: bool = False,
 ) -> Run:
     """Start `run_mesh.py WORDS` in `directory`.
 
     Args:
+        usual_models: where WORDS names none, ask those that the program chooses, not a few that
+            start quickly.
         time_scale: of simulated models; not given where WORDS names others.
         page_port: "0" for any free one; None: no page.
     """
     options = ["--port", page_port] if page_port else ["--headless"]
+    if not usual_models and {"--model", "--config"}.isdisjoint(words):
+        options += QUICK_MODELS
     if not any("@" in word or word.startswith(("openai:", "anthropic:")) for word in words):
         options += ["--time-scale", str(time_scale)]
     process = subprocess.Popen(
