@@ -25,6 +25,7 @@ other commands ({prog} COMMAND --help):
   producer --join T   producers that join a run, on any machine
   check               one tiny call to each model: key, name, streaming, price, limits
   view RUN_DIR        show the page of a finished run again
+  review RUN_DIR      names that count as one entry, or may: look, and decide otherwise
   simulate            only the simulated models, as a server for other programs
   explore [TOPIC]     what is done without a command
 
@@ -190,6 +191,44 @@ def view_parser(program: str) -> OptionParser:
     )
     parser.add_argument("run_dir", type=values.path, metavar="RUN_DIR", help="the run's directory")
     _add_page_address(parser)
+    _add_help(parser)
+    return parser
+
+
+def review_parser(program: str) -> OptionParser:
+    parser = OptionParser(
+        program,
+        "%(prog)s review RUN_DIR [--apart TEXT] [--merge TEXT ENTRY] [--different ENTRY ENTRY]",
+        "Show which names count as one entry and which may be one, and decide otherwise.",
+        f"examples:\n  {program} review runs/paris-attractions-0c5a1e\n"
+        f'  {program} review runs/paris-attractions-0c5a1e --merge "Louvre Palace" Louvre',
+    )
+    parser.add_argument("run_dir", type=values.path, metavar="RUN_DIR", help="the run's directory")
+    group = parser.add_argument_group("decide otherwise, while the run does not go on")
+    group.add_argument(
+        "--apart",
+        action="append",
+        metavar="TEXT",
+        help="another form of an entry becomes an entry of its own, the last of the list",
+    )
+    group.add_argument(
+        "--merge",
+        dest="merges",
+        action="append",
+        nargs=2,
+        metavar=("TEXT", "ENTRY"),
+        help="the first of two entries becomes another form of the second",
+    )
+    group.add_argument(
+        "--different",
+        action="append",
+        nargs=2,
+        metavar=("ENTRY", "OTHER"),
+        help="two entries are two: no longer in doubt",
+    )
+    parser.add_argument(
+        "--limit", type=values.line_count, metavar="N", help="lines of each kind; default 50"
+    )
     _add_help(parser)
     return parser
 

@@ -8,6 +8,7 @@ collector makes them from one storage thread.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,12 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from mesh.core.accounts import AccountRow, CallRow
-from mesh.core.entries import CallFinished, CallStarted, FacetProposed, Found
+from mesh.core.entries import CallFinished, CallStarted, FacetProposed
 from mesh.core.facet_ids import facet_id
 from mesh.core.facets import FacetPlan
 from mesh.core.items import EntryId, LogId, NodeId
 from mesh.core.metrics import HistoryPoint, ModelCounts
 from mesh.core.seqset import SeqSet
+from mesh.storage import name_tables
+from mesh.storage.name_tables import DoubtRow, NameTables, OtherFormRow, WaitingRow, write
 
 FORMAT_VERSION = "3"
 LOOK_UP_KEYS_MAX = 500
@@ -48,46 +51,6 @@ class ItemRow:
     model: str
     t_s: float
     facet: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class OtherFormRow:
-    """Another name of an accepted entry, or of an excluded one."""
-
-    key: bytes
-    text: str
-    ordinal: int
-    """Of the entry that stands for both; 0: excluded."""
-    rule: str
-    origin: bytes
-    epoch: int
-    seq: int
-    call: int
-    model: str
-    facet: int
-    t_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class DoubtRow:
-    """Two accepted entries that may be one."""
-
-    ordinal: int
-    other: int
-    """The earlier one."""
-    reason: str
-    verdict: str = "open"
-    """open | different."""
-    judge: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingRow:
-    """A found entry that a judge is asked about."""
-
-    log: LogId
-    seq: int
-    found: Found
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +89,6 @@ class Batch:
 _totals_of = attrgetter(*(column.name for column in fields(ModelCounts)))
 _TOTAL_COLUMNS = ", ".join(f'"{column.name}"' for column in fields(ModelCounts))
 _account_of = attrgetter(*(column.name for column in fields(AccountRow)))
-_other_form_of = attrgetter(*(column.name for column in fields(OtherFormRow)))
-_doubt_of = attrgetter(*(column.name for column in fields(DoubtRow)))
 _STARTED_COLUMNS = ("model", "asked_count", "facet", "purpose", "started_ms", "reserved_usd")
 _FINISHED_COLUMNS = (
     *("call", "model", "outcome", "error", "found_count", "repeat_count"),
@@ -170,6 +131,7 @@ class RunDatabase:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self.names = NameTables(connection)
 
     @classmethod
     def open(cls, path: Path) -> RunDatabase:
@@ -218,15 +180,29 @@ class RunDatabase:
         Raises:
             sqlite3.Error: disk full, locked, damaged: nothing of the batch is stored.
         """
+        with self.transaction() as cursor:
+            self._store(cursor, batch)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Cursor]:
+        """What is done meanwhile is done whole, and durable at the end, or not at all.
+
+        Raises:
+            sqlite3.Error: as `commit`.
+        """
         cursor = self._connection.cursor()
         cursor.execute("BEGIN IMMEDIATE")
         try:
-            self._store(cursor, batch)
+            yield cursor
             cursor.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
                 cursor.execute("ROLLBACK")
             raise
+
+    def add_own_frames(self, frames: Sequence[OwnFrame]) -> None:
+        """Append to the collector's own log, within a transaction."""
+        self._connection.executemany("INSERT INTO own_log VALUES (?, ?, ?, ?)", _own_rows(frames))
 
     def ordinals_of(self, keys: Sequence[bytes]) -> dict[bytes, int]:
         """Of those keys that are stored the ordinals of their entries; 0 for excluded ones."""
@@ -253,17 +229,6 @@ class RunDatabase:
     def excluded_texts(self, limit: int) -> Iterator[str]:
         query = "SELECT text FROM excluded ORDER BY key LIMIT ?"
         return (row[0] for row in self._connection.execute(query, (limit,)))
-
-    def other_forms(self) -> Iterator[tuple[str, int]]:
-        """(text, ordinal of the entry that stands for it), in the order in which they came."""
-        query = "SELECT text, ordinal FROM other_forms ORDER BY t_s, key"
-        yield from self._connection.execute(query)
-
-    def waiting(self) -> Iterator[WaitingRow]:
-        """Found entries that had no verdict yet."""
-        query = "SELECT origin, epoch, seq, text, call, model, facet FROM waiting"
-        for origin, epoch, seq, *found in self._connection.execute(query):
-            yield WaitingRow(LogId(NodeId(origin), epoch), seq, Found(*found))
 
     def accepted_texts(self, after: int = 0) -> Iterator[str]:
         """Texts with ordinal > `after`, in order of ordinal."""
@@ -384,7 +349,7 @@ class RunDatabase:
             )
 
     def _store(self, cursor: sqlite3.Cursor, batch: Batch) -> None:
-        _write(
+        write(
             cursor,
             "INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
@@ -403,10 +368,10 @@ class RunDatabase:
                 for i in batch.items
             ],
         )
-        self._store_names(cursor, batch)
-        _write(cursor, "INSERT OR IGNORE INTO excluded VALUES (?, ?)", batch.excluded)
+        name_tables.store(cursor, batch.other_forms, batch.doubts, batch.waiting, batch.settled)
+        write(cursor, "INSERT OR IGNORE INTO excluded VALUES (?, ?)", batch.excluded)
         self._store_calls(cursor, batch)
-        _write(
+        write(
             cursor,
             "INSERT OR REPLACE INTO facets VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [
@@ -414,84 +379,55 @@ class RunDatabase:
                 for log, seq, f in batch.facets
             ],
         )
-        _write(
+        write(
             cursor,
             "INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?)",
             [_account_of(row) for row in batch.accounts],
         )
         self._store_progress(cursor, batch)
 
-    def _store_names(self, cursor: sqlite3.Cursor, batch: Batch) -> None:
-        _write(
-            cursor,
-            "INSERT INTO other_forms VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [_other_form_of(row) for row in batch.other_forms],
-        )
-        _write(
-            cursor,
-            "INSERT OR REPLACE INTO doubts VALUES (?, ?, ?, ?, ?)",
-            [_doubt_of(row) for row in batch.doubts],
-        )
-        _write(
-            cursor,
-            "DELETE FROM waiting WHERE origin = ? AND epoch = ? AND seq = ?",
-            [(entry.origin, entry.epoch, entry.seq) for entry in batch.settled],
-        )
-        _write(
-            cursor,
-            "INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [
-                (*row.log, row.seq, f.text, f.call, f.model, f.facet)
-                for row in batch.waiting
-                for f in (row.found,)
-            ],
-        )
-
     def _store_calls(self, cursor: sqlite3.Cursor, batch: Batch) -> None:
-        _write(
+        write(
             cursor,
             _STARTED_SQL,
             [(*log, seq, *_started_of(call)) for log, seq, call in batch.calls_started],
         )
-        _write(
+        write(
             cursor,
             _FINISHED_SQL,
             [(*log, *_finished_of(call)) for log, call in batch.calls_finished],
         )
 
     def _store_progress(self, cursor: sqlite3.Cursor, batch: Batch) -> None:
-        _write(
+        write(
             cursor,
             "INSERT OR REPLACE INTO taken_in VALUES (?, ?, ?)",
             [(log.origin, log.epoch, json.dumps(r)) for log, r in batch.taken_in.items()],
         )
         marks = ", ".join("?" * (1 + len(fields(ModelCounts))))
-        _write(
+        write(
             cursor,
             f"INSERT OR REPLACE INTO model_totals (model, {_TOTAL_COLUMNS}) "  # noqa: S608
             f"VALUES ({marks})",
             [(model, *_totals_of(counts)) for model, counts in batch.model_totals.items()],
         )
-        _write(
+        write(
             cursor,
             "INSERT INTO own_log VALUES (?, ?, ?, ?)",
-            [(f.epoch, f.first_seq, f.count, f.frame) for f in batch.own_frames],
+            _own_rows(batch.own_frames),
         )
-        _write(
+        write(
             cursor,
             "INSERT OR REPLACE INTO history VALUES (?, ?)",
             [(p.t_s, json.dumps(_point_json(p))) for p in batch.history],
         )
-        _write(cursor, "INSERT OR REPLACE INTO nodes VALUES (?, ?)", batch.nodes)
-        _write(cursor, "INSERT OR REPLACE INTO meta VALUES (?, ?)", [*batch.meta.items()])
+        write(cursor, "INSERT OR REPLACE INTO nodes VALUES (?, ?)", batch.nodes)
+        write(cursor, "INSERT OR REPLACE INTO meta VALUES (?, ?)", [*batch.meta.items()])
 
 
 def _point_json(point: HistoryPoint) -> Mapping[str, Any]:
     return {column.name: getattr(point, column.name) for column in fields(point)}
 
 
-def _write(cursor: sqlite3.Cursor, query: str, rows: Sequence[Sequence[object]]) -> None:
-    """Most batches have rows for few tables: a statement that writes nothing costs as much as a
-    short one that does."""
-    if rows:
-        cursor.executemany(query, rows)
+def _own_rows(frames: Sequence[OwnFrame]) -> list[tuple[int, int, int, bytes]]:
+    return [(f.epoch, f.first_seq, f.count, f.frame) for f in frames]

@@ -266,6 +266,7 @@ class Collector:
             budget_usd="" if budget is None else str(budget),
             started_ms=str(self.settings.started_ms),
             earlier_s=str(self._earlier_s),
+            output=str(self.settings.output.resolve()),
         )
         self.intake.open_epoch()
         self.intake.say(log.BudgetSet(budget))

@@ -25,15 +25,8 @@ from mesh.core.metrics import HistoryPoint, RunMetrics
 from mesh.core.normalize import item_key
 from mesh.core.seqset import SeqSet
 from mesh.nodes.peer.mesh_node import MeshNode, SaidFrame
-from mesh.storage.database import (
-    Batch,
-    DoubtRow,
-    ItemRow,
-    OtherFormRow,
-    OwnFrame,
-    RunDatabase,
-    WaitingRow,
-)
+from mesh.storage.database import Batch, ItemRow, OwnFrame, RunDatabase
+from mesh.storage.name_tables import DoubtRow, OtherFormRow, WaitingRow
 
 BATCH_ENTRIES_MAX = 4096
 NAMED_BATCH_ENTRIES_MAX = 512
@@ -224,12 +217,12 @@ class VerdictDesk:
             self.ledger.names.restore(
                 database.accepted_texts(),
                 database.excluded_texts(EXCLUDED_NAMES_MAX),
-                database.other_forms(),
+                database.names.other_forms(),
             )
 
     def restore_waiting(self, database: RunDatabase) -> None:
         """Look anew at what waited for a judge."""
-        for waiting in database.waiting():
+        for waiting in database.names.waiting():
             self._waited.add((waiting.log, waiting.seq))
             self._queue.append((waiting.log, waiting.seq, [waiting.found]))
             self.waiting_count += 1
