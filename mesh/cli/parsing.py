@@ -31,10 +31,9 @@ from mesh.cli.options import (
     collector_parser,
     explore_parser,
     producer_parser,
-    review_parser,
     simulate_parser,
-    view_parser,
 )
+from mesh.cli.past_run_options import review_parser, view_parser
 
 WORDS_MAX = 10_000
 """More words than that on one command line are refused."""

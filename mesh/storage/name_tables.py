@@ -14,6 +14,8 @@ from operator import attrgetter
 from mesh.core.entries import Found
 from mesh.core.items import EntryId, LogId, NodeId
 
+OPEN, DIFFERENT = "open", "different"
+"""Verdicts on pairs in doubt."""
 YOU = "you"
 """Who decided, where a person did."""
 
@@ -44,8 +46,7 @@ class DoubtRow:
     other: int
     """The earlier one."""
     reason: str
-    verdict: str = "open"
-    """open | different."""
+    verdict: str = OPEN
     judge: str = ""
 
 

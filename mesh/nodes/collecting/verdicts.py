@@ -20,13 +20,14 @@ from mesh.core.facets import FacetPlan
 from mesh.core.items import EntryId, FoundEntry, LogId, NodeId
 from mesh.core.known import DIGEST_MODULUS, digest_bytes, key_digest
 from mesh.core.ledger import Ledger, Verdict, Waits
-from mesh.core.listed_names import EXCLUDED_ORDINAL, UNDECIDED, NewName
+from mesh.core.listed_names import ListedNames, NewName
 from mesh.core.metrics import HistoryPoint, RunMetrics
 from mesh.core.normalize import item_key
 from mesh.core.seqset import SeqSet
+from mesh.nodes.collecting import facts
 from mesh.nodes.peer.mesh_node import MeshNode, SaidFrame
-from mesh.storage.database import Batch, ItemRow, OwnFrame, RunDatabase
-from mesh.storage.name_tables import DoubtRow, OtherFormRow, WaitingRow
+from mesh.storage.database import Batch, OwnFrame, RunDatabase
+from mesh.storage.name_tables import WaitingRow
 
 BATCH_ENTRIES_MAX = 4096
 NAMED_BATCH_ENTRIES_MAX = 512
@@ -306,7 +307,7 @@ class VerdictDesk:
         """Fill `batch` with facts; return the verdicts for the own log."""
         t_s = round(self.run_time_s(), 3)
         settled = self._settle(batch, t_s)
-        known = {found.key: _ordinal_of(verdict) for found, verdict in settled}
+        known = {found.key: facts.ordinal_of(verdict) for found, verdict in settled}
         verdicts = self.ledger.decide(
             under_way.found,
             {**stored, **known},
@@ -332,11 +333,18 @@ class VerdictDesk:
         self._note(decided, batch, t_s)
         for found, verdict in decided:
             if isinstance(verdict, log.Accepted) and found.key in under_way.named:
-                batch.doubts += self._doubts(verdict.ordinal, under_way.named[found.key])
+                batch.doubts += facts.doubts(
+                    self._names, verdict.ordinal, under_way.named[found.key]
+                )
             elif isinstance(verdict, log.Merged) and found.key in under_way.named:
-                batch.doubts += self._bridged(verdict, under_way.named[found.key])
+                batch.doubts += facts.bridged(self._names, verdict, under_way.named[found.key])
         batch.taken_in = {each.log: self.taken_in[each.log].ranges() for each in under_way.said}
         return [verdict for _, verdict in (*settled, *decided) if not isinstance(verdict, Waits)]
+
+    @property
+    def _names(self) -> ListedNames:
+        assert self.ledger.names is not None
+        return self.ledger.names
 
     def _settle(self, batch: Batch, t_s: float) -> list[tuple[FoundEntry, Verdict]]:
         """Decide what has waited for a judge and waits no more."""
@@ -346,10 +354,8 @@ class VerdictDesk:
             decided = self.ledger.settle(settled)
             head = decided[0][1]
             if isinstance(head, log.Accepted):
-                doubts = self._doubts(head.ordinal, settled.held.name)
-                if settled.judge:
-                    doubts = [_judged_different(doubt, settled.judge) for doubt in doubts]
-                batch.doubts += doubts
+                name = settled.held.name
+                batch.doubts += facts.doubts(self._names, head.ordinal, name, settled.judge)
             batch.settled += [found.id for found, _ in decided]
             verdicts += decided
         self._note(verdicts, batch, t_s)
@@ -365,38 +371,13 @@ class VerdictDesk:
                 unique[found.model] += 1
                 log_id = LogId(found.id.origin, found.id.epoch)
                 self._accepted_by_call[log_id, found.call] += 1
-                batch.items.append(_item_row(verdict, found, t_s))
+                batch.items.append(facts.item_row(verdict, found, t_s))
                 continue
             self.metrics.of(found.model).duplicates += 1
             if isinstance(verdict, log.Merged):
-                batch.other_forms.append(_other_form_row(verdict, found, t_s))
+                batch.other_forms.append(facts.other_form_row(verdict, found, t_s))
         for model, count in unique.items():
             self.metrics.count_unique(model, count, t_s)
-
-    def _doubts(self, ordinal: int, name: NewName) -> list[DoubtRow]:
-        """What an entry that counts as new may be the same as."""
-        names = self.ledger.names
-        assert names is not None
-        reasons: dict[int, str] = {}
-        for each in name.doubts:
-            reasons.setdefault(names.ordinal(each.number), each.reason)
-        return [
-            DoubtRow(ordinal, other, reason)
-            for other, reason in reasons.items()
-            if other not in (EXCLUDED_ORDINAL, UNDECIDED, ordinal)
-        ]
-
-    def _bridged(self, verdict: log.Merged, name: NewName) -> list[DoubtRow]:
-        """Entries that stand apart though another form is the same as each of them."""
-        names = self.ledger.names
-        assert names is not None
-        pairs = {
-            (max(verdict.ordinal, other), min(verdict.ordinal, other))
-            for other in map(names.ordinal, name.bridged)
-            if other not in (EXCLUDED_ORDINAL, UNDECIDED, verdict.ordinal) and verdict.ordinal
-        }
-        reason = f"both are {verdict.text}"
-        return [DoubtRow(ordinal, other, reason) for ordinal, other in sorted(pairs)]
 
     def _count(self, said: Said, batch: Batch) -> None:
         entry = said.entry
@@ -423,47 +404,3 @@ class VerdictDesk:
         batch.model_totals = dict(self.metrics.models)
         batch.accounts = self.treasury.changed_rows()
         batch.nodes = [(m.origin, m.label) for m in self.node.membership.all()]
-
-
-def _item_row(verdict: log.Accepted, found: FoundEntry, t_s: float) -> ItemRow:
-    return ItemRow(
-        verdict.ordinal,
-        _key_of(verdict, found),
-        verdict.text,
-        verdict.origin,
-        verdict.epoch,
-        verdict.seq,
-        found.call,
-        found.model,
-        t_s,
-        found.facet,
-    )
-
-
-def _other_form_row(verdict: log.Merged, found: FoundEntry, t_s: float) -> OtherFormRow:
-    return OtherFormRow(
-        _key_of(verdict, found),
-        verdict.text,
-        verdict.ordinal,
-        verdict.rule,
-        verdict.origin,
-        verdict.epoch,
-        verdict.seq,
-        found.call,
-        found.model,
-        found.facet,
-        t_s,
-    )
-
-
-def _key_of(verdict: log.Accepted | log.Merged, found: FoundEntry) -> bytes:
-    """Another form than the one that was found may stand for the entry."""
-    return found.key if verdict.text == found.text else item_key(verdict.text)
-
-
-def _ordinal_of(verdict: Verdict) -> int:
-    return getattr(verdict, "ordinal", EXCLUDED_ORDINAL)
-
-
-def _judged_different(doubt: DoubtRow, judge: str) -> DoubtRow:
-    return DoubtRow(doubt.ordinal, doubt.other, doubt.reason, "different", judge)
