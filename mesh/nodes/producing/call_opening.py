@@ -106,28 +106,32 @@ class CallOpening:
         return None
 
     async def open_to_judge(self, model: ModelSpec, asked: JudgementAsked) -> OpenCall | None:
-        """The same of a call that judges."""
+        """The same of a call that judges, if it can be paid from what this producer holds: for
+        judgements alone it asks for no budget, which calls for entries need more. None: it cannot,
+        or orders have changed."""
         client = self.client_of(model)
+        composed = self.composer.compose(model, client, asked)
         while self.orders.held_by is None and self.orders.model == model.spec:
-            if call := await self._try_to_open(model, client, asked):
-                return call
+            wait_s = self._limit_wait_s(composed)
+            if not wait_s:
+                largest, amount = _reservation(client, composed)
+                if not self.teller.outlook.purse.reserve(amount):
+                    return None
+                return await self._log_start(composed, amount, largest)
+            await self._await_limit(model, wait_s)
         return None
 
     async def _try_to_open(
-        self, model: ModelSpec, client: LLMClient, work: Work | JudgementAsked
+        self, model: ModelSpec, client: LLMClient, work: Work
     ) -> OpenCall | None:
         """None: it has waited for what keeps the call back; what it asks may be outdated."""
-        outlook = self.teller.outlook
         composed = self.composer.compose(model, client, work)
-        wait_s = outlook.allowances.wait_s(model.spec, composed.prompt_tokens, _now_s())
+        wait_s = self._limit_wait_s(composed)
         if wait_s:
             await self._await_limit(model, wait_s)
             return None
-        largest = client.largest_usage(
-            composed.prompt, composed.output_tokens_max, structured=composed.structured
-        )
-        amount = reservation_usd(model, largest.input_tokens, largest.output_tokens)
-        if not outlook.purse.reserve(amount):
+        largest, amount = _reservation(client, composed)
+        if not self.teller.outlook.purse.reserve(amount):
             await self._await_budget(amount)
             return None
         return await self._log_start(composed, amount, largest)
@@ -154,6 +158,10 @@ class CallOpening:
         plan = self.teller.outlook.plan
         is_first = not plan.calls.entry_calls_count
         return isinstance(work, LookIn) and plan.is_first_being_made and not is_first
+
+    def _limit_wait_s(self, composed: ComposedCall) -> float:
+        allowances = self.teller.outlook.allowances
+        return allowances.wait_s(composed.model.spec, composed.prompt_tokens, _now_s())
 
     async def _await_limit(self, model: ModelSpec, wait_s: float) -> None:
         if wait_s > SHOWN_WAIT_S:
@@ -189,6 +197,15 @@ class CallOpening:
             ]
         )
         return call
+
+
+def _reservation(client: LLMClient, composed: ComposedCall) -> tuple[Usage, float | None]:
+    """The most that a call may use, and cost; None: price unknown."""
+    largest = client.largest_usage(
+        composed.prompt, composed.output_tokens_max, structured=composed.structured
+    )
+    amount = reservation_usd(composed.model, largest.input_tokens, largest.output_tokens)
+    return largest, amount
 
 
 def _now_s() -> float:

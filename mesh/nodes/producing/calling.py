@@ -115,12 +115,13 @@ class Caller:
             asked = await self._orders.to_judge.next()
             await self._orders.may_call()
             call = await self._opening.open_to_judge(self._model(), asked)
-            if call is None:
-                continue
-            await self._attempt(call)
-            assert isinstance(call.answer, JudgingAnswer)
+            judged = log.Judged(asked.number, (), 0, self._model().spec)
+            if call is not None:
+                await self._attempt(call)
+                assert isinstance(call.answer, JudgingAnswer)
+                judged = call.answer.judged()
             self._orders.to_judge.answered(asked.number)
-            await self._teller.say([call.answer.judged()])
+            await self._teller.say([judged])
 
     def _may_plan(self) -> bool:
         return self._planning is None or self._planning.done()
