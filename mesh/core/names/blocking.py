@@ -69,6 +69,8 @@ class Proposal:
     number: int
     may_share_key: bool
     """Its own key or a derived one may be the same; if not, none is."""
+    may_share_word: bool
+    """A word but links and the gloss may be the same; if not, none is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,7 +148,14 @@ class BlockingIndex:
         for _, likeness, place in likenesses:
             ranks[met[place]] = ranks.get(met[place], 0.0) + likeness
         best = sorted((-rank, number) for number, rank in ranks.items())[:PROPOSED_MAX]
-        return [Proposal(number, number in with_derived) for _, number in best]
+        return [
+            Proposal(
+                number,
+                may_share_key=number in with_derived,
+                may_share_word=not keys.content.isdisjoint(self._content(number)),
+            )
+            for _, number in best
+        ]
 
     def _filed(self, hashes: Iterable[int]) -> set[int]:
         """Those filed under one of some keys, the latest of each."""
@@ -154,6 +163,9 @@ class BlockingIndex:
         for hashed in hashes:
             found.update(self._table.filed(hashed, LOOKED_AT_MAX))
         return found
+
+    def _content(self, number: int) -> array[int]:
+        return self._words[self._word_ends[number] : self._word_ends[number + 1]]
 
     def _arranged_otherwise(self, own: frozenset[int], numbers: Iterable[int]) -> list[int]:
         """Those which, by their words alone, structure.py may find to be the same, or in doubt."""

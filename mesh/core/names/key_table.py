@@ -43,8 +43,8 @@ class KeyTable:
         """Those filed under a hash, the latest first; of more than `found_max` the latest."""
         found: list[int] = []
         for part in self._parts:
-            links = part.links
             place = part.heads[hashed & part.mask]
+            links = part.links
             while place:
                 if links[place] == hashed:
                     found.append(links[place + 1])
