@@ -1,11 +1,12 @@
 """Which few of a million names are worth comparing with a new one.
 
-Each name is filed under some blocking keys: its derived keys, its rare words, and the consonants of
-its sound with one of them left out at a time, so that two spellings meet that differ in a
-consonant; a long name under the first and the last half of them, a short one under its whole sound
-in the same way. A new name is compared with those filed under a key of its own, the likeliest
-first. A key under which many are filed tells nothing: only the latest of them are proposed, so that
-the work for a name hardly grows with the list.
+Each name is filed under some blocking keys: its derived keys, its rare words, all its words in any
+order, the consonants of each word, and the consonants of its sound with one of them left out at a
+time, so that two spellings meet that differ in a consonant; a long name under the first and the
+last half of them, a short one under its whole sound in the same way. A new name is compared with
+those filed under a key of its own, the likeliest first. A key under which many are filed tells
+nothing: only the latest of them are proposed, so that the work for a name hardly grows with the
+list.
 
 A Bloom filter over the derived keys answers first: most names have none that was seen before.
 
@@ -25,7 +26,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
 from mesh.core.bloom import BloomFilter
-from mesh.core.names.derived_keys import derived_keys
+from mesh.core.names.derived_keys import derived_keys, singular
 from mesh.core.names.key_table import KeyTable
 from mesh.core.names.rarity import Rarity
 from mesh.core.names.sounds import skeleton, sound
@@ -37,7 +38,9 @@ WORDS_REMEMBERED = 16_384
 """Words of which the key of their consonants is kept; some 250 bytes each."""
 PROPOSED_MAX = 12
 LOOKED_AT_MAX = 32
-"""Of those filed under one key."""
+"""Of those filed under one key of a word."""
+LOOKED_AT_ALIKE_MAX = 16
+"""Of those filed under one key of a sound; a name has more of these, and they are rarer."""
 WORD_KEYS_MAX = 4
 WORD_BONES_MIN = 3
 """Consonants of a word that is found again though it is spelled otherwise."""
@@ -53,9 +56,10 @@ many as the one before."""
 ALIKE_MIN = 0.6
 """Share of sounds in common, of names that are not the same words arranged otherwise."""
 
-_SAFE, _WORD, _WORD_BONES, _KIND_AND_BEGINNING, _BONES, _SOUND, _FIRST_HALF, _LAST_HALF = map(
-    zlib.crc32, (b"", b"w:", b"v:", b"k:", b"b:", b"s:", b"h:", b"t:")
+_SAFE, _WORD, _ALL_WORDS, _WORD_BONES, _KIND_AND_BEGINNING = map(
+    zlib.crc32, (b"", b"w:", b"a:", b"v:", b"k:")
 )
+_BONES, _SOUND, _FIRST_HALF, _LAST_HALF = map(zlib.crc32, (b"b:", b"s:", b"h:", b"t:"))
 """Kinds of key: what the hash of a key goes on from, so that equal letters do not meet."""
 _DERIVED_RANK = 2.0
 """Added to how alike two names sound, 0..1."""
@@ -128,13 +132,15 @@ class BlockingIndex:
         """The names to compare with `name`, the likeliest first."""
         keys = _keys(name)
         with_derived = self._filed(
-            hashed for key, hashed in keys.safe.items() if key.encode() in self._derived
+            (hashed for key, hashed in keys.safe.items() if key.encode() in self._derived),
+            LOOKED_AT_MAX,
         )
         with_word = self._filed(
-            hashed for word, hashed in keys.words.items() if not rarity.is_common(word)
+            (hashed for word, hashed in keys.words.items() if not rarity.is_common(word)),
+            LOOKED_AT_MAX,
         )
-        with_word |= self._filed(keys.parts_of_words)
-        met = list(self._filed(keys.sounds) | with_word | with_derived)
+        with_word |= self._filed(keys.parts_of_words, LOOKED_AT_ALIKE_MAX)
+        met = list(self._filed(keys.sounds, LOOKED_AT_ALIKE_MAX) | with_word | with_derived)
         ranks = dict.fromkeys(with_derived, _DERIVED_RANK)
         arranged = self._arranged_otherwise(keys.content, with_word - with_derived)
         ranks.update(dict.fromkeys(arranged, _ARRANGED_RANK))
@@ -157,11 +163,11 @@ class BlockingIndex:
             for _, number in best
         ]
 
-    def _filed(self, hashes: Iterable[int]) -> set[int]:
+    def _filed(self, hashes: Iterable[int], looked_at_max: int) -> set[int]:
         """Those filed under one of some keys, the latest of each."""
         found: set[int] = set()
         for hashed in hashes:
-            found.update(self._table.filed(hashed, LOOKED_AT_MAX))
+            found.update(self._table.filed(hashed, looked_at_max))
         return found
 
     def _content(self, number: int) -> array[int]:
@@ -207,7 +213,7 @@ def _keys(name: Name) -> _Keys:
     if len(words) > WORD_KEYS_MAX:
         longest = sorted(words, key=lambda word: (-len(word), word))[:WORD_KEYS_MAX]
         words = {word: words[word] for word in longest}
-    safe = {name.key, *(derived.key for derived in derived_keys(name))}
+    safe = (name.key, *(derived.key for derived in derived_keys(name)))
     sounded = sound(name.joined)
     return _Keys(
         {key: _hashed(_SAFE, key) for key in safe},
@@ -220,14 +226,18 @@ def _keys(name: Name) -> _Keys:
 
 
 def _keys_of_parts(name: Name, words: Iterable[str]) -> list[int]:
-    """The consonants of words, and the kind of thing with how its name begins."""
+    """All words in whatever order, the consonants of each, and the kind of thing with how its name
+    begins."""
+    said = content(name)
+    singulars = [singular(word) if word.endswith("s") else word for word in said]
+    hashes = [_hashed(_ALL_WORDS, " ".join(sorted(singulars)))]
     if len(name.words) == 1:
-        return []
-    hashes = [hashed for word in words if (hashed := _bones_key(word)) is not None]
-    kinds = [word for word in content(name) if is_kind(word)]
-    if len(kinds) == 1:
-        others = set(content(name)).difference(kinds)
-        if len(others) == 1:
+        return hashes
+    hashes += [hashed for word in words if (hashed := _bones_key(word)) is not None]
+    if not KIND_WORDS.isdisjoint(said):
+        kinds = [word for word in said if is_kind(word)]
+        others = set(said).difference(kinds)
+        if len(kinds) == len(others) == 1:
             hashes.append(_hashed(_KIND_AND_BEGINNING, kinds[0] + others.pop()[:2]))
     return hashes
 
@@ -242,13 +252,7 @@ def _sound_keys(sounded: str) -> list[int]:
     """All consonants or all but one, their first and last half, or the whole sound."""
     bones = skeleton(sounded)
     if len(bones) > MANY_BONES:
-        half = len(bones) // 2
-        return [
-            _hashed(_FIRST_HALF, bones[:half]),
-            _hashed(_LAST_HALF, bones[-half:]),
-            _hashed(_FIRST_HALF, bones[: half + 1]),
-            _hashed(_LAST_HALF, bones[-half - 1 :]),
-        ]
+        return _halves(bones)
     if len(bones) > FEW_BONES:
         return _with_one_less(_BONES, bones)
     if len(sounded) > SOUND_MAX:
@@ -256,9 +260,20 @@ def _sound_keys(sounded: str) -> list[int]:
     return [_hashed(_BONES, bones), *_with_one_less(_SOUND, sounded)]
 
 
+def _halves(letters: str) -> list[int]:
+    """With one letter more too: in another spelling the middle may lie beside it."""
+    half = len(letters) // 2
+    return [
+        _hashed(_FIRST_HALF, letters[:half]),
+        _hashed(_LAST_HALF, letters[-half:]),
+        _hashed(_FIRST_HALF, letters[: half + 1]),
+        _hashed(_LAST_HALF, letters[-half - 1 :]),
+    ]
+
+
 def _with_one_less(kind: int, letters: str) -> list[int]:
-    shorter = [_hashed(kind, letters[:at] + letters[at + 1 :]) for at in range(len(letters))]
-    return [_hashed(kind, letters), *shorter]
+    shorter = [letters[:at] + letters[at + 1 :] for at in range(len(letters))]
+    return [zlib.crc32(each.encode(), kind) for each in (letters, *shorter)]
 
 
 def _hashed(kind: int, letters: str) -> int:
