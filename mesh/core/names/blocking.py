@@ -249,10 +249,10 @@ def _bones_key(word: str) -> int | None:
 
 
 def _sound_keys(sounded: str) -> list[int]:
-    """All consonants or all but one, their first and last half, or the whole sound."""
+    """All consonants and all but one or their first and last half, or the whole sound."""
     bones = skeleton(sounded)
     if len(bones) > MANY_BONES:
-        return _halves(bones)
+        return [_hashed(_BONES, bones), *_halves(bones)]
     if len(bones) > FEW_BONES:
         return _with_one_less(_BONES, bones)
     if len(sounded) > SOUND_MAX:

@@ -193,6 +193,7 @@ def _is_distinctive(core: Sequence[str]) -> bool:
     return sum(map(len, names)) >= _CORE_LETTERS_MIN and not all(map(str.isdigit, names))
 
 
+@lru_cache(maxsize=NAMES_REMEMBERED)
 def _saying(name: Name) -> tuple[str, ...]:
     """Its words without those inside it that only link."""
     words = canonical_words(name)
