@@ -16,11 +16,17 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from mesh.core.names.blocking import BlockingIndex
-from mesh.core.names.comparing import Comparison, Verdict, compare, compare_without_keys
+from mesh.core.names.blocking import BlockingIndex, Proposal
+from mesh.core.names.comparing import (
+    Comparison,
+    Verdict,
+    compare,
+    compare_without_keys,
+    compare_without_words,
+)
 from mesh.core.names.derived_keys import canonical_words
 from mesh.core.names.rarity import Rarity
-from mesh.core.names.words import parsed
+from mesh.core.names.words import Name, parsed
 from mesh.core.text_column import TextColumn
 
 DOUBTS_MAX = 5
@@ -65,17 +71,22 @@ class Resolver:
     def __len__(self) -> int:
         return len(self._groups)
 
+    @property
+    def byte_count(self) -> int:
+        """Bytes that grow with the list, but for the few of groups of more than one."""
+        groups = self._groups.itemsize * len(self._groups)
+        return self.index.byte_count + self._texts.byte_count + groups
+
     def text(self, number: int) -> str:
         return self._texts[number]
 
     def resolve(self, text: str) -> Resolution:
         """What `text` is; changes nothing."""
         name = parsed(text)
-        found = []
-        for proposal in self.index.proposed(name, self.rarity):
-            other = parsed(self._texts[proposal.number])
-            look = compare if proposal.may_share_key else compare_without_keys
-            found.append((proposal.number, look(name, other, self.rarity)))
+        found = [
+            (proposal.number, self._compared(name, proposal))
+            for proposal in self.index.proposed(name, self.rarity)
+        ]
         doubts = [
             Doubt(number, comparison.reason)
             for number, comparison in found
@@ -122,6 +133,15 @@ class Resolver:
         """All numbers of its group, in order of arrival."""
         group = self._groups[number]
         return self._members.get(group, [group])
+
+    def _compared(self, name: Name, proposal: Proposal) -> Comparison:
+        """With what blocking found out left out."""
+        other = parsed(self._texts[proposal.number])
+        if proposal.may_share_key:
+            return compare(name, other, self.rarity)
+        if proposal.may_share_word:
+            return compare_without_keys(name, other, self.rarity)
+        return compare_without_words(name, other)
 
     def unite(self, one: int, other: int) -> None:
         """Make one group of the groups of two names."""

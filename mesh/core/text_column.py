@@ -7,7 +7,7 @@ eight more, which is what lets a producer know a million entries.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
 
@@ -30,6 +30,16 @@ class TextColumn(Sequence[str]):
         del self._bytes[self._ends[count] :]
         del self._ends[count + 1 :]
         return rest
+
+    @property
+    def byte_count(self) -> int:
+        """Memory of the texts."""
+        return len(self._bytes) + self._ends.itemsize * len(self._ends)
+
+    def at(self, places: Iterable[int]) -> list[str]:
+        """The texts at several places at once, each 0 or more; sooner than one after another."""
+        texts, ends = self._bytes, self._ends
+        return [texts[ends[place] : ends[place + 1]].decode() for place in places]
 
     def __len__(self) -> int:
         return len(self._ends) - 1

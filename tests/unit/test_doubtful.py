@@ -16,7 +16,7 @@ from mesh.core.doubtful import (
 )
 from mesh.core.entries import Judged, JudgementAsked, Question
 from mesh.core.items import EntryId, FoundEntry, NodeId
-from mesh.core.listed_names import ListedNames, NewName
+from mesh.core.listed_names import Likeness, ListedNames, NewName
 
 A, B = NodeId(b"A" * 16), NodeId(b"B" * 16)
 DOUBTFUL_PAIR = "Raipur", "Raypur"
@@ -201,15 +201,21 @@ def test_who_may_be_one_that_waits_waits_for_that_one_first(desk: Desk) -> None:
 
 
 def test_many_questions_go_into_few_calls(desk: Desk) -> None:
-    letters = "bcdfghklmnprstvz"
-    for first in letters:
-        for second in "ou":
-            desk.accept(f"Kal{first}{second}raipur")
-            desk.hold(f"Kal{first}{second}raypur")
+    for n in range(2 * QUESTIONS_IN_ONE + 1):
+        name = NewName(desk.names.take(f"Pier {n}").number, doubts=(Likeness(0, "perhaps"),))
+        desk.doubtful.hold(desk.found(f"Pier {n}"), name, desk.now_s)
     asks = desk.ask()
-    assert 1 < len(asks) <= OPEN_MAX
-    assert max(len(asked.questions) for asked in asks) == QUESTIONS_IN_ONE
+    sizes = [len(asked.questions) for asked in asks]
+    assert sizes == [QUESTIONS_IN_ONE, QUESTIONS_IN_ONE, 1]
     assert len({asked.number for asked in asks}) == len(asks)
+
+
+def test_no_more_calls_than_a_few_are_made_at_once(desk: Desk) -> None:
+    for n in range((OPEN_MAX + 1) * QUESTIONS_IN_ONE):
+        name = NewName(desk.names.take(f"Pier {n}").number, doubts=(Likeness(0, "perhaps"),))
+        desk.doubtful.hold(desk.found(f"Pier {n}"), name, desk.now_s)
+    assert len(desk.ask()) == OPEN_MAX
+    assert desk.ask() == []
 
 
 def test_there_is_room_for_so_many(desk: Desk) -> None:

@@ -7,6 +7,7 @@ import pytest
 from bench.made_up_names import made_up_names
 from mesh.core.names.blocking import PROPOSED_MAX, BlockingIndex, blocking_keys
 from mesh.core.names.derived_keys import canonical_words
+from mesh.core.names.key_table import KeyTable
 from mesh.core.names.rarity import Rarity
 from mesh.core.names.sounds import is_slip, skeleton, sound, spelling_log_odds
 from mesh.core.names.words import parsed
@@ -75,6 +76,27 @@ def test_an_index_grows_by_parts_and_finds_in_all_of_them() -> None:
         proposals = index.proposed(parsed(OTHERS[number] + " (ruin)"), rarity)
         assert proposals[0].number == number
         assert proposals[0].may_share_key
+
+
+def test_the_same_words_are_found_among_many_that_share_only_some() -> None:
+    """A word under which very many are filed proposes only the latest of them."""
+    index, rarity = BlockingIndex(), Rarity(name_count=1_000_000)
+    for text in ("Firetail Library", "Firetail Klubauck"):
+        index.add(parsed(text))
+    for text in OTHERS[:500]:
+        index.add(parsed(f"Firetail {text}"))
+        index.add(parsed(f"{text} Klubauck"))
+    for number, text in enumerate(("Library of Firetail", "Firetail Klubaucks")):
+        assert index.proposed(parsed(text), rarity)[0].number == number
+
+
+def test_a_table_of_many_parts_gives_the_latest_of_a_key_first() -> None:
+    table = KeyTable(first_part_entries=2)
+    for number in range(100):
+        table.add([7, 1_000 + number], number)
+    assert table.filed(7, found_max=3) == [99, 98, 97]
+    assert table.filed(1_042, found_max=3) == [42]
+    assert table.filed(8, found_max=3) == []
 
 
 def test_keys_are_few_whatever_a_text_is_made_of() -> None:

@@ -36,6 +36,7 @@ SLIP_WHOLE_LETTERS_MIN = 9
 """The same where there is nothing but the word."""
 
 NO_RARITY = Rarity()
+NOTHING_SHARED = Leftover((), (), ())
 
 
 class Verdict(enum.StrEnum):
@@ -79,6 +80,16 @@ def compare_without_keys(one: Name, other: Name, rarity: Rarity = NO_RARITY) -> 
     if reason := maybe_same(one, other, left, rarity):
         return Comparison(Verdict.UNSURE, reason)
     return _by_spelling(one, other, left)
+
+
+def compare_without_words(one: Name, other: Name) -> Comparison:
+    """The same of two names that share no word either, but links and glosses: nothing but spelling
+    is left to speak for them, and because it seldom does it is looked at before the vetoes."""
+    comparison = _by_spelling(one, other, NOTHING_SHARED)
+    if comparison.verdict is Verdict.DIFFERENT:
+        return comparison
+    reason = veto(one, other)
+    return Comparison(Verdict.DIFFERENT, reason) if reason else comparison
 
 
 def _by_spelling(one: Name, other: Name, left: Leftover) -> Comparison:

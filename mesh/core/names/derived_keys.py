@@ -18,7 +18,7 @@ from functools import lru_cache
 from mesh.core.names import vocabulary
 from mesh.core.names.words import NAMES_REMEMBERED, Name, parsed, roman_value
 
-WORDS_REMEMBERED = 50_000
+WORDS_REMEMBERED = 8_192
 
 _DIGRAPHS = str.maketrans(
     {"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue",
@@ -42,6 +42,7 @@ _SPECIAL_WORDS = frozenset().union(
     vocabulary.ORDINAL_WORDS,
     vocabulary.NUMBER_WORDS,
 )
+_RESPELLED_WORDS = _SPECIAL_WORDS.union(vocabulary.SPELLINGS)
 _NOT_PLURAL = ("ss", "us", "is", "as", "os")
 _ES = ("ches", "shes", "sses", "xes", "zzes", "ruses", "toes", "roes")
 
@@ -83,15 +84,42 @@ def _by_key(name: Name) -> dict[str, DerivedKey]:
     return {derived.key: derived for derived in derived_keys(name)}
 
 
-@lru_cache(maxsize=NAMES_REMEMBERED)
 def canonical_words(name: Name) -> tuple[str, ...]:
     """The words of `name`, without its gloss, in the form that all their spellings share."""
-    return tuple(canonical(name.words, name)[0].split())
+    return _canonical_name(name)[0]
 
 
 def canonical(words: tuple[str, ...], name: Name) -> tuple[str, str]:
     """Words of `name` in the form that all their spellings share, and the rules that changed
     them."""
+    if _is_canonical(words, name):
+        return " ".join(words), ""
+    return _in_canonical_form(words, name)
+
+
+@lru_cache(maxsize=NAMES_REMEMBERED)
+def _canonical_name(name: Name) -> tuple[tuple[str, ...], str, str]:
+    """Its canonical words, the same as one text, and the rules that changed them."""
+    if _is_canonical(name.words, name):
+        return name.words, " ".join(name.words), ""
+    text, rule = _in_canonical_form(name.words, name)
+    return tuple(text.split()), text, rule
+
+
+def _is_canonical(words: tuple[str, ...], name: Name) -> bool:
+    """Whether no rule can change any of the words, as it is with most; False: one may.
+
+    All of vocabulary.SPELLING_ENDINGS have "is" or "ys" in them.
+    """
+    if name.romans or not _RESPELLED_WORDS.isdisjoint(words):
+        return False
+    letters = "".join(words)
+    if not letters.isalpha() or "is" in letters or "ys" in letters:
+        return False
+    return not any(word.endswith("s") for word in name.lowercase)
+
+
+def _in_canonical_form(words: tuple[str, ...], name: Name) -> tuple[str, str]:
     changed: dict[str, None] = {}
     found: list[str] = []
     for place, word in enumerate(words):
@@ -114,7 +142,7 @@ def canonical(words: tuple[str, ...], name: Name) -> tuple[str, str]:
 
 
 def _all_keys(name: Name) -> Iterator[DerivedKey]:
-    key, rule = canonical(name.words, name)
+    _, key, rule = _canonical_name(name)
     if name.gloss:
         yield DerivedKey(f"{key} ({' '.join(name.gloss)})", rule)
         if not _tells_apart(name.gloss):
@@ -147,12 +175,15 @@ def _tells_apart(gloss: tuple[str, ...]) -> bool:
 
 
 def _respelled(text: str) -> Iterator[tuple[str, str]]:
-    digraphs = text.translate(_DIGRAPHS)
-    if digraphs != text:
-        yield digraphs, "umlaut"
-    single = text.translate(_SINGLE_LETTERS)
-    if single != text:
-        yield single, "ligature"
+    if not text.isascii():
+        digraphs = text.translate(_DIGRAPHS)
+        if digraphs != text:
+            yield digraphs, "umlaut"
+        single = text.translate(_SINGLE_LETTERS)
+        if single != text:
+            yield single, "ligature"
+    elif "-" not in text:
+        return
     without = _HYPHEN.sub(r"\1", text)
     if without != text:
         yield without, "hyphen"
@@ -203,7 +234,12 @@ def _in_one_spelling(word: str, *, may_be_plural: bool) -> tuple[str, str | None
 
 def singular(word: str) -> str:
     """An English plural's singular; a word that is none as it is, as far as its end tells."""
-    if len(word) < _PLURAL_LETTERS_MIN or not word.isascii() or not word.isalpha():
+    if (
+        not word.endswith("s")
+        or len(word) < _PLURAL_LETTERS_MIN
+        or not word.isascii()
+        or not word.isalpha()
+    ):
         return word
     if word in _IE:
         return word[:-1]

@@ -9,8 +9,9 @@ COMMON_SHARE = 0.04
 """A word that so many of all names hold tells them apart no more."""
 COUNT_MIN = 10
 """Names that must hold a word for it to be common, however short the list."""
-WORDS_MAX = 200_000
-"""Counted at most; past this the words that were seen least are forgotten."""
+WORDS_MAX = 40_000
+"""Counted at most, some 100 bytes each; past this the words that were seen least are forgotten, so
+many that half as many are left: one that is common is never among them."""
 
 
 @dataclass(slots=True)
@@ -28,8 +29,12 @@ class Rarity:
         self.name_count += 1
         for word in set(words):
             self._counts[word] = self._counts.get(word, 0) + 1
+        if len(self._counts) > WORDS_MAX:
+            self._forget()
+
+    def _forget(self) -> None:
         least = 1
-        while len(self._counts) > WORDS_MAX:
+        while len(self._counts) > WORDS_MAX // 2:
             self._counts = {word: count for word, count in self._counts.items() if count > least}
             least *= 2
 

@@ -16,7 +16,7 @@ from rapidfuzz.distance import OSA, Levenshtein
 
 from mesh.core.names.spelling_weights import WEIGHTS
 
-FOLDS_REMEMBERED = 100_000
+FOLDS_REMEMBERED = 2_048
 LETTERS_MIN = 3
 """Of shorter words any could be another's misspelling."""
 
@@ -28,28 +28,31 @@ _SOUNDS = (
     ("ee", "i"), ("oe", "o"), ("ae", "e"), ("ue", "u"), ("ij", "i"),
 )  # fmt: skip
 """Letters that together stand for one sound; capitals are sounds of their own until the end."""
+_SOUNDS_WITHOUT_H = tuple(each for each in _SOUNDS if "h" not in each[0])
 _SOFT_C = re.compile("c(?=[eiy])")
 _ONE_SOUND = str.maketrans(
     {"q": "k", "c": "k", "w": "v", "y": "i", "j": "i", "x": "ks", "J": "j", "C": "s", "S": "s"}
 )
-_REPEATED = re.compile(r"(.)\1+")
-_SILENT = re.compile("[aeiouh]")
+_REPEATED = re.compile(r"(.)(?=\1)")
+"""All but the last of a run."""
+_SILENT = str.maketrans("", "", "aeiouh")
 _VOWELS = frozenset("aeiou")
 
 
 @lru_cache(maxsize=FOLDS_REMEMBERED)
 def sound(word: str) -> str:
     """A folded word, without spaces, as it may sound in whatever language it was written down."""
-    for letters, one in _SOUNDS:
+    for letters, one in _SOUNDS if "h" in word else _SOUNDS_WITHOUT_H:
         if letters in word:
             word = word.replace(letters, one)
-    word = _SOFT_C.sub("s", word).translate(_ONE_SOUND)
-    return _REPEATED.sub(r"\1", word)
+    if "c" in word:
+        word = _SOFT_C.sub("s", word)
+    return _REPEATED.sub("", word.translate(_ONE_SOUND))
 
 
 def skeleton(sounded: str) -> str:
     """The consonants of a sound, and its first letter whatever it is."""
-    return _REPEATED.sub(r"\1", sounded[:1] + _SILENT.sub("", sounded[1:]))
+    return _REPEATED.sub("", sounded[:1] + sounded[1:].translate(_SILENT))
 
 
 def spelling_log_odds(one: str, other: str, *, spaces: int = 0) -> float:

@@ -61,6 +61,8 @@ def leftover(one: Name, other: Name) -> Leftover:
     """Take away what both have, as often as both have it."""
     mine, theirs = content(one), content(other)
     left = _minus(mine, theirs)
+    if left == mine:
+        return Leftover(mine, theirs, ())
     return Leftover(left, _minus(theirs, mine), _minus(mine, left))
 
 
@@ -167,13 +169,13 @@ def _stands_before_shared(words: Sequence[str], place: int, shared: Sequence[str
 def _turned_round(name: Name) -> tuple[str, ...] | None:
     """ "X of Y" as "Y X", of two words that say something; None: it is none such."""
     words = canonical_words(name)
-    if not _has_genitive(name) or len(_saying(name)) != 2:
+    if len(words) < 3 or not _has_genitive(name) or len(_saying(name)) != 2:
         return None
     return tuple(_kind_or_word(word) for word in (words[-1], words[0]))
 
 
 def _has_genitive(name: Name) -> bool:
-    return any(word in vocabulary.GENITIVES for word in canonical_words(name)[1:-1])
+    return not vocabulary.GENITIVES.isdisjoint(canonical_words(name)[1:-1])
 
 
 def _differ_in_silent_links(one: Name, other: Name) -> bool:
@@ -191,12 +193,13 @@ def _is_distinctive(core: Sequence[str]) -> bool:
     return sum(map(len, names)) >= _CORE_LETTERS_MIN and not all(map(str.isdigit, names))
 
 
+@lru_cache(maxsize=NAMES_REMEMBERED)
 def _saying(name: Name) -> tuple[str, ...]:
     """Its words without those inside it that only link."""
-    first, *inner = canonical_words(name)
-    if not inner:
-        return (first,)
-    *inner, last = inner
+    words = canonical_words(name)
+    if len(words) < 3 or vocabulary.LINKS.isdisjoint(words[1:-1]):
+        return words
+    first, *inner, last = words
     return (first, *(word for word in inner if not _only_links(word, name)), last)
 
 
@@ -206,7 +209,9 @@ def _only_links(word: str, name: Name) -> bool:
 
 
 def _kind_or_word(word: str) -> str:
-    kind = vocabulary.KINDS.get(word) or vocabulary.KINDS.get(singular(word))
+    kind = vocabulary.KINDS.get(word)
+    if kind is None and word.endswith("s"):
+        kind = vocabulary.KINDS.get(singular(word))
     return f"{_KIND_MARK}{kind}>" if kind and kind not in vocabulary.ALIKE_KINDS else word
 
 

@@ -56,24 +56,33 @@ def veto(one: Name, other: Name) -> str | None:
 
 @lru_cache(maxsize=NAMES_REMEMBERED)
 def _traits(name: Name) -> _Traits:
-    words = frozenset(_COMPASS.get(word, word) for word in canonical_words(name))
-    *others, last = name.words
-    links = vocabulary.LINKS & name.lowercase
-    letters = [word for word in others if word not in links] + [last]
+    words = frozenset(canonical_words(name))
+    if not words.isdisjoint(_COMPASS):
+        words = frozenset(_COMPASS.get(word, word) for word in words)
     return _Traits(
         words,
         _numbers_in_words(name),
         frozenset(map(singular, name.gloss)),
-        tuple(sorted(_NUMBER.findall(" ".join(name.gloss)))),
-        tuple(sorted(filter(_is_letter, letters))),
-        _is_letter(last),
-        frozenset(
-            word
-            for before, word in itertools.pairwise(name.words)
-            if word in vocabulary.UNITS and before[-1:].isdigit()
-        ),
+        tuple(sorted(_NUMBER.findall(" ".join(name.gloss)))) if name.gloss else (),
+        _letters(name) if 1 in map(len, name.words) else (),
+        _is_letter(name.words[-1]),
+        frozenset() if vocabulary.UNITS.isdisjoint(name.words) else _units_of_numbers(name),
         words & vocabulary.RIVAL_WORDS,
         words & vocabulary.MARKING,
+    )
+
+
+def _letters(name: Name) -> tuple[str, ...]:
+    *others, last = name.words
+    links = vocabulary.LINKS & name.lowercase
+    return tuple(sorted(filter(_is_letter, [*(w for w in others if w not in links), last])))
+
+
+def _units_of_numbers(name: Name) -> frozenset[str]:
+    return frozenset(
+        word
+        for before, word in itertools.pairwise(name.words)
+        if word in vocabulary.UNITS and before[-1:].isdigit()
     )
 
 
@@ -161,6 +170,8 @@ def _rival_words(mine: _Traits, theirs: _Traits) -> str | None:
 
 
 def _rival_endings(one: str, other: str) -> bool:
+    if one[:_STEM_LETTERS_MIN] != other[:_STEM_LETTERS_MIN]:
+        return False
     for ending in vocabulary.RIVAL_ENDINGS:
         stem = one.removesuffix(ending)
         if stem == one or len(stem) < _STEM_LETTERS_MIN or not other.startswith(stem):
@@ -171,6 +182,8 @@ def _rival_endings(one: str, other: str) -> bool:
 
 
 def _rival_beginnings(one: str, other: str) -> bool:
+    if one[-_STEM_LETTERS_MIN:] != other[-_STEM_LETTERS_MIN:]:
+        return False
     for pair in vocabulary.RIVAL_BEGINNINGS:
         for first, second in (pair, pair[::-1]):
             stem = one.removeprefix(first)

@@ -8,9 +8,11 @@ from functools import lru_cache
 
 from mesh.core.normalize import item_key
 
-NAMES_REMEMBERED = 4_096
-"""What is worked out about a name is kept for so many, here and in the modules above."""
+NAMES_REMEMBERED = 512
+"""What is worked out about a name is kept for so many, here and in the modules above: as long
+as one is resolved and taken in. An earlier name seldom comes twice; each costs up to 4 kB."""
 
+_BRACKETS = (")", "）", "]")
 _GLOSS = re.compile(r"^(.*[^\s(])\s*[(（\[]([^()（）\[\]]+)[)）\]]$")
 _LIST_MARK = re.compile(r"^\d{1,4}[.)]\s+(?=\S)")
 _INVERTED = re.compile(r"^([^,\d]+),\s+([^,\d]+)$")
@@ -18,7 +20,9 @@ _INVERTED_WORDS_MAX = 4
 _ELISION = re.compile(r"(?<=[\s-])([dl]|dell|degl)['’](?=[^\W\d_])")
 _ELIDED = {"d": "de ", "dell": "della ", "degl": "degli ", "l": ""}
 _ROMAN = re.compile(r"^(?=.)(c{0,3})(xc|xl|l?x{0,3})(ix|iv|v?i{0,3})$")
-_ROMAN_IN_TEXT = re.compile(r"\b[IVXLC]+\b")
+_ROMAN_IN_TEXT = re.compile(r"[IVXLC](?<!\w[IVXLC])[IVXLC]*\b")
+"""Starts with the letter itself, which the search then finds at the speed of C."""
+_ROMAN_LETTERS = "ivxlc"
 _ROMAN_VALUES = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
 
 
@@ -59,8 +63,8 @@ def parsed(text: str) -> Name:
     """
     key = item_key(text).decode()
     head, gloss = _without_gloss(text)
-    words = _words(head)
-    mark = _LIST_MARK.match(head)
+    words = _split(key) if head is text and not _may_elide(text) else _words(head)
+    mark = _LIST_MARK.match(head) if head[:1].isdigit() else None
     return Name(
         text,
         key,
@@ -75,7 +79,7 @@ def parsed(text: str) -> Name:
 
 def roman_value(word: str) -> int | None:
     """Of a folded word: "xiv" -> 14, as far as 399; None: no Roman numeral."""
-    if not _ROMAN.match(word):
+    if word.strip(_ROMAN_LETTERS) or not _ROMAN.match(word):
         return None
     worths = [_ROMAN_VALUES[letter] for letter in word]
     return sum(
@@ -85,21 +89,28 @@ def roman_value(word: str) -> int | None:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    if "'" in text or "’" in text:
+    if _may_elide(text):
         text = _ELISION.sub(lambda match: _ELIDED[match[1]], text)
-    folded = item_key(text).decode()
+    return _split(item_key(text).decode())
+
+
+def _may_elide(text: str) -> bool:
+    return "'" in text or "’" in text
+
+
+def _split(folded: str) -> tuple[str, ...]:
     return tuple(folded.replace("&", " ").split()) or (folded,)
 
 
 def _without_gloss(text: str) -> tuple[str, tuple[str, ...]]:
-    match = _GLOSS.match(text)
+    match = _GLOSS.match(text) if text.endswith(_BRACKETS) else None
     if match is None or not any(map(str.isalnum, match[1])):
         return text, ()
     return match[1], _words(match[2])
 
 
 def _inverted(head: str) -> tuple[str, ...]:
-    match = _INVERTED.match(head)
+    match = _INVERTED.match(head) if "," in head else None
     if match is None:
         return ()
     last, first = _words(match[1]), _words(match[2])
@@ -110,9 +121,12 @@ def _inverted(head: str) -> tuple[str, ...]:
 def _romans(head: str, words: tuple[str, ...]) -> frozenset[str]:
     """Not the first word, which is the name itself ("I, Claudius"); of single letters I and V
     alone, at the end and beside small letters: "Chromosome X" counts nothing."""
+    numerals = _ROMAN_IN_TEXT.findall(head)
+    if not numerals:
+        return frozenset()
     is_shouted = head.isupper()
     found = set()
-    for numeral in _ROMAN_IN_TEXT.findall(head):
+    for numeral in numerals:
         is_size = len(numeral) < 3 and not set(numeral).isdisjoint("LC")
         is_last = not is_shouted and numeral.lower() == words[-1]
         if (len(numeral) > 1 and not is_size) or (numeral in ("I", "V") and is_last):
