@@ -1,6 +1,7 @@
 """Knows a name when it sees it again: a growing list of names in groups, one group an entry.
 
-A new name is compared with the few that blocking proposes. It joins a group when it is the same
+A new name is compared with the few that blocking proposes, and with its nearest in meaning where
+the caller keeps vectors of the names (vector_index.py). It joins a group when it is the same
 as one of its members by rule and different from none of them: a chain of names that are each the
 same as the next does not draw in one that differs from the first. Where it is the same as members
 of two groups, they are one, on the same condition. What is doubtful stays apart and is told, for
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from mesh.core.names.blocking import BlockingIndex
 from mesh.core.names.comparing import Comparison, Verdict, compare, compare_without_keys
 from mesh.core.names.derived_keys import canonical_words
+from mesh.core.names.nearness import Near, by_neighbour
 from mesh.core.names.rarity import Rarity
 from mesh.core.names.words import parsed
 from mesh.core.text_column import TextColumn
@@ -68,14 +70,14 @@ class Resolver:
     def text(self, number: int) -> str:
         return self._texts[number]
 
-    def resolve(self, text: str) -> Resolution:
-        """What `text` is; changes nothing."""
-        name = parsed(text)
-        found = []
-        for proposal in self.index.proposed(name, self.rarity):
-            other = parsed(self._texts[proposal.number])
-            look = compare if proposal.may_share_key else compare_without_keys
-            found.append((proposal.number, look(name, other, self.rarity)))
+    def resolve(self, text: str, near: Near = ()) -> Resolution:
+        """What `text` is; changes nothing.
+
+        Args:
+            near: (number, cosine) of the names whose vectors are nearest to that of `text`, the
+                nearest first; at most nearness.NEIGHBOURS are looked at.
+        """
+        found = self._compared(text, near)
         doubts = [
             Doubt(number, comparison.reason)
             for number, comparison in found
@@ -122,6 +124,25 @@ class Resolver:
         """All numbers of its group, in order of arrival."""
         group = self._groups[number]
         return self._members.get(group, [group])
+
+    def _compared(self, text: str, near: Near) -> list[tuple[int, Comparison]]:
+        """`text` and every name that blocking or `near` proposes, the likeliest first."""
+        name = parsed(text)
+        neighbours = by_neighbour(near, self.group)
+        # Alternately from both, so that a limit on doubts takes the best of either.
+        places = {number: 2 * rank + 1 for rank, number in enumerate(neighbours)}
+        without_keys = set()
+        for place, proposal in enumerate(self.index.proposed(name, self.rarity)):
+            number = proposal.number
+            places[number] = min(2 * place, places.get(number, 2 * place))
+            if not proposal.may_share_key:
+                without_keys.add(number)
+        found = []
+        for number in sorted(places, key=lambda each: places[each]):
+            look = compare_without_keys if number in without_keys else compare
+            other = parsed(self._texts[number])
+            found.append((number, look(name, other, self.rarity, neighbours.get(number))))
+        return found
 
     def _unite(self, one: int, other: int) -> None:
         first, second = sorted((self._groups[one], self._groups[other]))
