@@ -133,7 +133,8 @@ def _with_second_witness(
     one: Name, other: Name, by_letters: Comparison, nearness: Nearness
 ) -> Comparison:
     """The same with vectors, of names that share no word; never less than by letters."""
-    if by_letters.reason not in (SPELLED_ALIKE, SPELLED_OTHERWISE):
+    is_of_letters = by_letters.reason in (SPELLED_ALIKE, SPELLED_OTHERWISE)
+    if not (is_of_letters and nearness.stands_out):
         return by_letters
     spaces = abs(len(one.words) - len(other.words))
     odds = with_nearness(_odds(one.joined, other.joined, spaces), nearness)
@@ -145,7 +146,7 @@ def _with_second_witness(
     if odds >= NEAR_UNSURE_MIN:
         return Comparison(Verdict.UNSURE, f"{SPELLED_ALIKE} and {near}")
     explained = EXPLAINED_FAR_OUT if nearness.stands_far_out else EXPLAINED_BY_LETTERS
-    if nearness.stands_out and alike(one.joined, other.joined) < explained:
+    if alike(one.joined, other.joined) < explained:
         return Comparison(Verdict.UNSURE, near)
     return by_letters
 
