@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mesh.llm.embedding import BadEmbeddings, Embeddings, unit_vectors
 from mesh.llm.interface import ErrorKind, ProviderError
 
@@ -55,6 +57,8 @@ class LocalEmbedder:
 
     def embed_now(self, texts: Sequence[str]) -> Embeddings:
         """The same, in the caller's thread."""
+        if not texts:
+            return Embeddings(np.zeros((0, 0), dtype=np.float32))
         rows: Any = self._model.encode(
             list(texts),
             batch_size=TEXTS_A_BATCH,
@@ -73,7 +77,7 @@ class LocalEmbedder:
 
     def _unreadable(self, texts: Sequence[str]) -> list[int]:
         unknown = getattr(self._model.tokenizer, "unk_token_id", None)
-        if unknown is None or not texts:
+        if unknown is None:
             return []
         tokens = self._model.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
         return [at for at, ids in enumerate(tokens) if unknown in ids]
