@@ -40,7 +40,7 @@ SLIP_WHOLE_LETTERS_MIN = 9
 
 NEAR_SAME_MIN = 3.0
 """Log-odds by letters and vectors from which on two spellings are of one name: of a thousand pairs
-of cities spelled alike, one or two that are not (bench/learn_nearness.py)."""
+of two cities spelled alike, at most two are taken for one (bench/learn_nearness.py)."""
 NEAR_UNSURE_MIN = 0.5
 """From here on they may be; lower than by letters alone, as fewer names are near than alike."""
 EXPLAINED_BY_LETTERS = 0.6
