@@ -23,7 +23,7 @@ from mesh.core.budget import Purse
 from mesh.core.entries import LogEntry
 from mesh.core.facets import FacetPlan
 from mesh.core.items import EntryId, LogId, NodeId
-from mesh.core.ledger import FoundEntry, Ledger
+from mesh.core.ledger import FoundEntry, Ledger, Waits
 from mesh.core.normalize import item_key
 from mesh.core.outlook import Outlook
 from mesh.core.rate_limits import Allowances
@@ -170,7 +170,8 @@ class VirtualCollector:
     def _give_verdicts(self, batch: Sequence[FoundEntry]) -> None:
         ordinals = self._ordinals
         stored = {found.key: ordinals[found.key] for found in batch if found.key in ordinals}
-        verdicts = self._ledger.decide(batch, stored)
+        # Nobody is asked to judge here, so that every entry gets its verdict at once.
+        verdicts = [v for v in self._ledger.decide(batch, stored) if not isinstance(v, Waits)]
         first_seq = self._last_seq + 1
         self._last_seq += len(verdicts)
         for seq, (found, verdict) in enumerate(zip(batch, verdicts, strict=True), first_seq):

@@ -138,6 +138,8 @@ class ExploreSettings:
     time_limit_s: float | None = None
     """Stop this long after this start."""
     exclude: Path | None = None
+    judge: bool = True
+    """Have models say whether names in doubt are one; each costs some 60 tokens."""
     concurrency: int = 1
     """Calls of each producer at once, 1..64. More find more in a minute and know less of one
     another; providers' limits hold for all together."""
@@ -226,6 +228,8 @@ class CollectorSettings:
     models: tuple[ModelSpec, ...]
     output: Path
     exclude: Path | None = None
+    judge: bool = True
+    """Have models say whether names in doubt are one; each costs some 60 tokens."""
     target: int | None = None
     budget_usd: float | None = None
     max_cost_per_item_usd: float | None = None

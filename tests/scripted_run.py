@@ -31,6 +31,7 @@ class ScriptedRun:
         self.wishes: list[tuple[str, JsonObject]] = []
         """What `control` was asked for."""
         self.node_state = "alive"
+        self.merged_count = 1
         self.dropped: dict[str, int] = {}
         """Frames that producer-1 has dropped, by reason."""
         self.mesh_changes: JsonObject = {}
@@ -124,6 +125,17 @@ class ScriptedRun:
         museums = {"id": 7, "name": "Museums and galleries", "parent": 0, "state": "rich"}
         looked = {"calls_total": 1, "leased_by": ["producer-1"], "yield": 0.5, "found_total": 41}
         return {"facets": [{**looked, **topic}, {**looked, **museums}]}
+
+    async def names(self, *, limit: int) -> JsonObject:
+        merged = {"text": "The Louvre Museum", "entry": "Louvre", "rule": "without museum"}
+        doubt = {"text": "Orsay", "other": "Quai d'Orsay", "reason": "spelling alike"}
+        return {
+            "merged_total": self.merged_count,
+            "open_total": 1,
+            "different_total": 0,
+            "merged": [merged] * min(limit, self.merged_count),
+            "doubts": [{**doubt, "verdict": "open", "judge": ""}],
+        }
 
     def peers(self) -> JsonObject:
         count = len(self.accepted)

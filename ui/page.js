@@ -9,6 +9,7 @@ import { addEntries, newestOrdinal, SHOWN_MAX } from "./js/entries.js";
 import { keepFacets, refreshFacets } from "./js/facets.js";
 import { extend, restart } from "./js/history.js";
 import { keepPeers, refreshPeers, showMesh } from "./js/mesh.js";
+import { keepNames, refreshNames, showReviewCommand } from "./js/names.js";
 import { showMetrics } from "./js/numbers.js";
 
 const MODE_WORDS = {
@@ -29,6 +30,7 @@ function showAll(metrics) {
   showControls(metrics.state, isConnected());
   showMesh(metrics);
   showEnding(metrics);
+  showReviewCommand(metrics.reopen_command);
   redraw(metrics);
 }
 
@@ -78,6 +80,7 @@ const connection = new Connection({
     if (isConnected()) {
       refreshPeers();
       refreshFacets();
+      refreshNames();
     }
   },
 });
@@ -86,3 +89,4 @@ byId("show-other-run").addEventListener("click", () => location.reload());
 connection.start();
 keepPeers(isConnected);
 keepFacets(isConnected);
+keepNames(isConnected);

@@ -15,6 +15,7 @@ from mesh.cli.commands import (
     Command,
     ExploreCommand,
     ProducerCommand,
+    ReviewCommand,
     SimulateCommand,
     UsageError,
 )
@@ -63,6 +64,10 @@ def _carry_out(command: Command) -> int:
         from mesh.cli.check import check
 
         return check(command)
+    if isinstance(command, ReviewCommand):
+        from mesh.cli.review import review
+
+        return review(command, program_name(sys.argv[0]))
     from mesh.cli.view import view
 
     return view(command)

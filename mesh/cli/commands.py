@@ -12,7 +12,7 @@ from typing import Literal
 
 from mesh.config import TICKET_EXPIRES_S, TokenPrices
 
-COMMAND_NAMES = ("explore", "collector", "producer", "simulate", "check", "view")
+COMMAND_NAMES = ("explore", "collector", "producer", "simulate", "check", "view", "review")
 
 
 class UsageError(Exception):
@@ -60,6 +60,7 @@ class ExploreCommand:
     time_limit_s: float | None = None
     output: Path = Path("output.txt")
     exclude: Path | None = None
+    judge: bool = True
     run_dir: Path | None = None
     new: bool = False
     network: NetworkOptions = NetworkOptions()
@@ -127,4 +128,24 @@ class ViewCommand:
     public_url: str | None = None
 
 
-Command = ExploreCommand | ProducerCommand | SimulateCommand | CheckCommand | ViewCommand
+@dataclass(frozen=True, slots=True)
+class ReviewCommand:
+    """`run_mesh.py review RUN_DIR`."""
+
+    run_dir: Path
+    apart: tuple[str, ...] = ()
+    """Other forms that are to be entries of their own."""
+    merges: tuple[tuple[str, str], ...] = ()
+    """(entry, the entry that is to stand for both)."""
+    different: tuple[tuple[str, str], ...] = ()
+    """Pairs of entries that are two."""
+    limit: int = 50
+
+    @property
+    def has_edits(self) -> bool:
+        return bool(self.apart or self.merges or self.different)
+
+
+Command = (
+    ExploreCommand | ProducerCommand | SimulateCommand | CheckCommand | ViewCommand | ReviewCommand
+)

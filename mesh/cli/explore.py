@@ -130,6 +130,7 @@ def settings_from(
         concurrency=command.concurrency,
         time_limit_s=command.time_limit_s,
         exclude=command.exclude,
+        judge=command.judge,
         mesh=mesh,
         open_to_others=command.peers == 0 or command.network.host is not None,
         new_ticket=command.new_ticket,

@@ -64,3 +64,7 @@ class OptionParser(argparse.ArgumentParser):
 
 
 OptionGroup = argparse._ActionsContainer  # noqa: SLF001 what parsers and groups of options share
+
+
+def add_help(group: OptionGroup) -> None:
+    group.add_argument("-h", "--help", action="help", help="show this and exit")

@@ -51,6 +51,10 @@ def target(text: str) -> int:
     return _whole_number(text, 1, TARGET_MAX)
 
 
+def line_count(text: str) -> int:
+    return _whole_number(text, 1, 10_000_000)
+
+
 def port(text: str) -> int:
     return _whole_number(text, 0, PORT_MAX)
 

@@ -10,7 +10,8 @@ import argparse
 
 from mesh.cli import option_values as values
 from mesh.cli.mesh_options import add_network, add_ticket
-from mesh.cli.option_parser import OptionGroup, OptionParser
+from mesh.cli.option_parser import OptionGroup, OptionParser, add_help
+from mesh.cli.past_run_options import add_page_address
 
 _EXPLORE_DESCRIPTION = """\
 A crowd of LLMs lists everything there is on a topic. Several producers ask LLMs for entries and
@@ -25,6 +26,7 @@ other commands ({prog} COMMAND --help):
   producer --join T   producers that join a run, on any machine
   check               one tiny call to each model: key, name, streaming, price, limits
   view RUN_DIR        show the page of a finished run again
+  review RUN_DIR      names that count as one entry, or may: look, and decide otherwise
   simulate            only the simulated models, as a server for other programs
   explore [TOPIC]     what is done without a command
 
@@ -100,7 +102,7 @@ def _add_run(parser: OptionParser, version: str, *, with_producers: bool = True)
         help="log more (-vv: still more); logs are in the run directory",
     )
     other.add_argument("--version", action="version", version=f"topicmesh {version}")
-    _add_help(other)
+    add_help(other)
 
 
 def producer_parser(program: str) -> OptionParser:
@@ -145,7 +147,7 @@ def producer_parser(program: str) -> OptionParser:
     parser.add_argument(
         "-v", "--verbose", dest="verbosity", action="count", help="log more, in the run directory"
     )
-    _add_help(parser)
+    add_help(parser)
     return parser
 
 
@@ -163,7 +165,7 @@ def simulate_parser(program: str) -> OptionParser:
     parser.add_argument("--seed", type=values.seed, metavar="N", help="same seed, same answers")
     _add_catalog(parser)
     _add_models_file(parser)
-    _add_help(parser)
+    add_help(parser)
     return parser
 
 
@@ -177,20 +179,7 @@ def check_parser(program: str) -> OptionParser:
     )
     _add_model(parser)
     _add_models_file(parser)
-    _add_help(parser)
-    return parser
-
-
-def view_parser(program: str) -> OptionParser:
-    parser = OptionParser(
-        program,
-        "%(prog)s view RUN_DIR [--port N]",
-        "Serve the page of a run that has ended, as it was at its end, until Ctrl-C.",
-        f"example:\n  {program} view runs/paris-attractions-0c5a1e",
-    )
-    parser.add_argument("run_dir", type=values.path, metavar="RUN_DIR", help="the run's directory")
-    _add_page_address(parser)
-    _add_help(parser)
+    add_help(parser)
     return parser
 
 
@@ -214,6 +203,13 @@ def _add_topic(parser: OptionParser) -> None:
         type=values.path,
         metavar="FILE",
         help="entries to treat as known, one a line: never written, never asked for",
+    )
+
+    group.add_argument(
+        "--judge",
+        action=argparse.BooleanOptionalAction,
+        help="models say whether names in doubt are one (they do); without, each is an entry of "
+        "its own, and `review` lists them",
     )
 
 
@@ -307,30 +303,12 @@ def _add_files(parser: OptionParser) -> None:
 
 def _add_page(parser: OptionParser) -> None:
     group = parser.add_argument_group("page")
-    _add_page_address(group)
+    add_page_address(group)
     group.add_argument("--headless", action=argparse.BooleanOptionalAction, help="no page")
     group.add_argument(
         "--keep-page",
         action=argparse.BooleanOptionalAction,
         help="serve it on after the end, until Ctrl-C",
-    )
-
-
-def _add_page_address(group: OptionGroup) -> None:
-    group.add_argument(
-        "--port", type=values.port, metavar="N", help="the page's; default 8080, 0: any free one"
-    )
-    group.add_argument(
-        "--page-host",
-        type=values.page_host,
-        metavar="H",
-        help="default 127.0.0.1; 0.0.0.0 shows it to other machines, by an address with a key",
-    )
-    group.add_argument(
-        "--public-url",
-        type=values.public_url,
-        metavar="URL",
-        help="its address behind a proxy, such as https://host/mesh",
     )
 
 
@@ -362,7 +340,3 @@ def _add_models_file(group: OptionGroup) -> None:
         metavar="FILE",
         help="their behaviour, a TOML file like the package's own",
     )
-
-
-def _add_help(group: OptionGroup) -> None:
-    group.add_argument("-h", "--help", action="help", help="show this and exit")

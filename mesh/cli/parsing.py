@@ -19,6 +19,7 @@ from mesh.cli.commands import (
     ExploreCommand,
     NetworkOptions,
     ProducerCommand,
+    ReviewCommand,
     SimulateCommand,
     UsageError,
     ViewCommand,
@@ -31,8 +32,8 @@ from mesh.cli.options import (
     explore_parser,
     producer_parser,
     simulate_parser,
-    view_parser,
 )
+from mesh.cli.past_run_options import review_parser, view_parser
 
 WORDS_MAX = 10_000
 """More words than that on one command line are refused."""
@@ -66,6 +67,8 @@ def parse(
         return CheckCommand(**_tuples(check_parser(program).given(rest)))
     if name == "view":
         return ViewCommand(**view_parser(program).given(rest))
+    if name == "review":
+        return ReviewCommand(**_pairs(_tuples(review_parser(program).given(rest))))
     if name == "collector":
         parser = collector_parser(program, __version__)
         return replace(_explore(parser, rest, program, read_config), peers=0)
@@ -138,6 +141,12 @@ def _check_together(command: ExploreCommand) -> None:
 def _tuples(given: dict[str, Any]) -> dict[str, Any]:
     """Repeated options as commands hold them."""
     return {key: tuple(each) if isinstance(each, list) else each for key, each in given.items()}
+
+
+def _pairs(given: dict[str, Any]) -> dict[str, Any]:
+    """Options that take two words, as commands hold them."""
+    pairs = ("merges", "different")
+    return {key: tuple(map(tuple, each)) if key in pairs else each for key, each in given.items()}
 
 
 def _with_network(given: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,8 @@ import msgspec
 
 ENTRY_TEXT_CHARACTERS_MAX = 512
 NOTE_CHARACTERS_MAX = 400
+QUESTIONS_MAX = 20
+CANDIDATES_MAX = 5
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=ENTRY_TEXT_CHARACTERS_MAX)]
 Note = Annotated[str, msgspec.Meta(max_length=NOTE_CHARACTERS_MAX)]
@@ -41,7 +43,7 @@ class CallStarted(Entry, tag="c", frozen=True):
     facet: Note | None
     started_ms: Count
     purpose: Note = "entries"
-    """entries | facets: what the model is asked for."""
+    """entries | facets | judgements: what the model is asked for."""
     reserved_usd: Amount | None = None
     """The most that it may cost; None: price unknown. A call whose end is never said counts as
     this much."""
@@ -133,6 +135,20 @@ class CallFinished(Entry, tag="d", frozen=True):
     repeat_count: Count = 0
 
 
+class Judged(Entry, tag="j", frozen=True):
+    """A call's answers to what the collector asked this producer to judge."""
+
+    number: Count
+    """Of the JudgementAsked."""
+    answers: Annotated[
+        tuple[Annotated[int, msgspec.Meta(ge=-1, le=CANDIDATES_MAX)], ...],
+        msgspec.Meta(max_length=QUESTIONS_MAX),
+    ]
+    """To each question the number of a candidate, from 1; 0: none of them; -1: no answer."""
+    call: Count
+    model: Note
+
+
 class BudgetAsked(Entry, tag="b", frozen=True):
     """What this producer was granted does not pay for its next call: it gives back what is left
     and asks for more. On leaving it gives back alone."""
@@ -174,6 +190,20 @@ class Duplicate(Entry, tag="D", frozen=True):
     ordinal: Count
 
 
+class Merged(Entry, tag="N", frozen=True):
+    """Verdict: another form of an entry that stands in the list, or is to be left out. Carries its
+    text, so that all know the form, whatever becomes of the log it was found in."""
+
+    origin: Origin
+    epoch: Count
+    seq: Count
+    ordinal: Count
+    """Of the entry that stands for both; 0: it is to be left out."""
+    text: Text
+    rule: Note
+    """Why, for a person: a rule of core.names, or who judged."""
+
+
 class Excluded(Entry, tag="E", frozen=True):
     """Verdict: stands in the list of entries to leave out."""
 
@@ -195,6 +225,22 @@ class Lost(Entry, tag="L", frozen=True):
     epoch: Count
     first_seq: Count
     last_seq: Count
+
+
+class Question(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Which of some entries, if any, is the same thing as `text`."""
+
+    text: Text
+    candidates: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1, max_length=CANDIDATES_MAX)]
+
+
+class JudgementAsked(Entry, tag="Q", frozen=True):
+    """Control: this producer is to have its model answer these questions."""
+
+    number: Count
+    """No two of a run have the same."""
+    origin: Origin
+    questions: Annotated[tuple[Question, ...], msgspec.Meta(min_length=1, max_length=QUESTIONS_MAX)]
 
 
 class StateChanged(Entry, tag="S", frozen=True):
@@ -256,13 +302,16 @@ LogEntry = (
     | LimitSeen
     | Rejected
     | CallFinished
+    | Judged
     | BudgetAsked
     | EpochOpened
     | Accepted
     | Duplicate
+    | Merged
     | Excluded
     | Imported
     | Lost
+    | JudgementAsked
     | StateChanged
     | ModelAssigned
     | BudgetSet
@@ -274,7 +323,7 @@ LogEntry = (
 
 _PRODUCERS = (
     *(CallStarted, Found, Repeat, FacetProposed, LimitSeen, Rejected, CallFinished),
-    BudgetAsked,
+    *(Judged, BudgetAsked),
 )
 
 

@@ -36,8 +36,8 @@ ARMS_MAX = 20_000
 CALLS_THAT_LOOKED = frozenset({"ok", "length", "dry", "empty", "cut"})
 """Outcomes of calls that really looked; a failed one says nothing about the topic."""
 
-PLANNING = "facets"
-"""Purpose of a call that asks for facets."""
+ENTRIES, PLANNING, JUDGING = "entries", "facets", "judgements"
+"""Purposes of calls: what a model is asked for."""
 
 Place = tuple[LogId, int]
 """A call: the log that it stands in, and the seq of its start there."""

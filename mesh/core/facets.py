@@ -17,7 +17,7 @@ from typing import Literal
 from mesh.core import entries as log
 from mesh.core import facet_choice, facet_yields
 from mesh.core.entries import LogEntry
-from mesh.core.facet_calls import PLANNING, FacetCalls, Place
+from mesh.core.facet_calls import JUDGING, PLANNING, FacetCalls, Place
 from mesh.core.facet_choice import PLANLESS_ASK_MAX, Chooser, LookIn, Work
 from mesh.core.facet_ids import OPEN_FACET, facet_id
 from mesh.core.facet_members import FacetMembers, Membership
@@ -72,6 +72,8 @@ class FacetPlan:
     """False: which entries belong to which facet is not asked here, and costs nothing."""
     _tree: FacetTree = field(init=False)
     _members: Membership = field(default_factory=Membership)
+    _judging: set[Place] = field(default_factory=set)
+    """Calls under way that ask for judgements: the plan has nothing to do with them."""
 
     def __post_init__(self) -> None:
         self._tree = FacetTree(self.calls.is_over)
@@ -108,6 +110,11 @@ class FacetPlan:
 
     def call_started(self, log_id: LogId, seq: int, entry: log.CallStarted) -> None:
         place = (log_id, seq)
+        if entry.purpose == JUDGING:
+            heard = self.calls.withdraw(place)
+            if heard is None or heard.outcome is None:
+                self._judging.add(place)
+            return
         facet = facet_id(entry.facet) if entry.facet else OPEN_FACET
         if entry.purpose != PLANNING:
             self.calls.started(place, entry, facet)
@@ -120,7 +127,9 @@ class FacetPlan:
 
     def call_finished(self, log_id: LogId, entry: log.CallFinished) -> None:
         place: Place = (log_id, entry.call)
-        if self._tree.holds(place):
+        if place in self._judging:
+            self._judging.remove(place)
+        elif self._tree.holds(place):
             self._tree.finished(place, entry.outcome, entry.latency_s)
         else:
             self.calls.finished(log_id, entry)
@@ -143,7 +152,7 @@ class FacetPlan:
             self.call_started(log_id, seq, started)
         if finished is None:
             return
-        if started is not None and started.purpose != PLANNING:
+        if started is not None and started.purpose not in (PLANNING, JUDGING):
             facet = facet_id(started.facet) if started.facet else OPEN_FACET
             self.calls.restore(place, facet, finished)
         self.call_finished(log_id, finished)

@@ -33,3 +33,15 @@ class EntryId:
     epoch: int
     seq: int
     """1, 2, 3, ... within (origin, epoch), without holes."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEntry:
+    """A Found as the collector's decisions see it."""
+
+    id: EntryId
+    key: bytes
+    text: str
+    facet: int = 0
+    call: int = 0
+    model: str = ""

@@ -97,6 +97,11 @@ class KnownItems:
             if ahead is None or ahead.epoch <= epoch:
                 self._ahead[ordinal] = _Acceptance(epoch, key, text)
 
+    def merged(self, key: bytes) -> None:
+        """Learn that a known item is another form of one that stands in the list: prompts need
+        not name it."""
+        self._fresh.pop(key, None)
+
     def open_epoch(self, epoch: int, accepted_count: int) -> None:
         """Learn how many the collector held when it opened `epoch`: what it accepted before
         beyond that is void. Said again with a lower count, that one holds."""

@@ -17,11 +17,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 KEY_RULES_VERSION = 1
 
 ENTRY_BYTES_MAX = 512
 """UTF-8 bytes of one entry; a longer text is no entry."""
+
+KEYS_REMEMBERED = 4_096
+"""Of the latest texts: an entry is heard of when it is found, when it is accepted, and often again
+when another model writes it."""
 
 _REPAIRED_CHARACTERS_MAX = 8 * ENTRY_BYTES_MAX
 """A longer text is refused unrepaired: removing characters would not make a name of it."""
@@ -57,6 +62,7 @@ def clean_text(raw: str) -> str | None:
     return text
 
 
+@lru_cache(maxsize=KEYS_REMEMBERED)
 def item_key(text: str) -> bytes:
     """UTF-8 of what all spellings of one name share: two entries are one by this alone.
 
@@ -251,3 +257,8 @@ def _without_article(key: str, text: str) -> str:
         key = rest
         position = article.end()
     return key
+
+
+KEYS_REMEMBERED = 4_096
+"""Of the latest texts: an entry is heard of when it is found, when it is accepted, and often again
+when another model writes it."""

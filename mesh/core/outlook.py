@@ -61,6 +61,10 @@ class Outlook:
                 key = item_key(text)
                 self._learn(key, text, OPEN_FACET)
                 self.known.accept(ordinal, key, text, log_id.epoch)
+            case log.Merged(text=text):
+                key = item_key(text)
+                self._learn(key, text, OPEN_FACET)
+                self.known.merged(key)
             case log.EpochOpened(accepted_count=accepted_count):
                 # Before the texts are taken back: the plan keeps those that are void.
                 self.plan.open_epoch(log_id.epoch, accepted_count, self.known.accepted)

@@ -113,7 +113,7 @@ class Resolver:
         self._groups.append(number)
         same_as = () if resolution.number is None else (resolution.number, *resolution.bridges)
         for other in same_as:
-            self._unite(number, other)
+            self.unite(number, other)
         return number
 
     def group(self, number: int) -> int:
@@ -144,7 +144,8 @@ class Resolver:
             found.append((number, look(name, other, self.rarity, neighbours.get(number))))
         return found
 
-    def _unite(self, one: int, other: int) -> None:
+    def unite(self, one: int, other: int) -> None:
+        """Make one group of the groups of two names."""
         first, second = sorted((self._groups[one], self._groups[other]))
         if first == second:
             return

@@ -92,7 +92,7 @@ def read_prompt(text: str, catalog: Catalog) -> PromptReading:
     split = _last(_SPLIT, task)
     if split:
         return _facets_reading(split, text, task, catalog, listed)
-    questions = _questions(task)
+    questions = _questions(text) if _JUDGED.search(task) else ()
     if questions:
         count = len(questions)
         return PromptReading(Wanted.JUDGEMENT, catalog, count, listed, questions=questions)
@@ -149,13 +149,13 @@ def _facet_of(task: str) -> str | None:
     return found[1] if near else None
 
 
-def _questions(task: str) -> tuple[Question, ...]:
-    starts = list(_JUDGED.finditer(task))
+def _questions(text: str) -> tuple[Question, ...]:
+    starts = list(_JUDGED.finditer(text))
     questions = []
     for at, start in enumerate(starts):
-        end = starts[at + 1].start() if at + 1 < len(starts) else len(task)
+        end = starts[at + 1].start() if at + 1 < len(starts) else len(text)
         candidates = tuple(
-            (int(found[1]), found[2]) for found in _CANDIDATE.finditer(task, start.end(), end)
+            (int(found[1]), found[2]) for found in _CANDIDATE.finditer(text, start.end(), end)
         )
         if candidates:
             questions.append(Question(start[1], candidates))

@@ -8,6 +8,7 @@ collector makes them from one storage thread.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,11 +22,13 @@ from mesh.core.accounts import AccountRow, CallRow
 from mesh.core.entries import CallFinished, CallStarted, FacetProposed
 from mesh.core.facet_ids import facet_id
 from mesh.core.facets import FacetPlan
-from mesh.core.items import LogId, NodeId
+from mesh.core.items import EntryId, LogId, NodeId
 from mesh.core.metrics import HistoryPoint, ModelCounts
 from mesh.core.seqset import SeqSet
+from mesh.storage import name_tables
+from mesh.storage.name_tables import DoubtRow, NameTables, OtherFormRow, WaitingRow, write
 
-FORMAT_VERSION = "2"
+FORMAT_VERSION = "3"
 LOOK_UP_KEYS_MAX = 500
 """Keys in one SELECT, well below SQLite's bound on parameters."""
 
@@ -65,6 +68,11 @@ class Batch:
     """What one transaction stores."""
 
     items: list[ItemRow] = field(default_factory=list)
+    other_forms: list[OtherFormRow] = field(default_factory=list)
+    doubts: list[DoubtRow] = field(default_factory=list)
+    waiting: list[WaitingRow] = field(default_factory=list)
+    settled: list[EntryId] = field(default_factory=list)
+    """Entries that wait no longer, or are among `waiting` anew."""
     excluded: list[tuple[bytes, str]] = field(default_factory=list)
     calls_started: list[tuple[LogId, int, CallStarted]] = field(default_factory=list)
     calls_finished: list[tuple[LogId, CallFinished]] = field(default_factory=list)
@@ -123,6 +131,7 @@ class RunDatabase:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self.names = NameTables(connection)
 
     @classmethod
     def open(cls, path: Path) -> RunDatabase:
@@ -171,24 +180,39 @@ class RunDatabase:
         Raises:
             sqlite3.Error: disk full, locked, damaged: nothing of the batch is stored.
         """
+        with self.transaction() as cursor:
+            self._store(cursor, batch)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Cursor]:
+        """What is done meanwhile is done whole, and durable at the end, or not at all.
+
+        Raises:
+            sqlite3.Error: as `commit`.
+        """
         cursor = self._connection.cursor()
         cursor.execute("BEGIN IMMEDIATE")
         try:
-            self._store(cursor, batch)
+            yield cursor
             cursor.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
                 cursor.execute("ROLLBACK")
             raise
 
+    def add_own_frames(self, frames: Sequence[OwnFrame]) -> None:
+        """Append to the collector's own log, within a transaction."""
+        self._connection.executemany("INSERT INTO own_log VALUES (?, ?, ?, ?)", _own_rows(frames))
+
     def ordinals_of(self, keys: Sequence[bytes]) -> dict[bytes, int]:
-        """Ordinals of those keys that are stored; 0 for excluded ones."""
+        """Of those keys that are stored the ordinals of their entries; 0 for excluded ones."""
         found: dict[bytes, int] = {}
         for start in range(0, len(keys), LOOK_UP_KEYS_MAX):
             part = keys[start : start + LOOK_UP_KEYS_MAX]
             marks = ",".join("?" * len(part))
             for query in (
                 f"SELECT key, ordinal FROM items WHERE key IN ({marks})",  # noqa: S608 only marks
+                f"SELECT key, ordinal FROM other_forms WHERE key IN ({marks})",  # noqa: S608
                 f"SELECT key, 0 FROM excluded WHERE key IN ({marks})",  # noqa: S608 only marks
             ):
                 found.update(self._connection.execute(query, part))
@@ -197,8 +221,14 @@ class RunDatabase:
     def accepted_keys(self) -> Iterator[bytes]:
         return (row[0] for row in self._connection.execute("SELECT key FROM items"))
 
-    def excluded_keys(self) -> Iterator[bytes]:
-        return (row[0] for row in self._connection.execute("SELECT key FROM excluded"))
+    def beside_keys(self) -> Iterator[bytes]:
+        """Keys that are known and in no list: excluded ones, and other forms of what is listed."""
+        query = "SELECT key FROM excluded UNION ALL SELECT key FROM other_forms"
+        return (row[0] for row in self._connection.execute(query))
+
+    def excluded_texts(self, limit: int) -> Iterator[str]:
+        query = "SELECT text FROM excluded ORDER BY key LIMIT ?"
+        return (row[0] for row in self._connection.execute(query, (limit,)))
 
     def accepted_texts(self, after: int = 0) -> Iterator[str]:
         """Texts with ordinal > `after`, in order of ordinal."""
@@ -319,7 +349,8 @@ class RunDatabase:
             )
 
     def _store(self, cursor: sqlite3.Cursor, batch: Batch) -> None:
-        cursor.executemany(
+        write(
+            cursor,
             "INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (
@@ -337,53 +368,66 @@ class RunDatabase:
                 for i in batch.items
             ],
         )
-        cursor.executemany("INSERT OR IGNORE INTO excluded VALUES (?, ?)", batch.excluded)
+        name_tables.store(cursor, batch.other_forms, batch.doubts, batch.waiting, batch.settled)
+        write(cursor, "INSERT OR IGNORE INTO excluded VALUES (?, ?)", batch.excluded)
         self._store_calls(cursor, batch)
-        cursor.executemany(
+        write(
+            cursor,
             "INSERT OR REPLACE INTO facets VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (facet_id(f.name), f.name, f.parent, f.model, f.call, log.origin, log.epoch, seq)
                 for log, seq, f in batch.facets
             ],
         )
-        cursor.executemany(
+        write(
+            cursor,
             "INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?)",
             [_account_of(row) for row in batch.accounts],
         )
         self._store_progress(cursor, batch)
 
     def _store_calls(self, cursor: sqlite3.Cursor, batch: Batch) -> None:
-        cursor.executemany(
+        write(
+            cursor,
             _STARTED_SQL,
             [(*log, seq, *_started_of(call)) for log, seq, call in batch.calls_started],
         )
-        cursor.executemany(
+        write(
+            cursor,
             _FINISHED_SQL,
             [(*log, *_finished_of(call)) for log, call in batch.calls_finished],
         )
 
     def _store_progress(self, cursor: sqlite3.Cursor, batch: Batch) -> None:
-        cursor.executemany(
+        write(
+            cursor,
             "INSERT OR REPLACE INTO taken_in VALUES (?, ?, ?)",
             [(log.origin, log.epoch, json.dumps(r)) for log, r in batch.taken_in.items()],
         )
         marks = ", ".join("?" * (1 + len(fields(ModelCounts))))
-        cursor.executemany(
+        write(
+            cursor,
             f"INSERT OR REPLACE INTO model_totals (model, {_TOTAL_COLUMNS}) "  # noqa: S608
             f"VALUES ({marks})",
             [(model, *_totals_of(counts)) for model, counts in batch.model_totals.items()],
         )
-        cursor.executemany(
+        write(
+            cursor,
             "INSERT INTO own_log VALUES (?, ?, ?, ?)",
-            [(f.epoch, f.first_seq, f.count, f.frame) for f in batch.own_frames],
+            _own_rows(batch.own_frames),
         )
-        cursor.executemany(
+        write(
+            cursor,
             "INSERT OR REPLACE INTO history VALUES (?, ?)",
             [(p.t_s, json.dumps(_point_json(p))) for p in batch.history],
         )
-        cursor.executemany("INSERT OR REPLACE INTO nodes VALUES (?, ?)", batch.nodes)
-        cursor.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", batch.meta.items())
+        write(cursor, "INSERT OR REPLACE INTO nodes VALUES (?, ?)", batch.nodes)
+        write(cursor, "INSERT OR REPLACE INTO meta VALUES (?, ?)", [*batch.meta.items()])
 
 
 def _point_json(point: HistoryPoint) -> Mapping[str, Any]:
     return {column.name: getattr(point, column.name) for column in fields(point)}
+
+
+def _own_rows(frames: Sequence[OwnFrame]) -> list[tuple[int, int, int, bytes]]:
+    return [(f.epoch, f.first_seq, f.count, f.frame) for f in frames]

@@ -95,6 +95,29 @@ class OutputFile:
             view = view[self._file.write(view) :]
 
 
+def rewrite(path: Path, before: Iterable[str], after: Iterable[str]) -> Path | None:
+    """Put another list into `path` at once, where it held the texts `before`, or a part of them.
+
+    Returns:
+        where a file that was somebody else's is now; None: there was none.
+
+    Raises:
+        UnwritableOutput: no permission, a full disk, a run that is writing it.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        moved_aside = _move_foreign_file(path, "".join(f"{text}\n" for text in before).encode())
+        with part.open("wb") as file:
+            file.write("".join(f"{text}\n" for text in after).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise UnwritableOutput(f"cannot write {path}: {error.strerror or error}") from error
+    return moved_aside
+
+
 def _move_foreign_file(path: Path, content: bytes) -> Path | None:
     """Rename `path` unless it is a prefix of `content`; return its new name.
 

@@ -22,6 +22,41 @@ CREATE TABLE items (               -- the accepted entries: line `ordinal` of ou
 );
 CREATE UNIQUE INDEX items_by_key ON items (key);
 
+CREATE TABLE other_forms (         -- other names for entries: known, never written
+    key     BLOB PRIMARY KEY,
+    text    TEXT NOT NULL,
+    ordinal INTEGER NOT NULL,      -- of the entry that stands for both; 0: one of `excluded`
+    rule    TEXT NOT NULL,         -- why they are one, or who judged so
+    origin  BLOB NOT NULL,         -- which entry of which log wrote it first
+    epoch   INTEGER NOT NULL,
+    seq     INTEGER NOT NULL,
+    call    INTEGER NOT NULL,
+    model   TEXT NOT NULL,
+    facet   INTEGER NOT NULL,
+    t_s     REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX other_forms_by_ordinal ON other_forms (ordinal);
+
+CREATE TABLE doubts (              -- pairs of entries that may be one
+    ordinal INTEGER NOT NULL,
+    other   INTEGER NOT NULL,      -- the earlier one
+    reason  TEXT NOT NULL,
+    verdict TEXT NOT NULL,         -- open | different
+    judge   TEXT NOT NULL,         -- who said so: a model, or `you`; '' while open
+    PRIMARY KEY (ordinal, other)
+) WITHOUT ROWID;
+
+CREATE TABLE waiting (             -- found entries that a judge is asked about: no verdict yet
+    origin BLOB NOT NULL,
+    epoch  INTEGER NOT NULL,
+    seq    INTEGER NOT NULL,
+    text   TEXT NOT NULL,
+    call   INTEGER NOT NULL,
+    model  TEXT NOT NULL,
+    facet  INTEGER NOT NULL,
+    PRIMARY KEY (origin, epoch, seq)
+) WITHOUT ROWID;
+
 CREATE TABLE excluded (            -- `--exclude`: known, never written
     key  BLOB PRIMARY KEY,
     text TEXT NOT NULL
@@ -47,7 +82,7 @@ CREATE TABLE calls (               -- every attempt to ask a model
     model               TEXT,
     asked_count         INTEGER,
     facet               TEXT,
-    purpose             TEXT,      -- entries | facets
+    purpose             TEXT,      -- entries | facets | judgements
     started_ms          INTEGER,
     reserved_usd        REAL,      -- the most it may cost; counts until its end is said
     outcome             TEXT,      -- NULL: not finished, or its end was never said

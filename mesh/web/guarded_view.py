@@ -33,6 +33,9 @@ class GuardedView:
     def facets(self) -> JsonObject:
         return self._view.facets()
 
+    async def names(self, *, limit: int) -> JsonObject:
+        return await self._view.names(limit=limit)
+
     def peers(self) -> JsonObject:
         return self._view.peers()
 

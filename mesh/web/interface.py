@@ -30,6 +30,10 @@ class RunView(Protocol):
         """`/api/facets`: the plan, the topic as a whole first, parents before their parts."""
         ...
 
+    async def names(self, *, limit: int) -> JsonObject:
+        """`/api/names`: other forms of entries and pairs in doubt, at most `limit` of each."""
+        ...
+
     async def output_text(self) -> bytes:
         """`/output.txt`: the accepted entries, one a line, UTF-8."""
         ...

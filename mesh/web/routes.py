@@ -27,6 +27,7 @@ from mesh.web.static_files import (
 
 CONTROL_BYTES_MAX = 4096
 ITEMS_DEFAULT = 200
+NAMES_DEFAULT = 100
 ITEMS_MAX = 10_000
 """Entries in one answer of /api/items, some 2 MB; the rest by ordinal."""
 ORDINAL_MAX = 2**53 - 1
@@ -80,6 +81,7 @@ class Routes:
             "/api/items": self._items,
             "/api/peers": self._peers,
             "/api/facets": self._facets,
+            "/api/names": self._names,
             "/ws": self._websocket,
             "/metrics": self._prometheus,
             "/output.txt": self._output,
@@ -121,6 +123,11 @@ class Routes:
 
     async def _facets(self, request: web.Request) -> web.Response:
         return _json(self._view.facets())
+
+    async def _names(self, request: web.Request) -> web.Response:
+        limit = _whole_number(request, "limit", default=NAMES_DEFAULT, least=1, most=ITEMS_MAX)
+        async with self._large_answers:
+            return await _sent(request, _json(await self._view.names(limit=limit)))
 
     async def _websocket(self, request: web.Request) -> web.StreamResponse:
         if reason := self._access.refusal(request.headers):

@@ -18,12 +18,21 @@ from dataclasses import dataclass
 
 import msgspec
 
-from mesh.core.entries import Accepted, Found, Imported, LogEntry, Repeat
+from mesh.core.entries import (
+    Accepted,
+    Found,
+    Imported,
+    JudgementAsked,
+    LogEntry,
+    Merged,
+    Question,
+    Repeat,
+)
 from mesh.core.items import LogId, NodeId
 from mesh.core.normalize import ENTRY_BYTES_MAX, clean_text
 
 MAGIC = b"TMSH"
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 FRAME_ENTRIES_MAX = 256
 FRAME_BYTES_MAX = 256 * 1024
 SIGNATURE_BYTES = 64
@@ -221,7 +230,13 @@ def decode_entries(frame: bytes, header: FrameHeader) -> list[LogEntry]:
     if len(entries) != header.count:
         raise BadFrame("entries", f"{len(entries)} entries, {header.count} in the header")
     for entry in entries:
-        if isinstance(entry, (Found, Accepted, Repeat, Imported)) and not _is_clean(entry.text):
+        if isinstance(entry, (Found, Accepted, Repeat, Imported, Merged)):
+            is_clean = _is_clean(entry.text)
+        elif isinstance(entry, JudgementAsked):
+            is_clean = all(map(_are_clean, entry.questions))
+        else:
+            continue
+        if not is_clean:
             raise BadFrame("entries", "text that is not one clean line")
     return entries
 
@@ -239,6 +254,10 @@ def frame_sized(entries: Sequence[LogEntry]) -> Iterator[Sequence[LogEntry]]:
             yield part
         else:
             yield from ([entry] for entry in part)
+
+
+def _are_clean(question: Question) -> bool:
+    return all(map(_is_clean, (question.text, *question.candidates)))
 
 
 def _is_clean(text: str) -> bool:

@@ -407,11 +407,28 @@ async def test_no_table_is_cut_at_any_width(browser: Browser, width: int) -> Non
         await expect(page.locator("#models tr")).to_have_count(3)
         await expect(page.locator("#peers tr")).to_have_count(2)
         await expect(page.locator("#facets tr")).to_have_count(2)
+        await expect(page.locator("#names tr")).to_have_count(2)
         cut_px = await page.evaluate(
             "() => [...document.querySelectorAll('.scroll')]"
             ".map((table) => table.scrollWidth - table.clientWidth)"
         )
-        assert cut_px == [0, 0, 0]
+        assert cut_px == [0, 0, 0, 0]
+
+
+async def test_names_that_are_one_or_may_be_are_listed_with_the_reason(
+    browser: Browser, run: ScriptedRun
+) -> None:
+    async with reachable(run, through_proxy=False) as url:
+        page = (await opened(browser, url)).page
+        await expect(page.locator("#names-line")).to_have_text(
+            "1 other form of entries · 1 in doubt · 0 judged different"
+        )
+        rows = page.locator("#names tr")
+        await expect(rows.nth(0)).to_contain_text("Quai d'Orsay")
+        await expect(rows.nth(0).locator("td").nth(0)).to_have_text("perhaps")
+        await expect(rows.nth(1).locator("td").last).to_have_text("without museum")
+        command = page.locator("#review-command")
+        await expect(command).to_have_text("python run_mesh.py review runs/paris")
 
 
 async def test_a_node_that_has_left_is_neither_ill_nor_behind(

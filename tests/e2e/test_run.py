@@ -22,7 +22,7 @@ PARIS = "Paris attractions"
 
 
 def test_a_run_ends_by_itself_at_its_target(tmp_path: Path) -> None:
-    run = start_run(tmp_path, PARIS, "--peers", "5", "--target", "200")
+    run = start_run(tmp_path, PARIS, "--peers", "5", "--target", "200", usual_models=True)
     assert run.wait() == 0
     assert len(run.lines()) >= 200
     assert_nothing_lost_or_doubled(run)

@@ -100,6 +100,7 @@ class Cast:
             log.CallFinished(1, "m", "ok", None, 10, 5, 7, 0, False, 0.001, 1.5, 0.25),
             log.FacetProposed("museums", 0, 1, "openai:gpt"),
             log.LimitSeen("openai:gpt", 5, 60, 59, None, None, 1.0, False, 0.0),
+            log.Judged(5, (1, 0, -1), 1, "openai:gpt"),
             log.BudgetAsked(0.25, 0.01, 0.02),
         ]
         origin, epoch = self.other.log.origin, self.other.log.epoch
@@ -107,6 +108,8 @@ class Cast:
             log.EpochOpened(0, DIGEST),
             log.Accepted(1, origin, epoch, 2, "Musée d’Orsay"),
             log.Duplicate(origin, epoch, 3, 1),
+            log.Merged(origin, epoch, 5, 1, "Orsay Museum", "abbreviation"),
+            log.JudgementAsked(5, origin, (log.Question("Louvre", ("Musée du Louvre",)),)),
             log.Excluded(origin, epoch, 4),
             log.Imported("C++"),
             log.Lost(origin, epoch - 5, 1, 3),

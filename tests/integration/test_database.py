@@ -75,7 +75,7 @@ def contents(database: RunDatabase) -> dict[str, object]:
     return {
         "texts": list(database.accepted_texts()),
         "keys": sorted(database.accepted_keys()),
-        "excluded": list(database.excluded_keys()),
+        "excluded": list(database.beside_keys()),
         "totals": database.model_totals(),
         "taken in": database.taken_in(),
         "history": database.history(),

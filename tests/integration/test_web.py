@@ -209,6 +209,7 @@ async def test_peers_and_output_are_the_run_s_own(run: ScriptedRun) -> None:
     async with served(run) as (_, client):
         assert await (await client.get("/api/peers")).json() == run.peers()
         assert await (await client.get("/api/facets")).json() == run.facets()
+        assert await (await client.get("/api/names")).json() == await run.names(limit=100)
         output = await client.get("/output.txt")
         assert output.content_type == "text/plain"
         assert await output.text() == "Louvre\nEiffel Tower\nMusée d'Orsay\n"

@@ -27,7 +27,16 @@ EVERYWHERE = "0.0.0.0"
 TOKEN = new_token()
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 PATHS = (
-    *("/", "/api/metrics", "/api/items", "/api/peers", "/api/facets", "/metrics", "/output.txt"),
+    *(
+        "/",
+        "/api/metrics",
+        "/api/items",
+        "/api/peers",
+        "/api/facets",
+        "/api/names",
+        "/metrics",
+        "/output.txt",
+    ),
     *("/ws", "/ui/page.js", "/nothing-here"),
 )
 

@@ -48,6 +48,7 @@ ROUTES = (
         "/api/items",
         "/api/peers",
         "/api/facets",
+        "/api/names",
         "/api/control",
         "/ws",
         "/metrics",

@@ -11,10 +11,12 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 from mesh.core import entries as log
+from mesh.core.doubtful import Doubtful
 from mesh.core.entries import LogEntry
 from mesh.core.items import LogId, NodeId
 from mesh.core.known import digest_bytes
 from mesh.core.ledger import Ledger
+from mesh.core.listed_names import ListedNames
 from mesh.core.membership import Role
 from mesh.core.metrics import RunMetrics
 from mesh.core.normalize import item_key
@@ -22,6 +24,7 @@ from mesh.core.seqset import SeqSet
 from mesh.nodes.collecting.verdicts import VerdictDesk
 from mesh.storage.database import Batch, RunDatabase
 from tests.simulation.disks import CollectorDisk, CollectorShelf
+from tests.simulation.naming import ScriptedNames
 from tests.simulation.surroundings import ScriptedProcess, Surroundings
 from tests.simulation.watching import DatabaseWatch
 
@@ -30,6 +33,8 @@ STEP_S = (0.0002, 0.006)
 """Between two steps of a batch."""
 WATCH_S = 0.2
 REPORT_S = 0.5
+ANSWER_S_MAX = 5.0
+GATHER_S = 0.2
 STEPS = ("decided", "committed", "appended")
 """Where a collector can be told to die."""
 
@@ -50,7 +55,9 @@ class ScriptedCollector(ScriptedProcess):
     ) -> None:
         super().__init__(around, disk)
         self.database = RunDatabase(disk.connection)
-        self.ledger = Ledger()
+        self.ledger = Ledger(
+            names=ListedNames(ScriptedNames()), doubtful=Doubtful(ANSWER_S_MAX, GATHER_S)
+        )
         self.dies_when: str | None = None
         self._files = disk
         self._watch = watch
@@ -69,6 +76,8 @@ class ScriptedCollector(ScriptedProcess):
         disk.output.open(list(self.database.accepted_texts()))
         self.node.dial_members(disk.members)
         self.desk.open_epoch()
+        self.desk.restore_names(self.database)
+        self.desk.restore_waiting(self.database)
         self._exclude(excluded)
         for log_id, stored in list(disk.kept.frames):
             if stored.last_seq > self.node.replica.watermark(log_id):
@@ -80,7 +89,7 @@ class ScriptedCollector(ScriptedProcess):
 
     def _restore(self, own_epochs: Sequence[tuple[int, int]]) -> VerdictDesk:
         """Take up where run.sqlite left off."""
-        self.ledger.restore(self.database.accepted_keys(), self.database.excluded_keys())
+        self.ledger.restore(self.database.accepted_keys(), self.database.beside_keys())
         taken_in = self.database.taken_in()
         for log_id, seqs in taken_in.items():
             self.node.replica.restore(log_id, SeqSet.of_ranges(seqs.ranges()))
@@ -101,6 +110,7 @@ class ScriptedCollector(ScriptedProcess):
             taken_in=taken_in,
             run_time_s=self.timers.time,
             call_finished=lambda *_: None,
+            has_judge=True,
         )
 
     def _exclude(self, texts: Sequence[str]) -> None:
@@ -131,7 +141,7 @@ class ScriptedCollector(ScriptedProcess):
 
     @property
     def is_idle(self) -> bool:
-        return not self._busy and not self.desk.has_work()
+        return not self._busy and not self.desk.has_work() and not len(self.ledger.doubtful)
 
     def _wake(self) -> None:
         if not self._busy and self.desk.has_work():
@@ -150,6 +160,7 @@ class ScriptedCollector(ScriptedProcess):
         under_way = self.desk.begin()
         to_look_up = self.ledger.to_look_up(under_way.keys())
         stored = self.database.ordinals_of(to_look_up) if to_look_up else {}
+        self.desk.name(under_way, stored)
         batch = self.desk.decide(under_way, stored)
         if not self._dies("decided"):
             self._next(self._commit, batch)
@@ -192,8 +203,15 @@ class ScriptedCollector(ScriptedProcess):
             self.desk.recover(log_id, first_seq, last_seq)
             self._lost.append((log_id.origin.hex(), log_id.epoch, first_seq, last_seq))
             self.desk.remember(lost=json.dumps(self._lost))
+        self._judge()
         self._wake()
         self.timers.call_later(WATCH_S, self._declare_lost)
+
+    def _judge(self) -> None:
+        alive = self.node.alive()
+        producers = [m.origin for m in self.node.membership.others() if m.origin in alive]
+        now_ms = self.around.wall_us() // 1000
+        self.desk.judge(producers, now_s=self.timers.time(), now_ms=now_ms)
 
     def _report(self) -> None:
         """Repeat the durable marks: one that was lost would keep a producer from leaving."""

@@ -31,6 +31,9 @@ from tests.simulation.world import Slot, World
 Place = tuple[LogId, int]
 
 
+_VERDICTS = (log.Accepted, log.Duplicate, log.Merged, log.Excluded)
+
+
 def why_not_converged(world: World) -> str | None:
     """What still differs between nodes, or is still to be done; None: nothing."""
     processes: list[ScriptedProcess] = []
@@ -104,7 +107,7 @@ class Held:
         self.logs.setdefault(log_id, SeqSet()).add_range(first_seq, first_seq + len(entries) - 1)
         for seq, entry in enumerate(entries, first_seq):
             self.entries[log_id, seq] = entry
-            if isinstance(entry, (log.Found, log.Accepted, log.Imported)):
+            if isinstance(entry, (log.Found, log.Accepted, log.Merged, log.Imported)):
                 self.keys.add(item_key(entry.text))
 
     def of_producers(self, collector: bytes) -> Iterator[tuple[Place, LogEntry]]:
@@ -170,6 +173,7 @@ def _database_holds_everything(collector: ScriptedCollector, held: Held) -> None
     stored = taken_in(connection)
     keys = {key for (key,) in rows(connection, "SELECT key FROM items")}
     keys |= {key for (key,) in rows(connection, "SELECT key FROM excluded")}
+    keys |= {key for (key,) in rows(connection, "SELECT key FROM other_forms")}
     for (log_id, seq), entry in held.of_producers(collector.origin):
         if seq not in stored.get(log_id, SeqSet()):
             raise Violation("nothing_lost", f"{log_id} {seq} was not taken in: {entry}")
@@ -199,8 +203,9 @@ def _lists_are_equal(world: World, collector: ScriptedCollector) -> None:
 
 
 def _beside(collector: ScriptedCollector) -> int:
-    """Excluded entries: known, in no list."""
-    return int(rows(collector._files.connection, "SELECT count(*) FROM excluded")[0][0])
+    """Excluded entries and other forms: known, in no list."""
+    query = "SELECT (SELECT count(*) FROM excluded) + (SELECT count(*) FROM other_forms)"
+    return int(rows(collector._files.connection, query)[0][0])
 
 
 def _first_difference(one: list[str], other: list[str]) -> str:
@@ -218,7 +223,7 @@ def _verdicts_are_single(collector: ScriptedCollector, held: Held) -> None:
     for epoch, last_seq in database.own_epochs():
         for frame in database.own_frames(epoch, 1, last_seq, 1 << 30):
             for entry in decode_entries(frame, decode_header(frame, RUN)):
-                if not isinstance(entry, (log.Accepted, log.Duplicate, log.Excluded)):
+                if not isinstance(entry, _VERDICTS):
                     continue
                 place = entry.origin, entry.epoch, entry.seq
                 ordinal = entry.ordinal if isinstance(entry, log.Accepted) else 0

@@ -18,11 +18,13 @@ from mesh.core.membership import Role
 from mesh.core.normalize import item_key
 from mesh.storage.node_log import StoredFrame
 from tests.simulation.disks import NodeDisk, ProducerShelf
+from tests.simulation.naming import AGAIN, PERHAPS, judgement
 from tests.simulation.surroundings import ScriptedProcess, Surroundings
 
 SYNC_S = 0.5
 WRITE_RETRY_S = 1.0
 GOODBYE_S = 0.25
+JUDGING_S = (0.01, 0.2)
 MODELS = ("openai:a", "anthropic:b", "simulated:c")
 CENT_FRACTION = 1 / 1024
 """Costs are multiples of a power of two: sums are exact in whatever order they are made."""
@@ -54,6 +56,7 @@ class ScriptedProducer(ScriptedProcess):
         self._script = script
         self._unsaid: list[LogEntry] = []
         self._durable_seq = 0
+        self._judged: set[int] = set()
         epoch = disk.open_epoch(
             around.wall_us() // 1000, around.dice, new=around.protections.epochs
         )
@@ -83,8 +86,15 @@ class ScriptedProducer(ScriptedProcess):
                 known.add(item_key(entry.text), entry.text)
             elif isinstance(entry, log.Accepted):
                 known.accept(entry.ordinal, item_key(entry.text), entry.text, log_id.epoch)
+            elif isinstance(entry, log.Merged):
+                known.add(item_key(entry.text), entry.text)
+                known.merged(item_key(entry.text))
             elif isinstance(entry, log.EpochOpened):
                 known.open_epoch(log_id.epoch, entry.accepted_count)
+            elif isinstance(entry, log.JudgementAsked) and entry.origin == self.origin:
+                self.timers.call_later(self.around.dice.uniform(*JUDGING_S), self._judge, entry)
+            elif isinstance(entry, log.Judged) and log_id.origin == self.origin:
+                self._judged.add(entry.number)
 
     def durable(self, log_id: LogId, last_seq: int) -> None:
         if log_id == self.node.own.log:
@@ -129,6 +139,7 @@ class ScriptedProducer(ScriptedProcess):
             # The square makes some names common: they are found by several at once.
             text = names[int(len(names) * dice.random() ** 2)]
             text = text.upper() if dice.random() < 0.1 else text
+            text += dice.choices(("", AGAIN, PERHAPS), (0.92, 0.05, 0.03))[0]
             if self.known.add(item_key(text), text):
                 said.append(log.Found(text, call, model))
             else:
@@ -147,6 +158,13 @@ class ScriptedProducer(ScriptedProcess):
             call, model, outcome, None, *tokens, 0, False, cost_usd, 0.5, 0.1
         )
         self._say([finished], self._work)
+
+    def _judge(self, asked: log.JudgementAsked) -> None:
+        """Answer once, in whichever start."""
+        if asked.number not in self._judged:
+            self._judged.add(asked.number)
+            answers = tuple(map(judgement, asked.questions))
+            self._say([log.Judged(asked.number, answers, 0, MODELS[0])], lambda: None)
 
     def _say(
         self, entries: Sequence[LogEntry], then: Callable[..., None], *arguments: object

@@ -55,7 +55,7 @@ class Restored:
         self.node = MeshNode(own, RUN, self, MemoryShelf(own.log), random.Random(1), clock)
         self.node.attach(SilentTransport(clock))
         ledger = Ledger()
-        ledger.restore(self.database.accepted_keys(), self.database.excluded_keys())
+        ledger.restore(self.database.accepted_keys(), self.database.beside_keys())
         taken_in = self.database.taken_in()
         for log, seqs in taken_in.items():
             self.node.replica.restore(log, SeqSet.of_ranges(seqs.ranges()))

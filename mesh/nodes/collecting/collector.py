@@ -20,6 +20,7 @@ from mesh.core.entries import LogEntry
 from mesh.core.items import LogId, NodeId
 from mesh.core.known import digest_bytes
 from mesh.core.ledger import Ledger
+from mesh.core.listed_names import listed_names
 from mesh.core.membership import Endpoint
 from mesh.core.metrics import RunMetrics
 from mesh.core.normalize import clean_text, item_key
@@ -76,7 +77,7 @@ class Collector:
     ) -> None:
         self.settings = settings
         self.database = database
-        self.ledger = Ledger()
+        self.ledger = Ledger(names=listed_names(settings.topic))
         self.metrics = RunMetrics()
         self.granting = Granting(settings.budget_usd)
         self.tickets = TicketOffice(self)
@@ -265,6 +266,7 @@ class Collector:
             budget_usd="" if budget is None else str(budget),
             started_ms=str(self.settings.started_ms),
             earlier_s=str(self._earlier_s),
+            output=str(self.settings.output.resolve()),
         )
         self.intake.open_epoch()
         self.intake.say(log.BudgetSet(budget))
@@ -312,6 +314,7 @@ class Collector:
                 self.intake.remember(elapsed_s=f"{now_s:.3f}")
             self._check_course()
             self._grant()
+            self._judge()
             self._declare_lost()
             await asyncio.sleep(WATCH_S)
 
@@ -341,6 +344,12 @@ class Collector:
         """Grant budget to producers that need more."""
         if self.course.stop_reason is None:
             self.intake.say(*self.granting.grants(self.node, self._producers_alive()))
+
+    def _judge(self) -> None:
+        """Have names in doubt judged; what is in doubt at the end counts as new."""
+        self.desk.has_judge = self.settings.judge and self.course.stop_reason is None
+        now_s, now_ms = self.node.clock.time(), time.time_ns() // 1_000_000
+        self.intake.judge(self._producers_alive(), now_s=now_s, now_ms=now_ms)
 
     def _check_course(self) -> None:
         producers = self._producers_alive()
@@ -412,6 +421,7 @@ class Collector:
         await self._read_logs_on_disk()
         if not self._orphaned:
             self.course.end()
+        self._judge()
         now_s = self.run_time_s()
         self.intake.add_history(self.metrics.sample(now_s))
         self.intake.remember(elapsed_s=f"{now_s:.3f}")

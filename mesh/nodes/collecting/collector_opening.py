@@ -116,7 +116,7 @@ async def _run_opened(
 def _restore(collector: Collector, own_epochs: Sequence[tuple[int, int]]) -> None:
     """Take up where run.sqlite left off: counters, vector, known keys."""
     database, node = collector.database, collector.node
-    collector.ledger.restore(database.accepted_keys(), database.excluded_keys())
+    collector.ledger.restore(database.accepted_keys(), database.beside_keys())
     collector.metrics = RunMetrics(database.model_totals(), database.history())
     for call in database.calls():
         collector.metrics.restore_call(call)
@@ -141,7 +141,9 @@ def _restore(collector: Collector, own_epochs: Sequence[tuple[int, int]]) -> Non
         call_finished=collector.call_finished,
         treasury=collector.granting.treasury,
         plan=database.plan(),
+        has_judge=collector.settings.judge,
     )
+    collector.desk.restore_waiting(database)
     collector.intake = Intake(
         desk=collector.desk,
         database=database,

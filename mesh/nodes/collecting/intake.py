@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from mesh.core.entries import LogEntry
-from mesh.core.items import LogId
+from mesh.core.items import LogId, NodeId
 from mesh.core.metrics import HistoryPoint
-from mesh.nodes.collecting.verdicts import VerdictDesk
+from mesh.nodes.collecting.verdicts import BatchUnderWay, VerdictDesk
 from mesh.storage.database import Batch, RunDatabase
 from mesh.storage.output_file import OutputFile
 
@@ -84,8 +84,16 @@ class Intake:
         """Store a point with the next batch; it is not worth one of its own."""
         self.desk.add_history(point)
 
+    def judge(self, producers: Sequence[NodeId], *, now_s: float, now_ms: int) -> None:
+        """Have what is in doubt judged by the models of `producers`."""
+        self.desk.judge(producers, now_s=now_s, now_ms=now_ms)
+        if self.desk.has_work():
+            self._wake()
+
     async def run(self) -> None:
         """Store batch after batch until cancelled; only a wait for work is interrupted."""
+        self._idle.clear()
+        await asyncio.shield(self._in_thread(self.desk.restore_names, self.database))
         while True:
             if not self.desk.has_work():
                 self._idle.set()
@@ -109,10 +117,19 @@ class Intake:
     async def _take_in_batch(self) -> None:
         under_way = self.desk.begin()
         to_look_up = self.desk.ledger.to_look_up(under_way.keys())
-        stored = await self._in_thread(self.database.ordinals_of, to_look_up) if to_look_up else {}
+        stored: dict[bytes, int] = {}
+        if to_look_up or self.desk.ledger.names is not None:
+            stored = await self._in_thread(self._looked_up, (under_way, to_look_up))
         batch = self.desk.decide(under_way, stored)
         await self._store(batch)
         self.desk.publish(batch)
+
+    def _looked_up(self, asked: tuple[BatchUnderWay, list[bytes]]) -> dict[bytes, int]:
+        """Ordinals of what is stored; what is not is looked at by its name."""
+        under_way, keys = asked
+        stored = self.database.ordinals_of(keys)
+        self.desk.name(under_way, stored)
+        return stored
 
     async def _store(self, batch: Batch) -> None:
         """Commit, append to the output; repeated until both are done."""

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,20 @@ class DatabaseReader:
         rows = await asyncio.get_running_loop().run_in_executor(self._thread, query)
         more = len(rows) > limit
         return {"items": rows[:limit], "next": rows[limit - 1]["ordinal"] if more else None}
+
+    async def names(self, *, limit: int) -> JsonObject:
+        def query() -> JsonObject:
+            names = self._database.names
+            forms_total, open_total, different_total = names.counts()
+            return {
+                "merged_total": forms_total,
+                "open_total": open_total,
+                "different_total": different_total,
+                "merged": [asdict(each) for each in names.merges(limit)],
+                "doubts": [asdict(each) for each in names.doubts(limit)],
+            }
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, query)
 
     async def output_text(self) -> bytes:
         def query() -> bytes:
@@ -148,6 +163,9 @@ class LiveRunView:
 
     async def items(self, *, after: int, limit: int, containing: str) -> JsonObject:
         return await self._reader.items(after=after, limit=limit, containing=containing)
+
+    async def names(self, *, limit: int) -> JsonObject:
+        return await self._reader.names(limit=limit)
 
     async def output_text(self) -> bytes:
         return await self._reader.output_text()
@@ -267,6 +285,9 @@ class FinishedRunView:
 
     async def items(self, *, after: int, limit: int, containing: str) -> JsonObject:
         return await self._reader.items(after=after, limit=limit, containing=containing)
+
+    async def names(self, *, limit: int) -> JsonObject:
+        return await self._reader.names(limit=limit)
 
     def peers(self) -> JsonObject:
         return {"peers": []}

@@ -2,8 +2,8 @@
 
 Entries are queued as they arrive; a batch takes as many as are there, has the ledger decide, and
 holds all that is to be stored together. Who stores it, in which thread and how often it is tried,
-is intake.py's; once it is stored, `publish` tells the mesh. The look-ups that the ledger needs
-stand between `begin` and `decide`, so that they may be made elsewhere.
+is intake.py's; once it is stored, `publish` tells the mesh. What the ledger needs to know of keys
+and names stands between `begin` and `decide`, so that it may be found out elsewhere.
 """
 
 from __future__ import annotations
@@ -14,18 +14,27 @@ from dataclasses import dataclass, field
 
 from mesh.core import entries as log
 from mesh.core.budget import Treasury
+from mesh.core.doubtful import Settled
 from mesh.core.entries import LogEntry
 from mesh.core.facets import FacetPlan
-from mesh.core.items import EntryId, LogId, NodeId
+from mesh.core.items import EntryId, FoundEntry, LogId, NodeId
 from mesh.core.known import DIGEST_MODULUS, digest_bytes, key_digest
-from mesh.core.ledger import FoundEntry, Ledger
+from mesh.core.ledger import Ledger, Verdict, Waits
+from mesh.core.listed_names import ListedNames, NewName
 from mesh.core.metrics import HistoryPoint, RunMetrics
 from mesh.core.normalize import item_key
 from mesh.core.seqset import SeqSet
+from mesh.nodes.collecting import facts
 from mesh.nodes.peer.mesh_node import MeshNode, SaidFrame
-from mesh.storage.database import Batch, ItemRow, OwnFrame, RunDatabase
+from mesh.storage.database import Batch, OwnFrame, RunDatabase
+from mesh.storage.name_tables import WaitingRow
 
 BATCH_ENTRIES_MAX = 4096
+NAMED_BATCH_ENTRIES_MAX = 512
+"""The same where names are looked at, a third of a millisecond each: a batch is stored and told
+within a quarter of a second."""
+EXCLUDED_NAMES_MAX = 50_000
+"""Of the entries to leave out, so many are known under other names too."""
 PAST_MAX = 1_000_000
 """Entries accepted in a forgotten past that are remembered until they come again."""
 UNKNOWN_MODEL = "unknown"
@@ -57,6 +66,10 @@ class BatchUnderWay:
 
     said: list[Said]
     found: list[FoundEntry]
+    to_exclude: list[str] = field(default_factory=list)
+    """Names of entries to leave out that have come since the batch before."""
+    named: dict[bytes, NewName] = field(default_factory=dict)
+    """What the names of those keys are that are new."""
 
     def keys(self) -> list[bytes]:
         return [each.key for each in self.found]
@@ -79,6 +92,8 @@ class VerdictDesk:
     """Told of every entry as it is heard: nothing may wait that keeps a budget."""
     plan: FacetPlan = field(default_factory=lambda: FacetPlan(holds_members=False))
     """Told of every entry as it is heard, as the producers' plans are."""
+    has_judge: bool = False
+    """Whether producers are asked about names in doubt."""
     durable: dict[LogId, int] = field(init=False)
     """Up to where each log is on disk."""
     heard_cost_usd: float = field(init=False)
@@ -100,6 +115,10 @@ class VerdictDesk:
     _past: dict[tuple[LogId, int], str] = field(default_factory=dict)
     """Texts accepted in epochs that the database does not know of, not taken in since."""
     _recovered: set[tuple[LogId, int]] = field(default_factory=set)
+    _settled: list[Settled] = field(default_factory=list)
+    _to_exclude: list[str] = field(default_factory=list)
+    _waited: set[tuple[LogId, int]] = field(default_factory=set)
+    """Entries that waited for a judge when the collector was started again."""
 
     def __post_init__(self) -> None:
         self.durable = {log_id: seqs.upto for log_id, seqs in self.taken_in.items()}
@@ -126,16 +145,16 @@ class VerdictDesk:
             self.opened_count = first_ordinal - 1
             self.say(*list_anew(database, first_ordinal))
         for entry in entries:
-            if isinstance(entry, log.Accepted):
+            if isinstance(entry, (log.Accepted, log.Merged)):
                 self._remember_past(entry)
             elif isinstance(entry, log.BudgetGranted):
                 self.treasury.hear_own_past(entry)
 
-    def _remember_past(self, accepted: log.Accepted) -> None:
-        log_id, seq = LogId(NodeId(accepted.origin), accepted.epoch), accepted.seq
+    def _remember_past(self, verdict: log.Accepted | log.Merged) -> None:
+        log_id, seq = LogId(NodeId(verdict.origin), verdict.epoch), verdict.seq
         if seq in self.taken_in.get(log_id, SeqSet()) or len(self._past) >= PAST_MAX:
             return
-        self._past[log_id, seq] = accepted.text
+        self._past[log_id, seq] = verdict.text
         # Perhaps nobody else knows that the log went so far, or even its origin any more: then
         # nobody would look for it.
         self.node.replica.announce(log_id, seq, self.node.clock.time())
@@ -170,6 +189,8 @@ class VerdictDesk:
             self.plan.apply(log_id, seq, entry)
             if isinstance(entry, log.CallFinished):
                 self.heard_cost_usd += entry.cost_usd or 0.0
+            elif isinstance(entry, log.Judged):
+                self._settled += self.ledger.doubtful.answered(log_id.origin, entry)
 
     def say(self, *entries: LogEntry) -> None:
         """Queue entries of the collector's own log, behind the verdicts of what is queued."""
@@ -181,6 +202,7 @@ class VerdictDesk:
             self.ledger.exclude(key)
             self._to_say.append(log.Imported(text))
         self._excluded.extend(rows)
+        self._to_exclude.extend(text for _, text in rows[:EXCLUDED_NAMES_MAX])
 
     def remember(self, **meta: str) -> None:
         """Queue values of the table `meta`."""
@@ -190,13 +212,42 @@ class VerdictDesk:
         """Store a point with the next batch; it is not worth one of its own."""
         self._history.append(point)
 
+    def restore_names(self, database: RunDatabase) -> None:
+        """Take up the names of what is stored; a tenth of a millisecond each."""
+        if self.ledger.names is not None:
+            self.ledger.names.restore(
+                database.accepted_texts(),
+                database.excluded_texts(EXCLUDED_NAMES_MAX),
+                database.names.other_forms(),
+            )
+
+    def restore_waiting(self, database: RunDatabase) -> None:
+        """Look anew at what waited for a judge."""
+        for waiting in database.names.waiting():
+            self._waited.add((waiting.log, waiting.seq))
+            self._queue.append((waiting.log, waiting.seq, [waiting.found]))
+            self.waiting_count += 1
+
+    def judge(self, producers: Sequence[NodeId], *, now_s: float, now_ms: int) -> None:
+        """Have those that are in doubt judged by the models of `producers`."""
+        doubtful, names = self.ledger.doubtful, self.ledger.names
+        if not len(doubtful) or names is None:
+            return
+        if not self.has_judge:
+            self._settled += doubtful.give_up()
+            return
+        self._settled += doubtful.overdue(now_s, set(producers).__contains__)
+        self.say(*doubtful.ask(producers, names, now_s=now_s, now_ms=now_ms))
+
     def has_work(self) -> bool:
-        return bool(self._queue or self._to_say or self._excluded or self._meta)
+        waits = self._queue or self._to_say or self._excluded or self._meta or self._settled
+        return bool(waits)
 
     def begin(self) -> BatchUnderWay:
         """Take the next entries from the queue."""
         said: list[Said] = []
-        while self._queue and len(said) < BATCH_ENTRIES_MAX:
+        entries_max = NAMED_BATCH_ENTRIES_MAX if self.ledger.names else BATCH_ENTRIES_MAX
+        while self._queue and len(said) < entries_max:
             log_id, first_seq, entries = self._queue.popleft()
             said += [Said(log_id, first_seq + n, entry) for n, entry in enumerate(entries)]
         self.waiting_count -= len(said)
@@ -206,11 +257,27 @@ class VerdictDesk:
                 item_key(each.entry.text),
                 each.entry.text,
                 each.entry.facet,
+                each.entry.call,
+                each.entry.model,
             )
             for each in said
             if isinstance(each.entry, log.Found)
         ]
-        return BatchUnderWay(said, found)
+        to_exclude, self._to_exclude = self._to_exclude, []
+        return BatchUnderWay(said, found, to_exclude)
+
+    def name(self, under_way: BatchUnderWay, stored: Mapping[bytes, int]) -> None:
+        """Find out what the names of a batch are whose keys are new; in any thread, while no batch
+        is being decided."""
+        names = self.ledger.names
+        if names is None:
+            return
+        for text in under_way.to_exclude:
+            names.exclude(text)
+        for found in under_way.found:
+            is_known = found.key in stored or found.key in under_way.named
+            if not is_known and self.ledger.doubtful.of_key(found.key) is None:
+                under_way.named[found.key] = names.take(found.text)
 
     def decide(self, under_way: BatchUnderWay, stored: Mapping[bytes, int]) -> Batch:
         """Decide what was begun and place the verdicts in the own log.
@@ -238,27 +305,79 @@ class VerdictDesk:
         self, under_way: BatchUnderWay, stored: Mapping[bytes, int], batch: Batch
     ) -> list[LogEntry]:
         """Fill `batch` with facts; return the verdicts for the own log."""
-        verdicts = self.ledger.decide(under_way.found, stored)
-        keyed = iter(zip(under_way.found, verdicts, strict=True))
         t_s = round(self.run_time_s(), 3)
-        unique: Counter[str] = Counter()
+        settled = self._settle(batch, t_s)
+        known = {found.key: facts.ordinal_of(verdict) for found, verdict in settled}
+        verdicts = self.ledger.decide(
+            under_way.found,
+            {**stored, **known},
+            under_way.named,
+            judged_from_s=self.node.clock.time() if self.has_judge else None,
+        )
+        keyed = iter(zip(under_way.found, verdicts, strict=True))
+        decided = []
         for each in under_way.said:
             if isinstance(each.entry, log.Found):
-                decided, verdict = next(keyed)
-                if isinstance(verdict, log.Accepted):
-                    unique[each.entry.model] += 1
-                    self._accepted_by_call[each.log, each.entry.call] += 1
-                    batch.items.append(_item_row(verdict, decided.key, each.entry, t_s))
+                found, verdict = next(keyed)
+                if isinstance(verdict, Waits):
+                    batch.waiting.append(WaitingRow(each.log, each.seq, each.entry))
                 else:
-                    self.metrics.of(each.entry.model).duplicates += 1
+                    decided.append((found, verdict))
+                if self._waited and (each.log, each.seq) in self._waited:
+                    self._waited.remove((each.log, each.seq))
+                    batch.settled.append(found.id)
             else:
                 self._count(each, batch)
             seqs = self.taken_in.setdefault(each.log, SeqSet())
             seqs.add_range(each.seq, each.seq)
+        self._note(decided, batch, t_s)
+        for found, verdict in decided:
+            if isinstance(verdict, log.Accepted) and found.key in under_way.named:
+                batch.doubts += facts.doubts(
+                    self._names, verdict.ordinal, under_way.named[found.key]
+                )
+            elif isinstance(verdict, log.Merged) and found.key in under_way.named:
+                batch.doubts += facts.bridged(self._names, verdict, under_way.named[found.key])
+        batch.taken_in = {each.log: self.taken_in[each.log].ranges() for each in under_way.said}
+        return [verdict for _, verdict in (*settled, *decided) if not isinstance(verdict, Waits)]
+
+    @property
+    def _names(self) -> ListedNames:
+        assert self.ledger.names is not None
+        return self.ledger.names
+
+    def _settle(self, batch: Batch, t_s: float) -> list[tuple[FoundEntry, Verdict]]:
+        """Decide what has waited for a judge and waits no more."""
+        waited, self._settled = self._settled, []
+        verdicts: list[tuple[FoundEntry, Verdict]] = []
+        for settled in waited:
+            decided = self.ledger.settle(settled)
+            head = decided[0][1]
+            if isinstance(head, log.Accepted):
+                name = settled.held.name
+                batch.doubts += facts.doubts(self._names, head.ordinal, name, settled.judge)
+            batch.settled += [found.id for found, _ in decided]
+            verdicts += decided
+        self._note(verdicts, batch, t_s)
+        return verdicts
+
+    def _note(
+        self, decided: Sequence[tuple[FoundEntry, Verdict]], batch: Batch, t_s: float
+    ) -> None:
+        """Put verdicts among the facts and count them."""
+        unique: Counter[str] = Counter()
+        for found, verdict in decided:
+            if isinstance(verdict, log.Accepted):
+                unique[found.model] += 1
+                log_id = LogId(found.id.origin, found.id.epoch)
+                self._accepted_by_call[log_id, found.call] += 1
+                batch.items.append(facts.item_row(verdict, found, t_s))
+                continue
+            self.metrics.of(found.model).duplicates += 1
+            if isinstance(verdict, log.Merged):
+                batch.other_forms.append(facts.other_form_row(verdict, found, t_s))
         for model, count in unique.items():
             self.metrics.count_unique(model, count, t_s)
-        batch.taken_in = {each.log: self.taken_in[each.log].ranges() for each in under_way.said}
-        return list(verdicts)
 
     def _count(self, said: Said, batch: Batch) -> None:
         entry = said.entry
@@ -285,18 +404,3 @@ class VerdictDesk:
         batch.model_totals = dict(self.metrics.models)
         batch.accounts = self.treasury.changed_rows()
         batch.nodes = [(m.origin, m.label) for m in self.node.membership.all()]
-
-
-def _item_row(verdict: log.Accepted, key: bytes, found: log.Found, t_s: float) -> ItemRow:
-    return ItemRow(
-        verdict.ordinal,
-        key,
-        verdict.text,
-        verdict.origin,
-        verdict.epoch,
-        verdict.seq,
-        found.call,
-        found.model,
-        t_s,
-        found.facet,
-    )

@@ -16,7 +16,8 @@ from typing import Protocol
 
 from mesh.config import ModelSpec, ProducerSettings
 from mesh.core import entries as log
-from mesh.core.entries import LogEntry
+from mesh.core.entries import JudgementAsked, LogEntry
+from mesh.core.facet_calls import ENTRIES, JUDGING, PLANNING
 from mesh.core.facets import OPEN_FACET, LookIn, Work
 from mesh.core.items import NodeId
 from mesh.core.outlook import Outlook
@@ -24,6 +25,7 @@ from mesh.llm.interface import CallProgress, LLMClient, Usage
 from mesh.llm.pricing import reservation_usd
 from mesh.nodes.producing.answers import Answer, PlanningAnswer
 from mesh.nodes.producing.composing import ComposedCall, Composer
+from mesh.nodes.producing.judging import JudgingAnswer
 from mesh.nodes.producing.orders import Orders
 
 PLAN_WAIT_S = 6.0
@@ -35,6 +37,7 @@ LOOK_S = 0.05
 LIMIT_LOOK_S = 1.0
 SHOWN_WAIT_S = 1.0
 """A shorter wait for a limit is not worth telling."""
+_ACTIVITIES = {ENTRIES: "asking", PLANNING: "planning", JUDGING: "judging"}
 
 
 class Teller(Protocol):
@@ -69,7 +72,7 @@ class OpenCall:
     seq: int = 0
     first_token_s: float | None = None
     """From its start."""
-    answer: Answer | PlanningAnswer = field(init=False)
+    answer: Answer | PlanningAnswer | JudgingAnswer = field(init=False)
 
     @property
     def model(self) -> ModelSpec:
@@ -89,7 +92,7 @@ class CallOpening:
 
     async def open(self, model: ModelSpec, may_plan: Callable[[], bool]) -> OpenCall | None:
         """Wait until a call may be made, then log that it is; None: orders have changed."""
-        started_s, outlook = _now_s(), self.teller.outlook
+        started_s = _now_s()
         client = self.client_of(model)  # Before the choice, or others choose the same meanwhile.
         while self.orders.held_by is None and self.orders.model == model.spec:
             is_late = _now_s() > started_s + PLAN_WAIT_S
@@ -98,20 +101,36 @@ class CallOpening:
                 self.teller.activity = "waiting for the plan"
                 await asyncio.sleep(self.random.uniform(0.5, 1.0) * LOOK_S)
                 continue
-            composed = self.composer.compose(model, client, work)
-            wait_s = outlook.allowances.wait_s(model.spec, composed.prompt_tokens, _now_s())
-            if wait_s:
-                await self._await_limit(model, wait_s)
-                continue
-            largest = client.largest_usage(
-                composed.prompt, composed.output_tokens_max, structured=composed.structured
-            )
-            amount = reservation_usd(model, largest.input_tokens, largest.output_tokens)
-            if not outlook.purse.reserve(amount):
-                await self._await_budget(amount)
-                continue
-            return await self._log_start(composed, amount, largest)
+            if call := await self._try_to_open(model, client, work):
+                return call
         return None
+
+    async def open_to_judge(self, model: ModelSpec, asked: JudgementAsked) -> OpenCall | None:
+        """The same of a call that judges."""
+        client = self.client_of(model)
+        while self.orders.held_by is None and self.orders.model == model.spec:
+            if call := await self._try_to_open(model, client, asked):
+                return call
+        return None
+
+    async def _try_to_open(
+        self, model: ModelSpec, client: LLMClient, work: Work | JudgementAsked
+    ) -> OpenCall | None:
+        """None: it has waited for what keeps the call back; what it asks may be outdated."""
+        outlook = self.teller.outlook
+        composed = self.composer.compose(model, client, work)
+        wait_s = outlook.allowances.wait_s(model.spec, composed.prompt_tokens, _now_s())
+        if wait_s:
+            await self._await_limit(model, wait_s)
+            return None
+        largest = client.largest_usage(
+            composed.prompt, composed.output_tokens_max, structured=composed.structured
+        )
+        amount = reservation_usd(model, largest.input_tokens, largest.output_tokens)
+        if not outlook.purse.reserve(amount):
+            await self._await_budget(amount)
+            return None
+        return await self._log_start(composed, amount, largest)
 
     def _next_work(self, model: ModelSpec, may_plan: bool, *, is_late: bool) -> Work | None:
         """None: the first plan is being made, and no facet of it is this call's yet."""
@@ -154,7 +173,7 @@ class CallOpening:
     ) -> OpenCall:
         progress = CallProgress(output_tokens_cap=largest.output_tokens)
         call = OpenCall(composed, reserved_usd, _now_s(), progress)
-        self.teller.activity = "planning" if composed.is_planning else "asking"
+        self.teller.activity = _ACTIVITIES[composed.purpose]
         work = composed.work
         call.seq = await self.teller.say(
             [
@@ -163,7 +182,7 @@ class CallOpening:
                     asked_count=composed.ask_count,
                     facet=getattr(work, "name", None),
                     started_ms=time.time_ns() // 1_000_000,
-                    purpose="facets" if composed.is_planning else "entries",
+                    purpose=composed.purpose,
                     reserved_usd=reserved_usd,
                     prompt_tokens=composed.prompt_tokens,
                 )

@@ -17,7 +17,8 @@ from collections.abc import Callable
 from mesh.config import ApiKey, ModelSpec, ProducerSettings
 from mesh.core import entries as log
 from mesh.core.call_course import CallCourse
-from mesh.core.entries import NOTE_CHARACTERS_MAX
+from mesh.core.entries import NOTE_CHARACTERS_MAX, JudgementAsked
+from mesh.core.facet_calls import PLANNING
 from mesh.llm.clients import open_client
 from mesh.llm.interface import (
     Completed,
@@ -34,6 +35,7 @@ from mesh.llm.usage import cut_usage, shown_tokens
 from mesh.nodes.producing.answers import Answer, PlanningAnswer
 from mesh.nodes.producing.call_opening import CallOpening, OpenCall, Teller
 from mesh.nodes.producing.composing import Composer
+from mesh.nodes.producing.judging import JudgingAnswer
 from mesh.nodes.producing.orders import Orders
 
 DRY_WAIT_S = 0.5
@@ -85,6 +87,7 @@ class Caller:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._settings.concurrency):
                     group.create_task(self._call_on(group))
+                group.create_task(self._judge_on())
         finally:
             await self._close_clients()
 
@@ -100,11 +103,24 @@ class Caller:
             call = await self._opening.open(self._model(), self._may_plan)
             if call is None:
                 continue
-            if call.composed.is_planning:
+            if call.composed.purpose == PLANNING:
                 # What it names is of use as it comes: nobody waits for its end.
                 self._planning = group.create_task(self._attempt(call))
             else:
                 await self._attempt(call)
+
+    async def _judge_on(self) -> None:
+        """Answer what the collector asks, beside the calls for entries: they wait for it."""
+        while True:
+            asked = await self._orders.to_judge.next()
+            await self._orders.may_call()
+            call = await self._opening.open_to_judge(self._model(), asked)
+            if call is None:
+                continue
+            await self._attempt(call)
+            assert isinstance(call.answer, JudgingAnswer)
+            self._orders.to_judge.answered(asked.number)
+            await self._teller.say([call.answer.judged()])
 
     def _may_plan(self) -> bool:
         return self._planning is None or self._planning.done()
@@ -144,8 +160,10 @@ class Caller:
 
     # The call
 
-    def _answer(self, call: OpenCall) -> Answer | PlanningAnswer:
-        if call.composed.is_planning:
+    def _answer(self, call: OpenCall) -> Answer | PlanningAnswer | JudgingAnswer:
+        if isinstance(call.composed.work, JudgementAsked):
+            return JudgingAnswer(call.composed.work, call.seq, call.model.spec)
+        if call.composed.purpose == PLANNING:
             return PlanningAnswer(call.composed, call.seq, self._settings.topic, self._teller.say)
         return Answer(
             composed=call.composed,
@@ -301,7 +319,7 @@ def _wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _outcome(answer: Answer | PlanningAnswer, completed: Completed | None) -> str:
+def _outcome(answer: Answer | PlanningAnswer | JudgingAnswer, completed: Completed | None) -> str:
     if completed is None:
         return "cut"
     if completed.finish_reason is FinishReason.REFUSED:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from mesh.config import ModelSpec, Tactics
 from mesh.core.call_course import AverageYield
 from mesh.core.call_sizing import CallOutcome, CallSizes
+from mesh.core.entries import JudgementAsked
+from mesh.core.facet_calls import ENTRIES, JUDGING, PLANNING
 from mesh.core.facets import FacetMembers, LookIn, MoreFacets, PlanTopic, SplitFacet, Work
 from mesh.core.listing import AnswerCounts, CachedShares, Costs, Listing, RepeatRates
 from mesh.core.normalize import item_key
@@ -24,6 +26,7 @@ from mesh.llm.answer_format import FormatChoice
 from mesh.llm.cache_rules import cache_key, cache_key_shards
 from mesh.llm.context_limits import ContextLimits, context_limits, prompt_tokens_max
 from mesh.llm.interface import CallProgress, LLMClient, Prompt, Usage
+from mesh.llm.judging import judging_prompt, judging_tokens_max
 from mesh.llm.pricing import cost_usd
 from mesh.llm.prompts import FacetEntries, PromptBuilder, prompt_tokens_estimate
 from mesh.llm.usage import shown_tokens
@@ -52,7 +55,7 @@ class ComposedCall:
     """One call, ready to be made."""
 
     model: ModelSpec
-    work: Work
+    work: Work | JudgementAsked
     prompt: Prompt
     prompt_tokens: int
     """Estimated, rather too many."""
@@ -71,8 +74,11 @@ class ComposedCall:
         return self.work.facet if isinstance(self.work, LookIn) else 0
 
     @property
-    def is_planning(self) -> bool:
-        return not isinstance(self.work, LookIn)
+    def purpose(self) -> str:
+        """As CallStarted says it."""
+        if isinstance(self.work, LookIn):
+            return ENTRIES
+        return JUDGING if isinstance(self.work, JudgementAsked) else PLANNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +117,12 @@ class Composer:
     def pace(self, model: ModelSpec) -> ModelPace:
         return self._paces.setdefault(model.spec, ModelPace())
 
-    def compose(self, model: ModelSpec, client: LLMClient, work: Work) -> ComposedCall:
+    def compose(
+        self, model: ModelSpec, client: LLMClient, work: Work | JudgementAsked
+    ) -> ComposedCall:
         """The call of `model` for `work`, with all that is known at this moment."""
+        if isinstance(work, JudgementAsked):
+            return self._judging(model, work)
         if not isinstance(work, LookIn):
             return self._planning(model, work)
         listing = self._listing(model, work)
@@ -172,6 +182,11 @@ class Composer:
             unique_count=ending.found_count,
             output_tokens=shown_tokens(progress),
         )
+
+    def _judging(self, model: ModelSpec, asked: JudgementAsked) -> ComposedCall:
+        prompt, count = judging_prompt(self.topic, asked.questions), len(asked.questions)
+        tokens = prompt_tokens_estimate(prompt)
+        return ComposedCall(model, asked, prompt, tokens, count, judging_tokens_max(count))
 
     def _planning(self, model: ModelSpec, work: Work) -> ComposedCall:
         match work:

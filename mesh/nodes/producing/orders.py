@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field
 
+from mesh.nodes.producing.judging import ToJudge
+
 
 @dataclass(slots=True)
 class Orders:
@@ -16,6 +18,7 @@ class Orders:
     """Set when another model is assigned."""
     money_moved: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when more may be affordable than before."""
+    to_judge: ToJudge = field(default_factory=ToJudge)
     _go: asyncio.Event = field(default_factory=asyncio.Event)
     _held_by: dict[str, None] = field(default_factory=dict)
 

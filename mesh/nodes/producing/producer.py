@@ -108,6 +108,10 @@ class Producer:
                     self._model_assigned(entry, (log_id.epoch, seq))
                 case log.BudgetGranted() | log.BudgetSet():
                     self.orders.money_moved.set()
+                case log.JudgementAsked():
+                    self._judgement_asked(entry)
+                case log.Judged(number=number) if log_id.origin == self.node.own.origin:
+                    self.orders.to_judge.answered(number)
                 case log.Lost(origin=origin) if origin == self.node.own.origin:
                     self.outlook.purse.forfeit()
 
@@ -411,6 +415,11 @@ class Producer:
         if mine and self._is_news(said, self._model_said):
             self._model_said = said
             self.orders.assign(assigned.model)
+
+    def _judgement_asked(self, asked: log.JudgementAsked) -> None:
+        """What was asked in an earlier start of the run, nobody waits for any more."""
+        if asked.origin == self.node.own.origin and asked.number >= self.settings.started_ms:
+            self.orders.to_judge.asked(asked)
 
     def _is_news(self, said: ControlPlace, latest: ControlPlace) -> bool:
         """Entries apply in any order, control holds in the order in which it was said, and what

@@ -108,6 +108,7 @@ class Supervisor:
             models=settings.models,
             output=settings.output,
             exclude=settings.exclude,
+            judge=settings.judge,
             target=settings.target,
             budget_usd=settings.budget_usd,
             max_cost_per_item_usd=settings.max_cost_per_item_usd,

@@ -1,0 +1,106 @@
+"""`review RUN_DIR`: what counts as one entry and what may, and how a person decides otherwise."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from mesh.cli.commands import ReviewCommand, UsageError
+from mesh.storage.database import RunDatabase, UnusableDatabase
+from mesh.storage.name_tables import Doubt, Merge
+from mesh.storage.node_directory import DamagedIdentity
+from mesh.storage.output_file import UnwritableOutput
+from mesh.storage.run_directory import (
+    DATABASE_FILE,
+    AlreadyLocked,
+    RunDirectoryRefused,
+    RunIdentity,
+    read_run,
+)
+
+
+def review(command: ReviewCommand, program: str) -> int:
+    """Carry out the edits, then list what there is; return the exit status."""
+    identity = _run_in(command)
+    try:
+        moved_aside = _edit(command, identity) if command.has_edits else None
+        database = RunDatabase.open_read_only(command.run_dir / DATABASE_FILE)
+        try:
+            for line in _lines(command, database, program):
+                sys.stdout.write(f"{line}\n")
+        finally:
+            database.close()
+    except AlreadyLocked as error:
+        raise UsageError(
+            f"the run in {command.run_dir} goes on: its list is written line by line. "
+            "Stop it first, or look at it without changing anything",
+            exit_status=1,
+        ) from error
+    except (UnusableDatabase, DamagedIdentity, UnwritableOutput) as error:
+        raise UsageError(str(error), exit_status=1) from error
+    if moved_aside:
+        sys.stderr.write(f"the output file was not this run's: moved to {moved_aside}\n")
+    return 0
+
+
+def _run_in(command: ReviewCommand) -> RunIdentity:
+    run_dir = command.run_dir
+    try:
+        identity = read_run(run_dir)
+    except RunDirectoryRefused as error:
+        raise UsageError(str(error)) from error
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {run_dir}: {error.strerror or error}", exit_status=1
+        ) from error
+    if identity is None or not (run_dir / DATABASE_FILE).is_file():
+        raise UsageError(f"{run_dir} holds no run with results: name its directory")
+    return identity
+
+
+def _edit(command: ReviewCommand, identity: RunIdentity) -> str | None:
+    """Make the edits in order; where a file of somebody else's is now, None: there was none."""
+    # Imported here: looking needs none of it.
+    from mesh.nodes.collecting.reviewing import Refused, open_review
+
+    try:
+        with open_review(command.run_dir, identity.run_id) as run:
+            for text in command.apart:
+                run.take_apart(text)
+            for text, into in command.merges:
+                run.merge(text, into)
+            for text, other in command.different:
+                run.keep_apart(text, other)
+            return str(run.moved_aside or "")
+    except Refused as error:
+        raise UsageError(str(error)) from error
+
+
+def _lines(command: ReviewCommand, database: RunDatabase, program: str) -> Iterator[str]:
+    names, limit = database.names, command.limit
+    merged_count, open_count, different_count = names.counts()
+    yield f"{merged_count:,} other forms of entries"
+    yield from map(_merge_line, names.merges(limit))
+    yield from _more(merged_count, limit)
+    yield f"{open_count:,} pairs in doubt, {different_count:,} judged different"
+    yield from map(_doubt_line, names.doubts(limit))
+    yield from _more(open_count + different_count, limit)
+    here = f"{program} review {command.run_dir}"
+    yield f'an entry of its own:  {here} --apart "TEXT"'
+    yield f'one entry:            {here} --merge "TEXT" "ENTRY THAT STANDS FOR BOTH"'
+    yield f'two entries:          {here} --different "ENTRY" "ENTRY"'
+
+
+def _merge_line(merge: Merge) -> str:
+    entry = merge.entry or "(to be left out)"
+    return f"  {merge.text}  =  {entry}  [{merge.rule}]"
+
+
+def _doubt_line(doubt: Doubt) -> str:
+    why = doubt.reason if doubt.verdict == "open" else f"different, said {doubt.judge}"
+    return f"  {doubt.text}  {'?' if doubt.verdict == 'open' else '≠'}  {doubt.other}  [{why}]"
+
+
+def _more(count: int, limit: int) -> Iterator[str]:
+    if count > limit:
+        yield f"  … and {count - limit:,} more: --limit {count}"

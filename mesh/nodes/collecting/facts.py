@@ -1,0 +1,82 @@
+"""Verdicts as rows of run.sqlite."""
+
+from __future__ import annotations
+
+from mesh.core import entries as log
+from mesh.core.items import FoundEntry
+from mesh.core.ledger import Verdict
+from mesh.core.listed_names import EXCLUDED_ORDINAL, UNDECIDED, ListedNames, NewName
+from mesh.core.normalize import item_key
+from mesh.storage.database import ItemRow
+from mesh.storage.name_tables import DIFFERENT, OPEN, DoubtRow, OtherFormRow
+
+
+def item_row(verdict: log.Accepted, found: FoundEntry, t_s: float) -> ItemRow:
+    return ItemRow(
+        verdict.ordinal,
+        _key_of(verdict, found),
+        verdict.text,
+        verdict.origin,
+        verdict.epoch,
+        verdict.seq,
+        found.call,
+        found.model,
+        t_s,
+        found.facet,
+    )
+
+
+def other_form_row(verdict: log.Merged, found: FoundEntry, t_s: float) -> OtherFormRow:
+    return OtherFormRow(
+        _key_of(verdict, found),
+        verdict.text,
+        verdict.ordinal,
+        verdict.rule,
+        verdict.origin,
+        verdict.epoch,
+        verdict.seq,
+        found.call,
+        found.model,
+        found.facet,
+        t_s,
+    )
+
+
+def doubts(names: ListedNames, ordinal: int, name: NewName, judge: str = "") -> list[DoubtRow]:
+    """What an entry that counts as new may be the same as.
+
+    Args:
+        judge: who has said that it is none of them; "" where nobody has.
+    """
+    reasons: dict[int, str] = {}
+    for each in name.doubts:
+        reasons.setdefault(names.ordinal(each.number), each.reason)
+    verdict = DIFFERENT if judge else OPEN
+    return [
+        DoubtRow(ordinal, other, reason, verdict, judge)
+        for other, reason in reasons.items()
+        if other not in (EXCLUDED_ORDINAL, UNDECIDED, ordinal)
+    ]
+
+
+def bridged(names: ListedNames, verdict: log.Merged, name: NewName) -> list[DoubtRow]:
+    """Entries that stand apart though another form is the same as each of them."""
+    if verdict.ordinal == EXCLUDED_ORDINAL:
+        return []
+    pairs = {
+        (max(verdict.ordinal, other), min(verdict.ordinal, other))
+        for other in map(names.ordinal, name.bridged)
+        if other not in (EXCLUDED_ORDINAL, UNDECIDED, verdict.ordinal)
+    }
+    reason = f"both are {verdict.text}"
+    return [DoubtRow(ordinal, other, reason) for ordinal, other in sorted(pairs)]
+
+
+def ordinal_of(verdict: Verdict) -> int:
+    """Of the entry that a found one is, EXCLUDED_ORDINAL where it is to be left out."""
+    return getattr(verdict, "ordinal", EXCLUDED_ORDINAL)
+
+
+def _key_of(verdict: log.Accepted | log.Merged, found: FoundEntry) -> bytes:
+    """Another form than the one that was found may stand for the entry."""
+    return found.key if verdict.text == found.text else item_key(verdict.text)
