@@ -1,6 +1,7 @@
 """Knows a name when it sees it again: a growing list of names in groups, one group an entry.
 
-A new name is compared with the few that blocking proposes. It joins a group when it is the same
+A new name is compared with the few that blocking proposes, and with its nearest in meaning where
+the caller keeps vectors of the names (vector_index.py). It joins a group when it is the same
 as one of its members by rule and different from none of them: a chain of names that are each the
 same as the next does not draw in one that differs from the first. Where it is the same as members
 of two groups, they are one, on the same condition. What is doubtful stays apart and is told, for
@@ -25,6 +26,7 @@ from mesh.core.names.comparing import (
     compare_without_words,
 )
 from mesh.core.names.derived_keys import canonical_words
+from mesh.core.names.nearness import Near, by_neighbour
 from mesh.core.names.rarity import Rarity
 from mesh.core.names.words import Name, parsed
 from mesh.core.text_column import TextColumn
@@ -80,13 +82,14 @@ class Resolver:
     def text(self, number: int) -> str:
         return self._texts[number]
 
-    def resolve(self, text: str) -> Resolution:
-        """What `text` is; changes nothing."""
-        name = parsed(text)
-        found = [
-            (proposal.number, self._compared(name, proposal))
-            for proposal in self.index.proposed(name, self.rarity)
-        ]
+    def resolve(self, text: str, near: Near = ()) -> Resolution:
+        """What `text` is; changes nothing.
+
+        Args:
+            near: (number, cosine) of the names whose vectors are nearest to that of `text`, the
+                nearest first; at most nearness.NEIGHBOURS are looked at.
+        """
+        found = self._compared(text, near)
         doubts = [
             Doubt(number, comparison.reason)
             for number, comparison in found
@@ -134,8 +137,31 @@ class Resolver:
         group = self._groups[number]
         return self._members.get(group, [group])
 
-    def _compared(self, name: Name, proposal: Proposal) -> Comparison:
-        """With what blocking found out left out."""
+    def _compared(self, text: str, near: Near) -> list[tuple[int, Comparison]]:
+        """`text` and every name that blocking or `near` proposes, the likeliest first."""
+        name = parsed(text)
+        proposals = {each.number: each for each in self.index.proposed(name, self.rarity)}
+        if not near:
+            return [(number, self._by_letters(name, each)) for number, each in proposals.items()]
+        neighbours = by_neighbour(near, self.group)
+        # Alternately from both, so that a limit on doubts takes the best of either.
+        places = {number: 2 * rank + 1 for rank, number in enumerate(neighbours)}
+        for place, number in enumerate(proposals):
+            places[number] = min(2 * place, places.get(number, 2 * place))
+        found = []
+        for number in sorted(places, key=lambda each: places[each]):
+            proposal = proposals.get(number)
+            if proposal is not None and number not in neighbours:
+                found.append((number, self._by_letters(name, proposal)))
+                continue
+            may_share_key = proposal is None or proposal.may_share_key
+            look = compare if may_share_key else compare_without_keys
+            other = parsed(self._texts[number])
+            found.append((number, look(name, other, self.rarity, neighbours.get(number))))
+        return found
+
+    def _by_letters(self, name: Name, proposal: Proposal) -> Comparison:
+        """What blocking found out is not looked at again."""
         other = parsed(self._texts[proposal.number])
         if proposal.may_share_key:
             return compare(name, other, self.rarity)

@@ -1,6 +1,7 @@
 """A simulated model as a judge: which candidate, if any, is the same thing as an entry.
 
-The catalog knows the truth; the model is right as often as its `judge_accuracy` says.
+Catalog and alias files (known_names.py) know the truth; the model is right as often as its
+`judge_accuracy` says.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 
 from mesh.simulation.catalog import Catalog
 from mesh.simulation.folding import folded
+from mesh.simulation.known_names import known_as_one
 from mesh.simulation.models import SimulatedModel
 from mesh.simulation.prompt_reading import Question
 
@@ -39,6 +41,6 @@ def _judgement(
 
 def _same(catalog: Catalog, one: str, other: str) -> bool:
     index = catalog.index_of(one)
-    if index is not None:
-        return index == catalog.index_of(other)
-    return folded(one) == folded(other)
+    if index is not None and index == catalog.index_of(other):
+        return True
+    return folded(one) == folded(other) or known_as_one(one, other)

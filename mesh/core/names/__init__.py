@@ -7,6 +7,7 @@
     sounds.py            how likely two spellings are of one word, by letters
     blocking.py          which few of a million names are worth comparing with a new one
     key_table.py         numbers filed under hashes, in little memory
+    nearness.py          what vectors of names say beside their letters, where there are any
     rarity.py            which words of this list tell little
     comparing.py         two names -> same, unsure or different, and the reason
     vocabulary.py, spelling_weights.py   tables

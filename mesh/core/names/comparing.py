@@ -3,6 +3,8 @@
 In order: keys (what is safe by itself), vetoes (what is never merged by likeness), arrangement of
 words, then spelling. Likeness of letters alone never makes two names one: it says "unsure", for a
 judge or a person, since a list that counts a thing twice is better than one that swallows another.
+Where vectors of the names are at hand (nearness.py) they are one more witness, of spelling and of
+meaning, which never speaks against a veto.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import enum
 from dataclasses import dataclass
 
 from mesh.core.names.derived_keys import shared_key, singular
+from mesh.core.names.nearness import Nearness, with_nearness
 from mesh.core.names.rarity import Rarity
 from mesh.core.names.sounds import LETTERS_MIN, alike, is_slip, spelling_log_odds
 from mesh.core.names.structure import (
@@ -35,6 +38,19 @@ SLIP_LETTERS_MIN = 6
 SLIP_WHOLE_LETTERS_MIN = 9
 """The same where there is nothing but the word."""
 
+NEAR_SAME_MIN = 3.0
+"""Log-odds by letters and vectors from which on two spellings are of one name: of a thousand pairs
+of two cities spelled alike, at most two are taken for one (bench/learn_nearness.py)."""
+NEAR_UNSURE_MIN = 0.5
+"""From here on they may be; lower than by letters alone, as fewer names are near than alike."""
+EXPLAINED_BY_LETTERS = 0.6
+"""Share of sounds in common from which on nearness says nothing of meaning: vectors of names that
+a model does not know are those of their letters."""
+EXPLAINED_FAR_OUT = 0.7
+"""The same of a name that stands out by far: exonyms sound alike too, as "Torino" and "Turin"."""
+
+SPELLED_ALIKE = "spelling alike"
+SPELLED_OTHERWISE = "spelled otherwise"
 NO_RARITY = Rarity()
 NOTHING_SHARED = Leftover((), (), ())
 
@@ -54,19 +70,25 @@ class Comparison:
     """For a person: the rule, or what the names differ in."""
 
 
-def compare(one: Name, other: Name, rarity: Rarity = NO_RARITY) -> Comparison:
-    """Whether two names are one entry; the verdict is symmetric.
+def compare(
+    one: Name, other: Name, rarity: Rarity = NO_RARITY, nearness: Nearness | None = None
+) -> Comparison:
+    """Whether two names are one entry; symmetric but for `nearness`.
 
     Args:
         rarity: of the words of the list that both are in.
+        nearness: of `other` as a neighbour of `one`, the new name; None: it is none, or there are
+            no vectors.
     """
     rule = None if one.key == other.key else shared_key(one, other)
     if rule:
         return Comparison(Verdict.SAME, rule)
-    return compare_without_keys(one, other, rarity)
+    return compare_without_keys(one, other, rarity, nearness)
 
 
-def compare_without_keys(one: Name, other: Name, rarity: Rarity = NO_RARITY) -> Comparison:
+def compare_without_keys(
+    one: Name, other: Name, rarity: Rarity = NO_RARITY, nearness: Nearness | None = None
+) -> Comparison:
     """The same of two names that share no derived key, which blocking knows."""
     if one.key == other.key:
         return Comparison(Verdict.SAME, "key")
@@ -79,7 +101,10 @@ def compare_without_keys(one: Name, other: Name, rarity: Rarity = NO_RARITY) -> 
     left = leftover(one, other)
     if reason := maybe_same(one, other, left, rarity):
         return Comparison(Verdict.UNSURE, reason)
-    return _by_spelling(one, other, left)
+    comparison = _by_spelling(one, other, left)
+    if nearness is None or left.shared:
+        return comparison
+    return _with_second_witness(one, other, comparison, nearness)
 
 
 def compare_without_words(one: Name, other: Name) -> Comparison:
@@ -111,8 +136,30 @@ def _by_spelling(one: Name, other: Name, left: Leftover) -> Comparison:
     if is_slip(word, against, letters_min):
         return Comparison(Verdict.UNSURE, "a slip of a letter")
     if _odds(word, against, abs(len(mine) - len(theirs))) >= limit:
-        return Comparison(Verdict.UNSURE, "spelling alike")
-    return Comparison(Verdict.DIFFERENT, "spelled otherwise")
+        return Comparison(Verdict.UNSURE, SPELLED_ALIKE)
+    return Comparison(Verdict.DIFFERENT, SPELLED_OTHERWISE)
+
+
+def _with_second_witness(
+    one: Name, other: Name, by_letters: Comparison, nearness: Nearness
+) -> Comparison:
+    """The same with vectors, of names that share no word; never less than by letters."""
+    is_of_letters = by_letters.reason in (SPELLED_ALIKE, SPELLED_OTHERWISE)
+    if not (is_of_letters and nearness.stands_out):
+        return by_letters
+    spaces = abs(len(one.words) - len(other.words))
+    odds = with_nearness(_odds(one.joined, other.joined, spaces), nearness)
+    near = f"near in meaning ({nearness.cosine:.2f})"
+    if odds >= NEAR_SAME_MIN and not spaces:
+        return Comparison(Verdict.SAME, f"{SPELLED_ALIKE} and {near}")
+    if by_letters.verdict is Verdict.UNSURE:
+        return by_letters
+    if odds >= NEAR_UNSURE_MIN:
+        return Comparison(Verdict.UNSURE, f"{SPELLED_ALIKE} and {near}")
+    explained = EXPLAINED_FAR_OUT if nearness.stands_far_out else EXPLAINED_BY_LETTERS
+    if alike(one.joined, other.joined) < explained:
+        return Comparison(Verdict.UNSURE, near)
+    return by_letters
 
 
 def _odds(one: str, other: str, spaces: int) -> float:
