@@ -8,8 +8,8 @@ import sys
 
 PYTHON_NEEDED = (3, 11)
 PACKAGES_NEEDED = (
-    "aiohttp", "anthropic", "bitarray", "dotenv", "genai_prices", "mmh3", "msgspec", "openai",
-    "nacl", "plotly", "prometheus_client", "rapidfuzz", "rich", "tenacity", "zmq",
+    "aiohttp", "anthropic", "anyascii", "bitarray", "dotenv", "genai_prices", "mmh3", "msgspec",
+    "openai", "nacl", "plotly", "prometheus_client", "rapidfuzz", "rich", "tenacity", "zmq",
 )  # fmt: skip
 
 

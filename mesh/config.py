@@ -140,6 +140,10 @@ class ExploreSettings:
     exclude: Path | None = None
     judge: bool = True
     """Have models say whether names in doubt are one; each costs some 60 tokens."""
+    semantic: bool = False
+    """Compare names by what they mean, too: needs the extra `semantic`."""
+    embedder: str | None = None
+    """The model for that: a path or a SPEC of this machine or network; None: the packaged one."""
     concurrency: int = 1
     """Calls of each producer at once, 1..64. More find more in a minute and know less of one
     another; providers' limits hold for all together."""
@@ -230,6 +234,10 @@ class CollectorSettings:
     exclude: Path | None = None
     judge: bool = True
     """Have models say whether names in doubt are one; each costs some 60 tokens."""
+    semantic: bool = False
+    """Compare names by what they mean, too: needs the extra `semantic`."""
+    embedder: str | None = None
+    """The model for that: a path or a SPEC of this machine or network; None: the packaged one."""
     target: int | None = None
     budget_usd: float | None = None
     max_cost_per_item_usd: float | None = None

@@ -61,6 +61,8 @@ class ExploreCommand:
     output: Path = Path("output.txt")
     exclude: Path | None = None
     judge: bool = True
+    semantic: bool = False
+    embedder: str | None = None
     run_dir: Path | None = None
     new: bool = False
     network: NetworkOptions = NetworkOptions()

@@ -23,6 +23,7 @@ from mesh.cli.models import choose_models, keys_of
 from mesh.cli.network import run_network
 from mesh.cli.offline import simulator_settings, usual_topic
 from mesh.config import DEFAULT_TOPIC, ApiKey, ExploreSettings, MeshSettings, ModelSpec
+from mesh.llm.embedders import EmbedderUnavailable, check_embedder
 from mesh.llm.estimate import estimate_line
 from mesh.llm.money import BudgetCap, BudgetRefusal, budget_cap
 from mesh.llm.pricing import is_priced, price_line, with_prices
@@ -64,6 +65,7 @@ def explore(command: ExploreCommand) -> int:
     )
     settings = settings_from(command, topic, selection.models, cap.cap_usd, mesh)
     _check_exclude(command.exclude)
+    _check_embedder(command)
     run = _opened(settings)
     # A continued run keeps the spelling of its topic, and with it what providers have cached.
     settings = replace(settings, topic=run.identity.topic)
@@ -131,6 +133,8 @@ def settings_from(
         time_limit_s=command.time_limit_s,
         exclude=command.exclude,
         judge=command.judge,
+        semantic=command.semantic,
+        embedder=command.embedder,
         mesh=mesh,
         open_to_others=command.peers == 0 or command.network.host is not None,
         new_ticket=command.new_ticket,
@@ -226,6 +230,15 @@ def _cap(command: ExploreCommand, models: Sequence[ModelSpec]) -> BudgetCap:
     if isinstance(cap, BudgetRefusal):
         raise UsageError(cap.message)
     return cap
+
+
+def _check_embedder(command: ExploreCommand) -> None:
+    if not command.semantic:
+        return
+    try:
+        check_embedder(command.embedder)
+    except EmbedderUnavailable as error:
+        raise UsageError(str(error)) from error
 
 
 def _check_exclude(path: Path | None) -> None:

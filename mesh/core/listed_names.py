@@ -10,9 +10,10 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from mesh.core.names.derived_keys import canonical_words
+from mesh.core.names.nearness import Near
 from mesh.core.names.rarity import Rarity
 from mesh.core.names.words import parsed
 from mesh.core.resolve import Resolution, Resolver
@@ -29,6 +30,7 @@ class Likeness:
 
     number: int
     reason: str
+    by_meaning: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Names(Protocol):
 
     def __len__(self) -> int: ...
 
-    def resolve(self, text: str) -> Resolution: ...
+    def resolve(self, text: str, near: Near = ()) -> Resolution: ...
 
     def add(self, text: str, resolution: Resolution) -> int: ...
 
@@ -59,11 +61,23 @@ class Names(Protocol):
     def text(self, number: int) -> str: ...
 
 
+class Vectors(Protocol):
+    """What names mean, by number: a VectorIndex."""
+
+    def nearest(self, vector: Any) -> Near: ...
+
+    def add(self, vector: Any) -> int: ...
+
+    def add_none(self) -> int: ...
+
+
 @dataclass(slots=True)
 class ListedNames:
     """All names taken in, by number, with the ordinal of the entry that each is."""
 
     names: Names = field(default_factory=Resolver)
+    vectors: Vectors | None = None
+    """Of the same numbers; None: names go by their letters alone."""
     _ordinals: array[int] = field(default_factory=lambda: array("q"))
 
     def __len__(self) -> int:
@@ -90,17 +104,26 @@ class ListedNames:
             if ordinal != EXCLUDED_ORDINAL:
                 self.names.unite(number, ordinal - 1)
 
-    def exclude(self, text: str) -> None:
+    def exclude(self, text: str, vector: Any = None) -> None:
         """Take in an entry to leave out."""
         self._add(text, EXCLUDED_ORDINAL)
+        self._add_vector(vector)
 
-    def take(self, text: str) -> NewName:
-        """Take in a name whose key is new, and say what it is."""
-        found = self.names.resolve(text)
+    def take(self, text: str, vector: Any = None) -> NewName:
+        """Take in a name whose key is new, and say what it is.
+
+        Args:
+            vector: of its meaning, as `vectors` takes it; None: it has none.
+        """
+        near = self.vectors.nearest(vector) if self.vectors and vector is not None else ()
+        found = self.names.resolve(text, near)
+        self._add_vector(vector)
         # What stands in the list twice stays so until a person says otherwise.
         number = self.names.add(text, Resolution(found.number, found.rule))
         self._ordinals.append(UNDECIDED)
-        doubts = tuple(Likeness(doubt.number, doubt.reason) for doubt in found.doubts)
+        doubts = tuple(
+            Likeness(doubt.number, doubt.reason, doubt.by_meaning) for doubt in found.doubts
+        )
         return NewName(number, found.number, found.rule, doubts, found.bridges)
 
     def decided(self, number: int, ordinal: int) -> None:
@@ -117,6 +140,11 @@ class ListedNames:
 
     def text(self, number: int) -> str:
         return self.names.text(number)
+
+    def _add_vector(self, vector: Any) -> None:
+        if self.vectors is not None:
+            number = self.vectors.add_none() if vector is None else self.vectors.add(vector)
+            assert number <= len(self._ordinals), "vectors go by the numbers of names"
 
     def _add(self, text: str, ordinal: int) -> int:
         self._ordinals.append(ordinal)

@@ -42,6 +42,8 @@ class Doubt:
 
     number: int
     reason: str
+    by_meaning: bool = False
+    """By their vectors: worth asking a judge about, not worth a person's time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +93,13 @@ class Resolver:
         """
         found = self._compared(text, near)
         doubts = [
-            Doubt(number, comparison.reason)
+            Doubt(number, comparison.reason, comparison.by_meaning)
             for number, comparison in found
-            if comparison.verdict is Verdict.UNSURE
+            if _is_doubtful(comparison)
         ]
         groups: dict[int, tuple[int, Comparison]] = {}
         for number, comparison in sorted(found, key=lambda each: each[0]):
-            if comparison.verdict is Verdict.SAME:
+            if comparison.verdict is Verdict.SAME and not comparison.by_meaning:
                 groups.setdefault(self._groups[number], (number, comparison))
         joined: list[tuple[int, Comparison]] = []
         members: list[int] = []
@@ -188,3 +190,11 @@ class Resolver:
                 if comparison.verdict is Verdict.DIFFERENT:
                     return f"{self._texts[number]!r} differs: {comparison.reason}"
         return None
+
+
+def _is_doubtful(comparison: Comparison) -> bool:
+    """In a list of thousands some names are alike in letters and near in meaning that are two: that
+    alone never makes them one."""
+    return comparison.verdict is Verdict.UNSURE or (
+        comparison.verdict is Verdict.SAME and comparison.by_meaning
+    )

@@ -50,6 +50,11 @@ class VectorIndex:
             self._graph.add(number, taken, threads=1)
         return number
 
+    def add_none(self) -> int:
+        """Give a number to a name that has no vector: it is near to nothing."""
+        number, self._count = self._count, self._count + 1
+        return number
+
     def add_packed(self, vectors: Iterable[bytes]) -> None:
         """Take in vectors as `packed` made them."""
         for vector in vectors:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mesh.llm.endpoints import is_own_server
 from mesh.llm.sdk_http import CallTimeouts
 from mesh.llm.selection import ModelSelectionError, key_of, models_from_specs
 
@@ -63,6 +64,31 @@ def open_embedder(
         raise EmbedderUnavailable(
             f"the embedding model in {directory} cannot be loaded: {reason[0]}"
         ) from error
+
+
+def check_embedder(spec: str | None) -> None:
+    """Whether a run may use what `--embedder SPEC` names, as far as can be told without loading it.
+
+    Raises:
+        EmbedderUnavailable: it may not, or cannot; the message says what to do.
+    """
+    _require(_NEEDED_BY_ALL)
+    if spec is None:
+        _packaged_directory()
+    elif _BY_ADDRESS.search(spec) or spec.startswith("openai:"):
+        try:
+            (model,) = models_from_specs([spec], {}, {}, keys_needed=False)
+        except ModelSelectionError as error:
+            raise EmbedderUnavailable(str(error).replace("--model", "--embedder")) from error
+        if not is_own_server(model):
+            raise EmbedderUnavailable(
+                f"--embedder {spec} is a public server: what it bills would be in no budget. "
+                "Name a model's path, or a server of this machine or network"
+            )
+        return
+    else:
+        _named_directory(spec)
+    _require(_NEEDED_HERE)
 
 
 def _open_endpoint(spec: str, environment: Mapping[str, str], timeouts: CallTimeouts) -> Embedder:

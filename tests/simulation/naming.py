@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from mesh.core.entries import Question
+from mesh.core.names.nearness import Near
 from mesh.core.resolve import Doubt, Resolution
 
 AGAIN, PERHAPS = " again", " perhaps"
@@ -22,7 +23,7 @@ class ScriptedNames:
     def __len__(self) -> int:
         return len(self._texts)
 
-    def resolve(self, text: str) -> Resolution:
+    def resolve(self, text: str, near: Near = ()) -> Resolution:
         name = _plain(text)
         same = self._first.get(name)
         if same is not None:

@@ -5,6 +5,7 @@
     vetoes.py            why two names that look alike are two: numbers, grades, opposites
     structure.py         the same words otherwise arranged, or one name inside another
     sounds.py            how likely two spellings are of one word, by letters
+    scripts.py           names of one thing in two scripts
     blocking.py          which few of a million names are worth comparing with a new one
     key_table.py         numbers filed under hashes, in little memory
     nearness.py          what vectors of names say beside their letters, where there are any

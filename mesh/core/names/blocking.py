@@ -29,6 +29,7 @@ from mesh.core.bloom import BloomFilter
 from mesh.core.names.derived_keys import derived_keys, singular
 from mesh.core.names.key_table import KeyTable
 from mesh.core.names.rarity import Rarity
+from mesh.core.names.scripts import in_latin
 from mesh.core.names.sounds import skeleton, sound
 from mesh.core.names.structure import EXCHANGED_WORDS, KIND_WORDS, content, is_kind
 from mesh.core.names.words import NAMES_REMEMBERED, Name
@@ -214,7 +215,7 @@ def _keys(name: Name) -> _Keys:
         longest = sorted(words, key=lambda word: (-len(word), word))[:WORD_KEYS_MAX]
         words = {word: words[word] for word in longest}
     safe = (name.key, *(derived.key for derived in derived_keys(name)))
-    sounded = sound(name.joined)
+    sounded = sound(in_latin(name.joined))
     return _Keys(
         {key: _hashed(_SAFE, key) for key in safe},
         words,
@@ -244,7 +245,7 @@ def _keys_of_parts(name: Name, words: Iterable[str]) -> list[int]:
 
 @lru_cache(maxsize=WORDS_REMEMBERED)
 def _bones_key(word: str) -> int | None:
-    bones = skeleton(sound(word))
+    bones = skeleton(sound(in_latin(word)))
     return _hashed(_WORD_BONES, bones) if len(bones) >= WORD_BONES_MIN else None
 
 

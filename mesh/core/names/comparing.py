@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from mesh.core.names.derived_keys import shared_key, singular
 from mesh.core.names.nearness import Nearness, with_nearness
 from mesh.core.names.rarity import Rarity
+from mesh.core.names.scripts import in_one_script
 from mesh.core.names.sounds import LETTERS_MIN, alike, is_slip, spelling_log_odds
 from mesh.core.names.structure import (
     Leftover,
@@ -68,6 +69,8 @@ class Comparison:
     verdict: Verdict
     reason: str
     """For a person: the rule, or what the names differ in."""
+    by_meaning: bool = False
+    """It is this because of their vectors: no rule says so, nor their letters alone."""
 
 
 def compare(
@@ -127,7 +130,9 @@ def _by_spelling(one: Name, other: Name, left: Leftover) -> Comparison:
         if apart is None or not (apart[0] and apart[1]):
             return Comparison(Verdict.DIFFERENT, "different words")
         limit, (mine, theirs) = WORD_LOG_ODDS_MIN, apart
-    word, against = "".join(mine), "".join(theirs)
+    word, against = in_one_script("".join(mine), "".join(theirs))
+    if word == against:
+        return Comparison(Verdict.UNSURE, "in another script")
     if not (word.isalpha() and against.isalpha()) and word.isascii() and against.isascii():
         return Comparison(Verdict.DIFFERENT, "differ in a number")
     if singular(word) == singular(against):
@@ -151,14 +156,14 @@ def _with_second_witness(
     odds = with_nearness(_odds(one.joined, other.joined, spaces), nearness)
     near = f"near in meaning ({nearness.cosine:.2f})"
     if odds >= NEAR_SAME_MIN and not spaces:
-        return Comparison(Verdict.SAME, f"{SPELLED_ALIKE} and {near}")
+        return Comparison(Verdict.SAME, f"{SPELLED_ALIKE} and {near}", by_meaning=True)
     if by_letters.verdict is Verdict.UNSURE:
         return by_letters
     if odds >= NEAR_UNSURE_MIN:
-        return Comparison(Verdict.UNSURE, f"{SPELLED_ALIKE} and {near}")
+        return Comparison(Verdict.UNSURE, f"{SPELLED_ALIKE} and {near}", by_meaning=True)
     explained = EXPLAINED_FAR_OUT if nearness.stands_far_out else EXPLAINED_BY_LETTERS
     if alike(one.joined, other.joined) < explained:
-        return Comparison(Verdict.UNSURE, near)
+        return Comparison(Verdict.UNSURE, near, by_meaning=True)
     return by_letters
 
 

@@ -61,7 +61,8 @@ WAITING_ENTRIES_MAX = 200_000
 PAGE_TOKEN_FILE = "page-token"  # noqa: S105 the name of a file
 DESCRIPTORS = "descriptors"
 STORAGE = "storage"
-"""What notices are about: too few open files allowed, a full disk."""
+EMBEDDING = "embedding"
+"""What notices are about: too few open files allowed, a full disk, no vectors of names."""
 
 
 class Collector:
@@ -158,6 +159,13 @@ class Collector:
         else:
             self.course.notices[STORAGE] = text
 
+    def embedding_trouble(self, text: str | None) -> None:
+        """Show why names have no vectors; None: they have again."""
+        if text is None:
+            self.course.notices.pop(EMBEDDING, None)
+        else:
+            self.course.notices[EMBEDDING] = text
+
     def known_summary(self) -> tuple[int, bytes]:
         return self.ledger.known_count, digest_bytes(self.ledger.known_digest)
 
@@ -206,6 +214,8 @@ class Collector:
                     await page.close(view.metrics(with_history=False))
                 if not self._orphaned:
                     self.node.say_goodbye()
+                if self.intake.meanings is not None:
+                    await self.intake.meanings.close()
                 for task in tasks:
                     task.cancel()
         finally:
@@ -347,7 +357,8 @@ class Collector:
 
     def _judge(self) -> None:
         """Have names in doubt judged; what is in doubt at the end counts as new."""
-        self.desk.has_judge = self.settings.judge and self.course.stop_reason is None
+        self.intake.is_ending = self.course.stop_reason is not None or self._orphaned
+        self.desk.has_judge = self.settings.judge and not self.intake.is_ending
         now_s, now_ms = self.node.clock.time(), time.time_ns() // 1_000_000
         self.intake.judge(self._producers_alive(), now_s=now_s, now_ms=now_ms)
 

@@ -17,9 +17,11 @@ from mesh.core.items import LogId, NodeId
 from mesh.core.membership import Role
 from mesh.core.metrics import WINDOW_S, RunMetrics
 from mesh.core.seqset import SeqSet
+from mesh.llm.embedders import EmbedderUnavailable
 from mesh.nodes.channel import Channel, ChildFailed, pack
 from mesh.nodes.collecting.collector import NODES_DIRECTORY, Collector
 from mesh.nodes.collecting.intake import Intake
+from mesh.nodes.collecting.meanings import Meanings
 from mesh.nodes.collecting.verdicts import VerdictDesk
 from mesh.nodes.peer.identity import (
     members_from_json,
@@ -149,4 +151,20 @@ def _restore(collector: Collector, own_epochs: Sequence[tuple[int, int]]) -> Non
         database=database,
         output=collector._output,  # noqa: SLF001 built together
         storage_trouble=collector.storage_trouble,
+        meanings=_meanings(collector),
     )
+
+
+def _meanings(collector: Collector) -> Meanings | None:
+    """The embedding model, where the user wants one.
+
+    Raises:
+        ChildFailed: it cannot be used.
+    """
+    settings = collector.settings
+    if not settings.semantic:
+        return None
+    try:
+        return Meanings.open(settings.embedder, settings.run_dir, collector.embedding_trouble)
+    except EmbedderUnavailable as error:
+        raise ChildFailed(str(error), status=2) from error

@@ -43,14 +43,16 @@ def other_form_row(verdict: log.Merged, found: FoundEntry, t_s: float) -> OtherF
 
 
 def doubts(names: ListedNames, ordinal: int, name: NewName, judge: str = "") -> list[DoubtRow]:
-    """What an entry that counts as new may be the same as.
+    """What an entry that counts as new may be the same as; what only vectors say and nobody has
+    judged would keep a person busy for nothing.
 
     Args:
         judge: who has said that it is none of them; "" where nobody has.
     """
     reasons: dict[int, str] = {}
     for each in name.doubts:
-        reasons.setdefault(names.ordinal(each.number), each.reason)
+        if judge or not each.by_meaning:
+            reasons.setdefault(names.ordinal(each.number), each.reason)
     verdict = DIFFERENT if judge else OPEN
     return [
         DoubtRow(ordinal, other, reason, verdict, judge)

@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mesh.core.entries import LogEntry
 from mesh.core.items import LogId, NodeId
 from mesh.core.metrics import HistoryPoint
+from mesh.nodes.collecting.meanings import Meanings
 from mesh.nodes.collecting.verdicts import BatchUnderWay, VerdictDesk
 from mesh.storage.database import Batch, RunDatabase
 from mesh.storage.output_file import OutputFile
@@ -25,6 +26,8 @@ from mesh.storage.output_file import OutputFile
 logger = logging.getLogger(__name__)
 
 RETRY_S = 1.0
+MEANINGS_BACKLOG_MAX = 1_000
+"""With more entries waiting, names go by their letters: a small model embeds some 300 a second."""
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -39,6 +42,10 @@ class Intake:
     output: OutputFile
     storage_trouble: Callable[[str | None], None]
     """Told why nothing can be stored, and None when it goes on."""
+    meanings: Meanings | None = None
+    """None: names go by their letters alone."""
+    is_ending: bool = False
+    """The run ends: no entry waits for the embedding model any more."""
     _work: asyncio.Event = field(default_factory=asyncio.Event)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _thread: ThreadPoolExecutor = field(
@@ -93,7 +100,7 @@ class Intake:
     async def run(self) -> None:
         """Store batch after batch until cancelled; only a wait for work is interrupted."""
         self._idle.clear()
-        await asyncio.shield(self._in_thread(self.desk.restore_names, self.database))
+        await asyncio.shield(self._take_up_names())
         while True:
             if not self.desk.has_work():
                 self._idle.set()
@@ -101,6 +108,18 @@ class Intake:
                 await self._work.wait()
             self._idle.clear()
             await asyncio.shield(self._take_in_batch())
+
+    async def _take_up_names(self) -> None:
+        names = self.desk.ledger.names
+        if names is None:
+            return
+        await self._in_thread(self.desk.restore_names, self.database)
+        if self.meanings is not None:
+            names.vectors = await self.meanings.take_up(names)
+
+    @property
+    def in_haste(self) -> bool:
+        return self.is_ending or self.desk.waiting_count > MEANINGS_BACKLOG_MAX
 
     async def drained(self) -> None:
         """Return when everything queued so far is durable and told."""
@@ -117,19 +136,21 @@ class Intake:
     async def _take_in_batch(self) -> None:
         under_way = self.desk.begin()
         to_look_up = self.desk.ledger.to_look_up(under_way.keys())
-        stored: dict[bytes, int] = {}
-        if to_look_up or self.desk.ledger.names is not None:
-            stored = await self._in_thread(self._looked_up, (under_way, to_look_up))
+        stored = await self._in_thread(self.database.ordinals_of, to_look_up) if to_look_up else {}
+        if self.desk.ledger.names is not None:
+            await self._name(under_way, stored)
         batch = self.desk.decide(under_way, stored)
         await self._store(batch)
         self.desk.publish(batch)
 
-    def _looked_up(self, asked: tuple[BatchUnderWay, list[bytes]]) -> dict[bytes, int]:
-        """Ordinals of what is stored; what is not is looked at by its name."""
-        under_way, keys = asked
-        stored = self.database.ordinals_of(keys)
-        self.desk.name(under_way, stored)
-        return stored
+    async def _name(self, under_way: BatchUnderWay, stored: Mapping[bytes, int]) -> None:
+        """Have what is new looked at by its name."""
+        vectors: Mapping[str, Any] = {}
+        if self.meanings is not None and not self.in_haste:
+            new = self.desk.to_name(under_way, stored).values()
+            vectors = await self.meanings.of([*under_way.to_exclude, *(each.text for each in new)])
+        if under_way.found or under_way.to_exclude:
+            await self._in_thread(lambda _: self.desk.name(under_way, stored, vectors), None)
 
     async def _store(self, batch: Batch) -> None:
         """Commit, append to the output; repeated until both are done."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from mesh.core import entries as log
 from mesh.core.budget import Treasury
@@ -266,18 +267,38 @@ class VerdictDesk:
         to_exclude, self._to_exclude = self._to_exclude, []
         return BatchUnderWay(said, found, to_exclude)
 
-    def name(self, under_way: BatchUnderWay, stored: Mapping[bytes, int]) -> None:
+    def to_name(
+        self, under_way: BatchUnderWay, stored: Mapping[bytes, int]
+    ) -> dict[bytes, FoundEntry]:
+        """What a batch holds whose key is new."""
+        if self.ledger.names is None:
+            return {}
+        new: dict[bytes, FoundEntry] = {}
+        for found in under_way.found:
+            if found.key not in stored and self.ledger.doubtful.of_key(found.key) is None:
+                new.setdefault(found.key, found)
+        return new
+
+    def name(
+        self,
+        under_way: BatchUnderWay,
+        stored: Mapping[bytes, int],
+        vectors: Mapping[str, Any] | None = None,
+    ) -> None:
         """Find out what the names of a batch are whose keys are new; in any thread, while no batch
-        is being decided."""
+        is being decided.
+
+        Args:
+            vectors: of what names mean, by text, as far as there are any.
+        """
         names = self.ledger.names
         if names is None:
             return
+        vectors = vectors or {}
         for text in under_way.to_exclude:
-            names.exclude(text)
-        for found in under_way.found:
-            is_known = found.key in stored or found.key in under_way.named
-            if not is_known and self.ledger.doubtful.of_key(found.key) is None:
-                under_way.named[found.key] = names.take(found.text)
+            names.exclude(text, vectors.get(text))
+        for key, found in self.to_name(under_way, stored).items():
+            under_way.named[key] = names.take(found.text, vectors.get(found.text))
 
     def decide(self, under_way: BatchUnderWay, stored: Mapping[bytes, int]) -> Batch:
         """Decide what was begun and place the verdicts in the own log.

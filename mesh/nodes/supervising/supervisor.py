@@ -109,6 +109,8 @@ class Supervisor:
             output=settings.output,
             exclude=settings.exclude,
             judge=settings.judge,
+            semantic=settings.semantic,
+            embedder=settings.embedder,
             target=settings.target,
             budget_usd=settings.budget_usd,
             max_cost_per_item_usd=settings.max_cost_per_item_usd,
