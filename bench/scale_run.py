@@ -191,6 +191,7 @@ def _collect(
         started_ms=time.time_ns() // 1_000_000,
         mesh=MeshSettings(encrypted=encrypted),
         headless=True,
+        names=False,  # Its entries are no names, and come a thousand times as fast as models write.
     )
     asyncio.run(_run_collector(settings, channel_end))
 

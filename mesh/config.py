@@ -138,6 +138,9 @@ class ExploreSettings:
     time_limit_s: float | None = None
     """Stop this long after this start."""
     exclude: Path | None = None
+    names: bool = True
+    """Know an entry by other names too: some 0.5 ms for each new one, and 0.1 ms when a run is
+    continued. False: one entry is what has one key, for lists of hundreds of thousands."""
     judge: bool = True
     """Have models say whether names in doubt are one; each costs some 60 tokens."""
     semantic: bool = False
@@ -232,6 +235,9 @@ class CollectorSettings:
     models: tuple[ModelSpec, ...]
     output: Path
     exclude: Path | None = None
+    names: bool = True
+    """Know an entry by other names too: some 0.5 ms for each new one, and 0.1 ms when a run is
+    continued. False: one entry is what has one key, for lists of hundreds of thousands."""
     judge: bool = True
     """Have models say whether names in doubt are one; each costs some 60 tokens."""
     semantic: bool = False

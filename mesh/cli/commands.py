@@ -60,6 +60,7 @@ class ExploreCommand:
     time_limit_s: float | None = None
     output: Path = Path("output.txt")
     exclude: Path | None = None
+    names: bool = True
     judge: bool = True
     semantic: bool = False
     embedder: str | None = None

@@ -132,6 +132,7 @@ def settings_from(
         concurrency=command.concurrency,
         time_limit_s=command.time_limit_s,
         exclude=command.exclude,
+        names=command.names,
         judge=command.judge,
         semantic=command.semantic,
         embedder=command.embedder,

@@ -134,6 +134,8 @@ def _config(
 def _check_together(command: ExploreCommand) -> None:
     if command.headless and command.keep_page:
         raise UsageError("--headless has no page to keep: leave out --keep-page")
+    if command.semantic and not command.names:
+        raise UsageError("--semantic compares names, --no-names does not: leave one of them out")
     if command.embedder and not command.semantic:
         raise UsageError("--embedder is for --semantic: give both, or neither")
     if command.headless and command.public_url:

@@ -78,7 +78,7 @@ class Collector:
     ) -> None:
         self.settings = settings
         self.database = database
-        self.ledger = Ledger(names=listed_names(settings.topic))
+        self.ledger = Ledger(names=listed_names(settings.topic) if settings.names else None)
         self.metrics = RunMetrics()
         self.granting = Granting(settings.budget_usd)
         self.tickets = TicketOffice(self)

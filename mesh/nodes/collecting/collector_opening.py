@@ -162,7 +162,7 @@ def _meanings(collector: Collector) -> Meanings | None:
         ChildFailed: it cannot be used.
     """
     settings = collector.settings
-    if not settings.semantic:
+    if not (settings.semantic and settings.names):
         return None
     try:
         return Meanings.open(settings.embedder, settings.run_dir, collector.embedding_trouble)

@@ -39,6 +39,8 @@ class Meanings:
     path: Path
     trouble: Callable[[str | None], None]
     """Told why there are no vectors, and None when there are again."""
+    answer_s_max: float = ANSWER_S_MAX
+    retry_s: float = RETRY_S
     _file: VectorFile | None = None
     _resting_until_s: float = field(default=0.0)
 
@@ -100,11 +102,11 @@ class Meanings:
         if now_s < self._resting_until_s:
             return None
         try:
-            async with asyncio.timeout(ANSWER_S_MAX):
+            async with asyncio.timeout(self.answer_s_max):
                 answer = await self.embedder.embed(texts)
         except (ProviderError, TimeoutError) as error:
-            self._resting_until_s = asyncio.get_running_loop().time() + RETRY_S
-            why = str(error) or f"no answer within {ANSWER_S_MAX:g} s"
+            self._resting_until_s = asyncio.get_running_loop().time() + self.retry_s
+            why = str(error) or f"no answer within {self.answer_s_max:g} s"
             logger.warning("event=no_vectors error=%s", why)
             self.trouble(f"names go by their letters alone for a while: {why}")
             return None

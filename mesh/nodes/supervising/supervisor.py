@@ -108,6 +108,7 @@ class Supervisor:
             models=settings.models,
             output=settings.output,
             exclude=settings.exclude,
+            names=settings.names,
             judge=settings.judge,
             semantic=settings.semantic,
             embedder=settings.embedder,
