@@ -1,8 +1,8 @@
 """The simulator's judge for names: what it answers about one that is in doubt.
 
-It is asked as a run asks: which of all candidates of a name, if any, is the same thing. It knows
-the simulator's catalogs and alias files, and is wrong as often as a simulated model is. It never
-sees the labels of the pairs.
+It is asked as a run asks: which of all candidates of a name, if any, is the same thing; where it
+names one, a second time, about that one alone. It knows the simulator's catalogs and alias files,
+and is wrong as often as a simulated model is. It never sees the labels of the pairs.
 """
 
 from __future__ import annotations
@@ -37,12 +37,17 @@ class SimulatedJudge:
         """The one of `candidates` that it takes for the same thing as `name`; None: it takes
         none."""
         if name not in self._answers:
-            self.question_count += 1
-            question = Question(name, tuple(enumerate(candidates, 1)))
-            source = random.Random(f"{self.seed} {name}")
-            (answer,) = judgements(self._model, self._catalog_of(question), [question], source)
-            self._answers[name] = candidates[int(answer) - 1] if answer.isdigit() else ""
+            likely = self._answer(name, candidates, "first")
+            is_confirmed = likely and self._answer(name, [likely], "second")
+            self._answers[name] = likely if is_confirmed else ""
         return self._answers[name] or None
+
+    def _answer(self, name: str, candidates: Sequence[str], turn: str) -> str:
+        self.question_count += 1
+        question = Question(name, tuple(enumerate(candidates, 1)))
+        source = random.Random(f"{self.seed} {turn} {name}")
+        (answer,) = judgements(self._model, self._catalog_of(question), [question], source)
+        return candidates[int(answer) - 1] if answer.isdigit() else ""
 
     def _catalog_of(self, question: Question) -> Catalog:
         """A run has one topic; here names of many stand together: the one that they are of."""

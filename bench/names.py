@@ -121,7 +121,7 @@ def judged_pairs(
         comparison = compare(new, earlier, resolver.rarity, nearness)
         is_proposed = nearness is not None or _is_blocked(new, earlier, resolver, numbers)
         said = None
-        if judge is not None and is_proposed and comparison.verdict is Verdict.UNSURE:
+        if judge is not None and is_proposed and _is_judged(comparison):
             doubts = resolver.resolve(new.text, near).doubts
             candidates = [resolver.text(doubt.number) for doubt in doubts]
             if earlier.text in candidates:
@@ -129,6 +129,11 @@ def judged_pairs(
                 said = Verdict.SAME if is_same else Verdict.DIFFERENT
         judged.append(Judged(pair, comparison, is_proposed, said))
     return judged
+
+
+def _is_judged(comparison: Comparison) -> bool:
+    """Whether a run puts it before a judge: what vectors alone make one, too."""
+    return comparison.verdict is Verdict.UNSURE or comparison.by_meaning
 
 
 def _is_blocked(one: Name, other: Name, resolver: Resolver, numbers: dict[str, int]) -> bool:
