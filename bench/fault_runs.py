@@ -242,7 +242,8 @@ def _machines(directory: Path, layout: Layout, network: Network) -> list[Machine
     common = ("--run-dir", "run", "--catalog", str(catalog))
     models = [word for model in MODELS for word in ("--model", model)]
     pace = ("--time-scale", f"{layout.time_scale:g}", "--seed", str(layout.seed))
-    free = ("--budget-usd", "none", "--port", "0")
+    # Its entries are no names, and come as fast as no model writes.
+    free = ("--budget-usd", "none", "--port", "0", "--no-names")
     words = ["collector", TOPIC, *common, *models, *pace, *free, *network.options(0)]
     machines = [
         Machine("machine-0", words, directory / "machine-0", [COLLECTOR], network.prefix(0))

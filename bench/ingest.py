@@ -102,10 +102,10 @@ def main() -> None:
     options = parse_options(__doc__ or "")
     quick, seed = options.quick, options.seed
     repetitions = 2 if quick else 7
-    entry_count = 12_800 if quick else 102_400
+    entry_count = 6_400 if quick else 102_400
     held_count = 10_000 if quick else 200_000
-    filter_items = 50_000 if quick else 1_000_000
-    known_items = 100_000 if quick else 1_000_000
+    filter_items = 20_000 if quick else 1_000_000
+    known_items = 50_000 if quick else 1_000_000
     report = Report(
         "ingest",
         {

@@ -185,7 +185,7 @@ async def serving(time_scale: float) -> AsyncIterator[str]:
 
 def main() -> None:
     options = parse_options(__doc__ or "")
-    rounds, http_minutes = (3, 1) if options.quick else (10, MEASURED_MINUTES)
+    rounds, http_minutes = (2, 1) if options.quick else (10, MEASURED_MINUTES)
     report = Report(
         "rate_limits",
         {

@@ -74,6 +74,7 @@ def start_endless_run(directory: Path, *, peers: int) -> Run:
         str(peers),
         "--budget-usd",
         "none",
+        "--no-names",
         time_scale=3,
     )
 

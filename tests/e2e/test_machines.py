@@ -64,7 +64,8 @@ def _ip(*words: str) -> None:
 def start_collector(directory: Path, *words: str) -> Run:
     """A collector that no bound ends while a test is still busy with it."""
     directory.mkdir(exist_ok=True)
-    return start_run(directory, "collector", CITIES, "--budget-usd", "none", *words, time_scale=8)
+    unbounded = ("--budget-usd", "none", "--no-names")
+    return start_run(directory, "collector", CITIES, *unbounded, *words, time_scale=8)
 
 
 def ticket_of(collector: Run) -> str:

@@ -12,7 +12,6 @@ import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mesh.config import CollectorSettings
 from mesh.core import entries as log
@@ -26,6 +25,7 @@ from mesh.core.metrics import RunMetrics
 from mesh.core.normalize import clean_text, item_key
 from mesh.core.stopping import RunProgress
 from mesh.nodes.channel import Channel, ChildFailed, Message
+from mesh.nodes.collecting.facts import lost_as_json, lost_from_json
 from mesh.nodes.collecting.granting import Granting
 from mesh.nodes.collecting.intake import Intake
 from mesh.nodes.collecting.run_course import CourseChange, RunCourse
@@ -97,7 +97,7 @@ class Collector:
         # A collector that is restarted within a start counts no second of it twice.
         self._earlier_s = float(meta.get("earlier_s" if goes_on else "elapsed_s", "0"))
         self._ended_by: Exception | None = None
-        self.lost = [_lost_from_json(each) for each in json.loads(meta.get("lost", "[]"))]
+        self.lost = [lost_from_json(each) for each in json.loads(meta.get("lost", "[]"))]
         self.node: MeshNode
         self.desk: VerdictDesk
         self.intake: Intake
@@ -152,19 +152,12 @@ class Collector:
             self.node.ending = True
             self._channel.send({"event": "draining", **change.stop})
 
-    def storage_trouble(self, text: str | None) -> None:
-        """Show why nothing can be stored; None: it can again."""
+    def show_trouble(self, about: str, text: str | None) -> None:
+        """Show what is wrong; None: it is well again."""
         if text is None:
-            self.course.notices.pop(STORAGE, None)
+            self.course.notices.pop(about, None)
         else:
-            self.course.notices[STORAGE] = text
-
-    def embedding_trouble(self, text: str | None) -> None:
-        """Show why names have no vectors; None: they have again."""
-        if text is None:
-            self.course.notices.pop(EMBEDDING, None)
-        else:
-            self.course.notices[EMBEDDING] = text
+            self.course.notices[about] = text
 
     def known_summary(self) -> tuple[int, bytes]:
         return self.ledger.known_count, digest_bytes(self.ledger.known_digest)
@@ -348,7 +341,7 @@ class Collector:
             self.lost.append(entry)
             self.intake.say(entry)
             self.intake.recover(log_id, first_seq, last_seq)
-            self.intake.remember(lost=json.dumps([_lost_as_json(each) for each in self.lost]))
+            self.intake.remember(lost=json.dumps([lost_as_json(each) for each in self.lost]))
 
     def _grant(self) -> None:
         """Grant budget to producers that need more."""
@@ -440,7 +433,7 @@ class Collector:
             async with asyncio.timeout(ORPHAN_STORE_S if self._orphaned else STORE_S):
                 await self.intake.drained()
         except TimeoutError as error:
-            trouble = self.course.notices.get(STORAGE, "the disk is too slow")
+            trouble = self.course.notices.get(STORAGE, "it takes too long")
             raise ChildFailed(
                 f"not all entries are stored: {trouble}; they are kept in "
                 f"{self.settings.run_dir / NODES_DIRECTORY}, the same command takes them in"
@@ -450,12 +443,3 @@ class Collector:
             self._channel.send({"event": "kept", "metrics": view.metrics(with_history=False)})
             self._leave.clear()
             await self._leave.wait()
-
-
-def _lost_as_json(lost: log.Lost) -> list[str | int]:
-    return [lost.origin.hex(), lost.epoch, lost.first_seq, lost.last_seq]
-
-
-def _lost_from_json(stored: list[Any]) -> log.Lost:
-    origin, epoch, first_seq, last_seq = stored
-    return log.Lost(bytes.fromhex(origin), epoch, first_seq, last_seq)

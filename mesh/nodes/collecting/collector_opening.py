@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import random
 import time
@@ -19,7 +20,7 @@ from mesh.core.metrics import WINDOW_S, RunMetrics
 from mesh.core.seqset import SeqSet
 from mesh.llm.embedders import EmbedderUnavailable
 from mesh.nodes.channel import Channel, ChildFailed, pack
-from mesh.nodes.collecting.collector import NODES_DIRECTORY, Collector
+from mesh.nodes.collecting.collector import EMBEDDING, NODES_DIRECTORY, STORAGE, Collector
 from mesh.nodes.collecting.intake import Intake
 from mesh.nodes.collecting.meanings import Meanings
 from mesh.nodes.collecting.verdicts import VerdictDesk
@@ -150,7 +151,7 @@ def _restore(collector: Collector, own_epochs: Sequence[tuple[int, int]]) -> Non
         desk=collector.desk,
         database=database,
         output=collector._output,  # noqa: SLF001 built together
-        storage_trouble=collector.storage_trouble,
+        storage_trouble=functools.partial(collector.show_trouble, STORAGE),
         meanings=_meanings(collector),
     )
 
@@ -165,6 +166,10 @@ def _meanings(collector: Collector) -> Meanings | None:
     if not (settings.semantic and settings.names):
         return None
     try:
-        return Meanings.open(settings.embedder, settings.run_dir, collector.embedding_trouble)
+        return Meanings.open(
+            settings.embedder,
+            settings.run_dir,
+            functools.partial(collector.show_trouble, EMBEDDING),
+        )
     except EmbedderUnavailable as error:
         raise ChildFailed(str(error), status=2) from error

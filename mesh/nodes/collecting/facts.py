@@ -1,6 +1,8 @@
-"""Verdicts as rows of run.sqlite."""
+"""Verdicts as rows of run.sqlite, and what it remembers as JSON."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from mesh.core import entries as log
 from mesh.core.items import FoundEntry
@@ -77,6 +79,15 @@ def bridged(names: ListedNames, verdict: log.Merged, name: NewName) -> list[Doub
 def ordinal_of(verdict: Verdict) -> int:
     """Of the entry that a found one is, EXCLUDED_ORDINAL where it is to be left out."""
     return getattr(verdict, "ordinal", EXCLUDED_ORDINAL)
+
+
+def lost_as_json(lost: log.Lost) -> list[str | int]:
+    return [lost.origin.hex(), lost.epoch, lost.first_seq, lost.last_seq]
+
+
+def lost_from_json(stored: list[Any]) -> log.Lost:
+    origin, epoch, first_seq, last_seq = stored
+    return log.Lost(bytes.fromhex(origin), epoch, first_seq, last_seq)
 
 
 def _key_of(verdict: log.Accepted | log.Merged, found: FoundEntry) -> bytes:
