@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 from collections.abc import Iterator
 
 from mesh.cli.commands import ReviewCommand, UsageError
+from mesh.cli.past_run import past_run
 from mesh.storage.database import RunDatabase, UnusableDatabase
 from mesh.storage.name_tables import Doubt, Merge
 from mesh.storage.node_directory import DamagedIdentity
 from mesh.storage.output_file import UnwritableOutput
-from mesh.storage.run_directory import (
-    DATABASE_FILE,
-    AlreadyLocked,
-    RunDirectoryRefused,
-    RunIdentity,
-    read_run,
-)
+from mesh.storage.run_directory import DATABASE_FILE, AlreadyLocked, RunIdentity
 
 
 def review(command: ReviewCommand, program: str) -> int:
     """Carry out the edits, then list what there is; return the exit status."""
-    identity = _run_in(command)
+    identity = past_run(command.run_dir)
     try:
         moved_aside = _edit(command, identity) if command.has_edits else None
         database = RunDatabase.open_read_only(command.run_dir / DATABASE_FILE)
@@ -38,24 +34,13 @@ def review(command: ReviewCommand, program: str) -> int:
         ) from error
     except (UnusableDatabase, DamagedIdentity, UnwritableOutput) as error:
         raise UsageError(str(error), exit_status=1) from error
+    except (OSError, sqlite3.Error) as error:
+        raise UsageError(
+            f"cannot change the run in {command.run_dir}: {error}", exit_status=1
+        ) from error
     if moved_aside:
         sys.stderr.write(f"the output file was not this run's: moved to {moved_aside}\n")
     return 0
-
-
-def _run_in(command: ReviewCommand) -> RunIdentity:
-    run_dir = command.run_dir
-    try:
-        identity = read_run(run_dir)
-    except RunDirectoryRefused as error:
-        raise UsageError(str(error)) from error
-    except OSError as error:
-        raise UsageError(
-            f"cannot read {run_dir}: {error.strerror or error}", exit_status=1
-        ) from error
-    if identity is None or not (run_dir / DATABASE_FILE).is_file():
-        raise UsageError(f"{run_dir} holds no run with results: name its directory")
-    return identity
 
 
 def _edit(command: ReviewCommand, identity: RunIdentity) -> str | None:

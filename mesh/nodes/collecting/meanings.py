@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from mesh.core.listed_names import ListedNames, Vectors
 from mesh.llm.embedders import open_embedder
 from mesh.llm.interface import ProviderError
-from mesh.storage.vector_file import VECTOR_FILE, VectorFile
+from mesh.storage.vector_file import VECTOR_FILE, KeptVectors, VectorFile
 
 if TYPE_CHECKING:
+    from mesh.core.vector_index import VectorIndex
     from mesh.llm.embedding import Embedder
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,8 @@ class Meanings:
         return cls(open_embedder(spec, {}), run_dir / VECTOR_FILE, trouble)
 
     async def take_up(self, names: ListedNames) -> Vectors | None:
-        """An index of the vectors of all names there are; None: the model does not answer."""
+        """An index of the vectors of all names there are; None: the model does not answer, or
+        vectors cannot be kept."""
         # Imported here: only who has the extra gets so far.
         from mesh.core.vector_index import VECTOR_BYTES_A_DIMENSION, VectorIndex
 
@@ -64,22 +66,22 @@ class Meanings:
         if probe is None:
             return None
         dimension = probe.shape[1]
-        self._file, kept = VectorFile.open(
-            self.path, self.embedder.model_id, VECTOR_BYTES_A_DIMENSION * dimension
-        )
+        vector_bytes = VECTOR_BYTES_A_DIMENSION * dimension
+        model_id = self.embedder.model_id
+        try:
+            # In threads, all of this: hearts must beat meanwhile.
+            self._file, kept = await asyncio.to_thread(
+                VectorFile.open, self.path, model_id, vector_bytes
+            )
+        except OSError as error:
+            self.trouble(f"names go by their letters alone: cannot keep {self.path}: {error}")
+            return None
         index = VectorIndex(dimension)
         texts = [names.text(number) for number in range(len(names))]
         for start in range(0, len(texts), TEXTS_AT_ONCE):
             part = texts[start : start + TEXTS_AT_ONCE]
             new = await self.of([text for text in part if kept.of(text) is None])
-            for text in part:
-                stored = kept.of(text)
-                if stored is not None:
-                    index.add_packed([stored])
-                elif text in new:
-                    index.add(new[text])
-                else:
-                    index.add_none()
+            await asyncio.to_thread(_add_all, index, part, kept, new)
         return index
 
     async def of(self, texts: Sequence[str]) -> Mapping[str, Any]:
@@ -89,7 +91,7 @@ class Meanings:
         rows = await self._asked(texts)
         if rows is None:
             return {}
-        self._keep(texts, rows)
+        await asyncio.to_thread(self._keep, texts, rows)
         return dict(zip(texts, rows, strict=True))
 
     async def close(self) -> None:
@@ -121,3 +123,17 @@ class Meanings:
             self._file.append((text, packed(row)) for text, row in zip(texts, rows, strict=True))
         except OSError as error:
             logger.warning("event=vectors_not_kept error=%s", error)
+
+
+def _add_all(
+    index: VectorIndex, texts: Sequence[str], kept: KeptVectors, new: Mapping[str, Any]
+) -> None:
+    """Give each of `texts` its number."""
+    for text in texts:
+        stored = kept.of(text)
+        if stored is not None:
+            index.add_packed([stored])
+        elif text in new:
+            index.add(new[text])
+        else:
+            index.add_none()

@@ -3,7 +3,7 @@
 An edit is said as the collector says everything: in its own log, in a new epoch that voids the
 ordinals from the first line that changes and gives them anew. So every node learns of it at the
 next start. run.sqlite comes first, then output.txt is replaced at once; should this process die
-between the two, the next start of the run completes the file.
+between the two, the next start of the run moves the old file aside and writes it anew.
 """
 
 from __future__ import annotations
