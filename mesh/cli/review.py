@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -18,14 +20,27 @@ from mesh.storage.run_directory import DATABASE_FILE, AlreadyLocked, RunIdentity
 def review(command: ReviewCommand, program: str) -> int:
     """Carry out the edits, then list what there is; return the exit status."""
     identity = past_run(command.run_dir)
+    if command.has_edits and (moved_aside := _edited(command, identity)):
+        sys.stderr.write(f"the output file was not this run's: moved to {moved_aside}\n")
     try:
-        moved_aside = _edit(command, identity) if command.has_edits else None
         database = RunDatabase.open_read_only(command.run_dir / DATABASE_FILE)
-        try:
-            for line in _lines(command, database, program):
-                sys.stdout.write(f"{line}\n")
-        finally:
-            database.close()
+    except UnusableDatabase as error:
+        raise UsageError(str(error), exit_status=1) from error
+    with contextlib.closing(database):
+        text = "".join(f"{line}\n" for line in _lines(command, database, program))
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Its reader has seen enough; what is buffered must not fail at the end either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _edited(command: ReviewCommand, identity: RunIdentity) -> str:
+    """As `_edit`, what goes wrong outside in words for the user."""
+    try:
+        return _edit(command, identity)
     except AlreadyLocked as error:
         raise UsageError(
             f"the run in {command.run_dir} goes on: its list is written line by line. "
@@ -38,13 +53,10 @@ def review(command: ReviewCommand, program: str) -> int:
         raise UsageError(
             f"cannot change the run in {command.run_dir}: {error}", exit_status=1
         ) from error
-    if moved_aside:
-        sys.stderr.write(f"the output file was not this run's: moved to {moved_aside}\n")
-    return 0
 
 
-def _edit(command: ReviewCommand, identity: RunIdentity) -> str | None:
-    """Make the edits in order; where a file of somebody else's is now, None: there was none."""
+def _edit(command: ReviewCommand, identity: RunIdentity) -> str:
+    """Make the edits in order; where a file of somebody else's is now, "" where there was none."""
     # Imported here: looking needs none of it.
     from mesh.nodes.collecting.reviewing import Refused, open_review
 
