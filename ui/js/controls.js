@@ -1,15 +1,27 @@
-// Pause, resume, stop. What the run makes of it shows in its state, not here.
+// Pause, resume, stop, target and budget. What the run makes of it shows in its state; what it
+// refuses is said with its reason.
 
 import { byId, setText, show, toast } from "./dom.js";
+import { count, dollars } from "./format.js";
 import { control } from "./requests.js";
 
-let state = "";
+let metrics = null;
+let isConnected = false;
 
-export function showControls(newState, isConnected) {
-  state = newState;
-  show(byId("controls"), !["draining", "stopped"].includes(state));
-  setText(byId("pause"), state === "paused" ? "Resume" : "Pause");
-  for (const button of byId("controls").children) button.disabled = !isConnected;
+/** Whether the run can be asked for `action` now. */
+export const allows = (action) => isConnected && (metrics?.actions ?? []).includes(action);
+
+export function showControls(newMetrics, newIsConnected) {
+  metrics = newMetrics ?? metrics;
+  isConnected = newIsConnected;
+  const actions = metrics?.actions ?? [];
+  show(byId("controls"), actions.length > 0);
+  const pauses = !actions.includes("resume");
+  setText(byId("pause"), pauses ? "Pause" : "Resume");
+  byId("pause").disabled = !allows(pauses ? "pause" : "resume");
+  byId("stop").disabled = !allows("stop");
+  show(byId("bounds"), actions.includes("set_target") || actions.includes("set_budget"));
+  byId("bounds").disabled = !isConnected;
 }
 
 async function ask(button, action) {
@@ -20,7 +32,7 @@ async function ask(button, action) {
 }
 
 byId("pause").addEventListener("click", () => {
-  ask(byId("pause"), state === "paused" ? "resume" : "pause");
+  ask(byId("pause"), metrics.actions.includes("resume") ? "resume" : "pause");
 });
 
 byId("stop").addEventListener("click", () => byId("stop-dialog").showModal());
@@ -30,3 +42,53 @@ byId("stop-dialog").addEventListener("close", () => {
   if (dialog.returnValue === "stop") ask(byId("stop"), "stop");
   dialog.returnValue = "";
 });
+
+// Target and budget: nothing is asked of the run but what was changed
+
+byId("bounds").addEventListener("click", () => {
+  const { target, budget_usd } = metrics;
+  byId("new-target").value = target ?? "";
+  byId("new-budget").value = budget_usd ?? "";
+  byId("new-target").disabled = !allows("set_target");
+  byId("new-budget").disabled = !allows("set_budget");
+  setText(byId("bounds-refused"), "");
+  byId("bounds-dialog").showModal();
+  byId("new-target").select();
+});
+
+byId("bounds-form").addEventListener("submit", async (event) => {
+  if (event.submitter?.value === "cancel") return;
+  event.preventDefault();
+  const said = [];
+  for (const [wish, done] of wishes()) {
+    const refused = Number.isNaN(Object.values(wish)[1]) ? "that is no number" : await control(wish);
+    if (refused) {
+      setText(byId("bounds-refused"), `Not changed: ${refused}`);
+      if (said.length) toast(said.join(" "));
+      return;
+    }
+    said.push(done);
+  }
+  byId("bounds-dialog").close();
+  if (said.length) toast(said.join(" "));
+});
+
+/** [wish, what to say when it is done] of each changed field. */
+function wishes() {
+  const target = numberIn("new-target");
+  const budget_usd = numberIn("new-budget");
+  const wanted = [];
+  if (target !== (metrics.target ?? null)) {
+    wanted.push([{ action: "set_target", target }, target === null ? "There is no target now." : `The target is ${count(target)} now.`]);
+  }
+  if (budget_usd !== (metrics.budget_usd ?? null)) {
+    wanted.push([{ action: "set_budget", budget_usd }, `The budget is ${dollars(budget_usd)} now.`]);
+  }
+  return wanted;
+}
+
+/** What a field holds: a number, null where it is empty, NaN where it is neither. */
+function numberIn(id) {
+  const text = byId(id).value.replace(/[\s,$_]/g, "");
+  return text === "" ? null : Number(text);
+}

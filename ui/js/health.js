@@ -28,6 +28,9 @@ export function showDropped(newPeers) {
   redraw();
 }
 
+/** How many messages a node has thrown away; what repair brought twice is none. */
+export const droppedCount = (peer) => Object.values(dropsOf({ ...peer, model: "any" })).reduce((sum, n) => sum + n, 0);
+
 /** All that a node has thrown away, for its row. */
 export function droppedText({ dropped }) {
   const text = reasonsText(dropped ?? {});
@@ -48,7 +51,7 @@ function troubles() {
   const lost = mesh.lost_entries ?? 0;
   const nodes = peers.map((peer) => [peer.node, reasonsText(dropsOf(peer))]).filter(([, text]) => text);
   const lines = nodes.slice(0, NODES_MAX).map(([node, text]) => `Dropped by ${node}: ${text}`);
-  if (nodes.length > NODES_MAX) lines.push(`Dropped by ${count(nodes.length - NODES_MAX)} more nodes: see "Behind"`);
+  if (nodes.length > NODES_MAX) lines.push(`Dropped by ${count(nodes.length - NODES_MAX)} more nodes: see the table`);
   const refused = reasonsText(mesh.refused ?? {});
   const turnedAway = reasonsText(page.refused ?? {});
   if (turnedAway) lines.unshift(`Refused by this page: ${turnedAway}`);

@@ -1,12 +1,26 @@
-// Asking the server. Every path is relative to the page, which may live below a prefix.
+// Asking the server, or, in a report, the run that the file itself holds. Every path is relative
+// to the page, which may live below a prefix.
+
+import { reported } from "./reported_run.js";
 
 const TIMEOUT_MS = 10_000;
 
+/** Whether this page is a file that holds its run: there is no server to ask. */
+export const isReport = () => reported !== null;
+
 /** The answer of a GET; throws when there is none. */
 export async function getJson(path) {
+  if (reported) return reported.answer(path);
   const response = await fetch(path, { signal: AbortSignal.timeout(TIMEOUT_MS) });
   if (!response.ok) throw new Error(`${path.split("?")[0]}: ${response.status}`);
   return response.json();
+}
+
+export async function getText(path) {
+  if (reported) return reported.text(path);
+  const response = await fetch(path);
+  if (!response.ok) throw new Error(`${path}: ${response.status}`);
+  return response.text();
 }
 
 /** Ask the run for something; returns why it was refused, or null. */

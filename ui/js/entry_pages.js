@@ -1,0 +1,107 @@
+// Entries as the list needs them: by place, the oldest first, fetched a page at a time and kept in
+// bounded number. A place stays an entry's for ever, since a list only grows: of all entries it is
+// ordinal - 1; of those that a filter lets through it counts these alone.
+
+import { getJson } from "./requests.js";
+
+const PAGE = 100;
+const PAGES_MAX = 60;
+const FETCHES_MAX = 3;
+const AGAIN_MS = 1000;
+
+export class EntryPages {
+  /** { q, model, facet }, each "" for all. */
+  filter = { q: "", model: "", facet: "" };
+  /** How many entries there are, as far as is known. */
+  total = 0;
+  #pages = new Map();
+  #fetching = new Map();
+  #changed;
+  #generation = 0;
+
+  /** `changed()` is called when an entry or the total has become known. */
+  constructor(changed) {
+    this.#changed = changed;
+  }
+
+  get isFiltered() {
+    return Object.values(this.filter).some(Boolean);
+  }
+
+  /** Show what `filter` lets through from now on. */
+  restart(filter, total) {
+    this.filter = filter;
+    this.#generation += 1;
+    this.#pages.clear();
+    this.#fetching.clear();
+    this.total = total;
+  }
+
+  /** The entry at `place`, or undefined: it is being fetched. */
+  at(place) {
+    const number = Math.floor(place / PAGE);
+    const page = this.#pages.get(number);
+    const item = page?.[place % PAGE];
+    if (item === undefined) this.#fetch(number);
+    return item;
+  }
+
+  /** Take in entries that have just come; of a filtered list they are fetched when asked for. */
+  add(items) {
+    if (this.isFiltered || !items.length) return;
+    for (const item of items) this.#put(item.ordinal - 1, item);
+    this.total = Math.max(this.total, items[items.length - 1].ordinal);
+    this.#bound();
+  }
+
+  /** Ask how many there are now, and for the newest of them. */
+  async refresh() {
+    await this.#fetch(Math.floor(this.total / PAGE), true);
+  }
+
+  #put(place, item) {
+    const number = Math.floor(place / PAGE);
+    const page = this.#pages.get(number) ?? [];
+    page[place % PAGE] = item;
+    this.#pages.delete(number);
+    this.#pages.set(number, page);
+  }
+
+  #bound() {
+    for (const number of this.#pages.keys()) {
+      if (this.#pages.size <= PAGES_MAX) return;
+      this.#pages.delete(number);
+    }
+  }
+
+  async #fetch(number, isWanted = false) {
+    const now = performance.now();
+    if (!isWanted && (this.#fetching.get(number) ?? -Infinity) > now) return;
+    if (this.#fetching.size >= FETCHES_MAX && !isWanted) this.#forget(now);
+    if (this.#fetching.size >= FETCHES_MAX && !isWanted) return;
+    // Entries that are counted but not readable yet are asked for again, not at once.
+    this.#fetching.set(number, now + AGAIN_MS);
+    const generation = this.#generation;
+    try {
+      const { items, total } = await getJson(this.#path(number * PAGE));
+      if (generation !== this.#generation) return;
+      for (const [index, item] of items.entries()) this.#put(number * PAGE + index, item);
+      this.total = this.isFiltered ? total : Math.max(this.total, total ?? 0);
+      this.#bound();
+      this.#changed();
+    } catch {
+      // The connection's own state says so already; the list asks again.
+    }
+  }
+
+  #forget(now) {
+    for (const [number, until] of this.#fetching) if (until <= now) this.#fetching.delete(number);
+  }
+
+  #path(first) {
+    const asked = new URLSearchParams({ limit: String(PAGE) });
+    for (const [name, value] of Object.entries(this.filter)) if (value) asked.set(name, value);
+    asked.set(this.isFiltered ? "skip" : "after", String(first));
+    return `api/items?${asked}`;
+  }
+}
