@@ -27,6 +27,7 @@ from mesh.core.metrics import HistoryPoint, ModelCounts
 from mesh.core.seqset import SeqSet
 from mesh.storage import name_tables
 from mesh.storage.name_tables import DoubtRow, NameTables, OtherFormRow, WaitingRow, write
+from mesh.storage.page_queries import PageQueries
 
 FORMAT_VERSION = "3"
 LOOK_UP_KEYS_MAX = 500
@@ -116,14 +117,6 @@ _FINISHED_SQL = """
         output_tokens = excluded.output_tokens, reasoning_tokens = excluded.reasoning_tokens,
         estimated = excluded.estimated, cost_usd = excluded.cost_usd,
         latency_s = excluded.latency_s, first_token_s = excluded.first_token_s"""
-_ITEMS_SQL = """
-    SELECT items.ordinal, items.text, items.model, coalesce(nodes.label, ''),
-        coalesce((SELECT name FROM facets WHERE id = items.facet), calls.facet), items.t_s
-    FROM items LEFT JOIN nodes ON nodes.origin = items.origin
-    LEFT JOIN calls ON calls.origin = items.origin AND calls.epoch = items.epoch
-        AND calls.seq = items.call
-    WHERE items.ordinal > ? AND (? = '%%' OR items.text LIKE ? ESCAPE '\\')
-    ORDER BY items.ordinal LIMIT ?"""
 
 
 class RunDatabase:
@@ -132,6 +125,7 @@ class RunDatabase:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.names = NameTables(connection)
+        self.pages = PageQueries(connection)
 
     @classmethod
     def open(cls, path: Path) -> RunDatabase:
@@ -240,13 +234,6 @@ class RunDatabase:
         ordinal."""
         query = "SELECT ordinal, origin, epoch, seq, text, facet FROM items ORDER BY ordinal"
         yield from self._connection.execute(query)
-
-    def items(self, *, after: int, limit: int, containing: str) -> list[dict[str, Any]]:
-        """Rows for `/api/items`, ascending by ordinal."""
-        pattern = "%" + containing.translate({92: "\\\\", 37: "\\%", 95: "\\_"}) + "%"
-        rows = self._connection.execute(_ITEMS_SQL, (after, pattern, pattern, limit))
-        columns = ("ordinal", "text", "model", "node", "facet", "t_s")
-        return [dict(zip(columns, row, strict=True)) for row in rows]
 
     def model_totals(self) -> dict[str, ModelCounts]:
         query = f"SELECT model, {_TOTAL_COLUMNS} FROM model_totals"  # noqa: S608 our own columns

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 from aiohttp import WSCloseCode, web
 
+from mesh.core.item_query import ItemQuery
 from mesh.web.interface import JsonObject, RunView
 
 UPDATE_S = 1.0
@@ -113,9 +114,8 @@ class LiveUpdates:
         self._told_ordinal = max(self._told_ordinal, unique_total - items_max)
         frames: list[str] = []
         while len(frames) < ITEM_FRAMES_PER_UPDATE_MAX:
-            page = await self._view.items(
-                after=self._told_ordinal, limit=ITEMS_PER_FRAME_MAX, containing=""
-            )
+            query = ItemQuery(after=self._told_ordinal, limit=ITEMS_PER_FRAME_MAX)
+            page = await self._view.items(query)
             if not page["items"]:
                 break
             self._told_ordinal = page["items"][-1]["ordinal"]

@@ -15,6 +15,7 @@ import pytest
 from mesh.core.accounts import AccountRow, CallRow
 from mesh.core.entries import CallFinished, CallStarted, FacetProposed
 from mesh.core.facet_ids import facet_id
+from mesh.core.item_query import ItemQuery
 from mesh.core.items import LogId, NodeId
 from mesh.core.metrics import HistoryPoint, ModelCounts
 from mesh.core.seqset import SeqSet
@@ -82,7 +83,7 @@ def contents(database: RunDatabase) -> dict[str, object]:
         "epochs": database.own_epochs(),
         "frames": database.own_frames(5, 1, 100, ALL_BYTES),
         "meta": database.meta(),
-        "items": database.items(after=0, limit=100, containing=""),
+        "items": database.pages.items(ItemQuery(limit=100))["items"],
     }
 
 
@@ -108,6 +109,7 @@ def test_a_restart_finds_everything_that_a_batch_held(path: Path, database: RunD
                 "node": "producer 1",
                 "facet": "museums",
                 "t_s": 0.5,
+                "forms": [],
             }
             for ordinal in (1, 2)
         ],
@@ -161,7 +163,7 @@ def test_an_entry_shows_the_name_of_the_facet_that_it_was_found_in(database: Run
             ]
         )
     )
-    rows = database.items(after=0, limit=9, containing="")
+    rows = database.pages.items(ItemQuery(limit=9))["items"]
     assert [row["facet"] for row in rows] == ["museums", None]
     assert [row[-1] for row in database.acceptances()] == [facet_id("museums"), 0]
 
@@ -251,14 +253,14 @@ def test_a_search_takes_its_text_literally(
     database: RunDatabase, containing: str, expected: list[str]
 ) -> None:
     database.commit(Batch(items=[item(n, text) for n, text in enumerate(TEXTS, 1)]))
-    found = database.items(after=0, limit=100, containing=containing)
+    found = database.pages.items(ItemQuery(limit=100, containing=containing))["items"]
     assert [row["text"] for row in found] == expected
 
 
 def test_items_are_paged_by_ordinal(database: RunDatabase) -> None:
     database.commit(Batch(items=[item(n) for n in range(1, 8)]))
     pages = [
-        [row["ordinal"] for row in database.items(after=after, limit=3, containing="")]
+        [row["ordinal"] for row in database.pages.items(ItemQuery(limit=3, after=after))["items"]]
         for after in (0, 3, 6, 7)
     ]
     assert pages == [[1, 2, 3], [4, 5, 6], [7], []]
@@ -267,7 +269,7 @@ def test_items_are_paged_by_ordinal(database: RunDatabase) -> None:
 
 def test_an_item_of_an_unknown_node_and_call_is_listed_all_the_same(database: RunDatabase) -> None:
     database.commit(Batch(items=[item(1, call=99)]))
-    (row,) = database.items(after=0, limit=1, containing="")
+    (row,) = database.pages.items(ItemQuery(limit=1))["items"]
     assert (row["node"], row["facet"]) == ("", None)
 
 

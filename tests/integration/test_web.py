@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import json
 import re
 from collections.abc import AsyncIterator
@@ -21,11 +23,12 @@ from aiohttp import (
 )
 from prometheus_client.parser import text_string_to_metric_families
 
+from mesh.core.item_query import ItemQuery
 from mesh.web.interface import JsonObject
 from mesh.web.live_updates import CLIENTS_MAX, ITEMS_PER_FRAME_MAX
 from mesh.web.routes import CONTROL_BYTES_MAX, ITEMS_MAX
 from mesh.web.server import PageServer, PageUnavailable
-from tests.scripted_run import ScriptedRun
+from tests.scripted_run import MODELS, ScriptedRun
 
 UI = Path(__file__).resolve().parents[2] / "ui"
 UPDATE_S = 0.02
@@ -192,7 +195,12 @@ async def test_items_come_by_ordinal_in_pages_and_by_what_they_contain(run: Scri
         "limit=0",
         f"limit={ITEMS_MAX + 1}",
         "limit=1.5",
+        "skip=-1",
+        "skip=x",
+        "skip=99999999999999999999",
         f"q={'x' * 201}",
+        f"model={'x' * 601}",
+        f"facet={'x' * 601}",
     ],
 )
 async def test_a_query_out_of_bounds_is_answered_400_with_the_reason(
@@ -203,6 +211,63 @@ async def test_a_query_out_of_bounds_is_answered_400_with_the_reason(
         assert answer.status == 400
         reason = (await answer.json())["reason"]
         assert reason.startswith(query.partition("=")[0])
+
+
+async def test_items_are_filtered_by_model_facet_and_other_forms_all_at_once() -> None:
+    run = ScriptedRun()
+    run.find(["Louvre", "Orsay"], facet="museums")
+    run.find(["Pompidou", "Pont Neuf"], model=MODELS[1], facet="museums")
+    run.find(["Petit Palais"], model=MODELS[1])
+    run.merge("Beaubourg museum", 3)
+    async with served(run) as (_, client):
+
+        async def texts(**query: str) -> tuple[list[str], int]:
+            page = await (await client.get("/api/items", params=query)).json()
+            return [item["text"] for item in page["items"]], page["total"]
+
+        assert await texts(model=MODELS[1], limit="2") == (["Pompidou", "Pont Neuf"], 3)
+        assert await texts(facet="museums", skip="1", limit="2") == (["Orsay", "Pompidou"], 4)
+        assert await texts(facet="museums", model=MODELS[1], q="MUSEUM") == (["Pompidou"], 1)
+        assert await texts(q="nothing") == ([], 0)
+        assert await texts(skip="5") == ([], 5)
+        [item] = (await (await client.get("/api/items?after=2&limit=1")).json())["items"]
+        assert item["forms"] == ["Beaubourg museum"]
+
+
+async def test_entries_are_downloaded_as_a_table_and_as_lines_of_json() -> None:
+    run = ScriptedRun(topic="Musées de Paris")
+    run.find(["=1+1", 'He said "no"', "Жуковский"], facet="-museums")
+    run.merge("a, b", 2)
+    run.merge("c", 2)
+    async with served(run) as (_, client):
+        table = await client.get("/output.csv?download")
+        assert table.headers["Content-Disposition"] == (
+            'attachment; filename="musees-de-paris.csv"'
+        )
+        assert table.headers["Content-Type"] == "text/csv; charset=utf-8"
+        text = (await table.read()).decode("utf-8")
+        assert text.startswith("\ufeffordinal,text,model,node,facet,t_s,other_forms\r\n")
+        rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
+        assert [row["text"] for row in rows] == ["'=1+1", 'He said "no"', "Жуковский"]
+        assert [row["facet"] for row in rows] == ["'-museums"] * 3
+        assert rows[1]["other_forms"] == "a, b | c"
+        lines = await client.get("/output.jsonl")
+        assert lines.headers["Content-Disposition"] == 'inline; filename="output.jsonl"'
+        assert [json.loads(line) for line in (await lines.text()).splitlines()] == run.accepted
+        plain = await client.get("/output.txt?download")
+        assert 'filename="musees-de-paris.txt"' in plain.headers["Content-Disposition"]
+
+
+async def test_a_download_is_compressed_for_those_who_take_it(run: ScriptedRun) -> None:
+    run.find([f"Attraction number {number}" for number in range(1000)])
+    async with served(run) as (_, client):
+        plain = await client.get("/output.jsonl", headers={"Accept-Encoding": "identity"})
+        packed = await client.get("/output.jsonl", headers={"Accept-Encoding": "gzip"})
+        assert "Content-Encoding" not in plain.headers
+        assert packed.headers["Content-Encoding"] == "gzip"
+        assert await packed.read() == await plain.read()
+        head = await client.head("/output.jsonl")
+        assert (head.status, await head.read()) == (200, b"")
 
 
 async def test_peers_and_output_are_the_run_s_own(run: ScriptedRun) -> None:
@@ -477,7 +542,7 @@ async def test_when_live_updates_fail_pages_are_sent_to_polling(
     run: ScriptedRun, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Unreadable(ScriptedRun):
-        async def items(self, *, after: int, limit: int, containing: str) -> JsonObject:
+        async def items(self, query: ItemQuery) -> JsonObject:
             raise OSError("disk gone")
 
     async with served(Unreadable()) as (server, client), client.ws_connect("/ws") as socket:

@@ -12,6 +12,7 @@ from dataclasses import astuple, dataclass, field
 
 from mesh.core import entries as log
 from mesh.core.entries import LogEntry
+from mesh.core.item_query import ItemQuery
 from mesh.core.items import LogId
 from mesh.core.metrics import ModelCounts
 from mesh.core.normalize import item_key
@@ -286,7 +287,7 @@ def _recount(
             counts.rejected += isinstance(entry, log.Rejected)
             if isinstance(entry, log.CallFinished):
                 counts.count_call(entry)
-    for item in database.items(after=0, limit=1_000_000, containing=""):
+    for item in database.pages.items(ItemQuery(limit=1_000_000))["items"]:
         models[item["model"]].unique += 1
         models[item["model"]].duplicates -= 1
     return models

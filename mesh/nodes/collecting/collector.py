@@ -25,11 +25,12 @@ from mesh.core.metrics import RunMetrics
 from mesh.core.normalize import clean_text, item_key
 from mesh.core.stopping import RunProgress
 from mesh.nodes.channel import Channel, ChildFailed, Message
+from mesh.nodes.collecting.database_reader import DatabaseReader
 from mesh.nodes.collecting.facts import lost_as_json, lost_from_json
 from mesh.nodes.collecting.granting import Granting
 from mesh.nodes.collecting.intake import Intake
 from mesh.nodes.collecting.run_course import CourseChange, RunCourse
-from mesh.nodes.collecting.run_view import DatabaseReader, LiveRunView
+from mesh.nodes.collecting.run_view import LiveRunView
 from mesh.nodes.collecting.ticket_office import TicketOffice
 from mesh.nodes.collecting.verdicts import VerdictDesk
 from mesh.nodes.peer.identity import Overtaken, members_as_json

@@ -1,21 +1,18 @@
-"""A run as the page sees it: live from the collector, or finished from its database alone."""
+"""A run that goes on, as the page sees it: from the collector, live."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import deque
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
-from mesh.core.facets import FacetPlan
+from mesh.core.downloads import DownloadFormat
+from mesh.core.item_query import ItemQuery
 from mesh.core.items import NodeId
 from mesh.core.membership import Liveness, Member, Role
-from mesh.core.metrics import RunMetrics
-from mesh.storage.database import RunDatabase
+from mesh.nodes.collecting.database_reader import DatabaseReader
+from mesh.nodes.collecting.shown import facets_json, reopen_command
 from mesh.web.interface import JsonObject
 
 if TYPE_CHECKING:
@@ -33,50 +30,6 @@ REFUSALS = frozenset(
 """Reasons that somebody was kept out for, of all that a node counts."""
 SETTLING_S = 2.0
 """While a run goes on, convergence is judged on entries older than this."""
-
-
-def reopen_command(program: str, run_dir: Path) -> str:
-    return f"{program} view {run_dir}"
-
-
-class DatabaseReader:
-    """Reads run.sqlite for the page from a thread and connection of its own."""
-
-    def __init__(self, path: Path) -> None:
-        self._database = RunDatabase.open_read_only(path)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="page-queries")
-
-    async def items(self, *, after: int, limit: int, containing: str) -> JsonObject:
-        def query() -> list[dict[str, Any]]:
-            return self._database.items(after=after, limit=limit + 1, containing=containing)
-
-        rows = await asyncio.get_running_loop().run_in_executor(self._thread, query)
-        more = len(rows) > limit
-        return {"items": rows[:limit], "next": rows[limit - 1]["ordinal"] if more else None}
-
-    async def names(self, *, limit: int) -> JsonObject:
-        def query() -> JsonObject:
-            names = self._database.names
-            forms_total, open_total, different_total = names.counts()
-            return {
-                "merged_total": forms_total,
-                "open_total": open_total,
-                "different_total": different_total,
-                "merged": [asdict(each) for each in names.merges(limit)],
-                "doubts": [asdict(each) for each in names.doubts(limit)],
-            }
-
-        return await asyncio.get_running_loop().run_in_executor(self._thread, query)
-
-    async def output_text(self) -> bytes:
-        def query() -> bytes:
-            return "".join(f"{text}\n" for text in self._database.accepted_texts()).encode()
-
-        return await asyncio.get_running_loop().run_in_executor(self._thread, query)
-
-    def close(self) -> None:
-        self._thread.shutdown()
-        self._database.close()
 
 
 class LiveRunView:
@@ -161,14 +114,14 @@ class LiveRunView:
         first_s, settled = self._applied[0]
         return settled if first_s <= now_s - SETTLING_S else 0
 
-    async def items(self, *, after: int, limit: int, containing: str) -> JsonObject:
-        return await self._reader.items(after=after, limit=limit, containing=containing)
+    async def items(self, query: ItemQuery) -> JsonObject:
+        return await self._reader.items(query)
 
     async def names(self, *, limit: int) -> JsonObject:
         return await self._reader.names(limit=limit)
 
-    async def output_text(self) -> bytes:
-        return await self._reader.output_text()
+    def output(self, form: DownloadFormat) -> AsyncIterator[bytes]:
+        return self._reader.output(form)
 
     def peers(self) -> JsonObject:
         node = self._collector.node
@@ -180,7 +133,7 @@ class LiveRunView:
 
     def facets(self) -> JsonObject:
         labels = {each.origin: each.label for each in self._collector.node.membership.all()}
-        return _facets(self._collector.desk.plan, labels)
+        return facets_json(self._collector.desk.plan, labels)
 
     def _peer(self, member: Member, applied_max: int) -> JsonObject:
         node = self._collector.node
@@ -236,88 +189,6 @@ class LiveRunView:
         return next(
             (m.origin for m in members if m.label == label and m.role is Role.PRODUCER), None
         )
-
-
-class FinishedRunView:
-    """A run that is over, from run.sqlite alone."""
-
-    def __init__(
-        self, run_dir: Path, program: str, database: RunDatabase, reader: DatabaseReader
-    ) -> None:
-        self._run_dir = run_dir
-        self._program = program
-        self._reader = reader
-        self._meta = database.meta()
-        self._metrics = RunMetrics(database.model_totals(), database.history())
-        for call in database.calls():
-            self._metrics.restore_call(call)
-        self._facets = _facets(database.plan(), {})
-
-    def metrics(self, *, with_history: bool) -> JsonObject:
-        elapsed_s = float(self._meta.get("elapsed_s", "0"))
-        budget = self._meta.get("budget_usd", "")
-        snapshot: JsonObject = {
-            "topic": self._meta.get("topic", ""),
-            "state": "stopped",
-            "stop_reason": self._meta.get("stop_reason") or "the run was cut off",
-            "simulated": self._meta.get("simulated") == "1",
-            **self._metrics.snapshot(elapsed_s),
-            "budget_usd": float(budget) if budget else None,
-            "max_cost_per_item_usd": None,
-            "item_cost_usd": None,
-            "target": None,
-            "notices": [],
-            "run_dir": str(self._run_dir),
-            "reopen_command": reopen_command(self._program, self._run_dir),
-            "mesh": {
-                "converged": True,
-                "missing_entries": 0,
-                "peers_alive": 0,
-                "propagation_ms_p50": None,
-                "propagation_ms_p99": None,
-                "lost_entries": 0,
-                "refused": {},
-            },
-        }
-        if with_history:
-            snapshot["history"] = self._metrics.history_snapshot()
-        return snapshot
-
-    async def items(self, *, after: int, limit: int, containing: str) -> JsonObject:
-        return await self._reader.items(after=after, limit=limit, containing=containing)
-
-    async def names(self, *, limit: int) -> JsonObject:
-        return await self._reader.names(limit=limit)
-
-    def peers(self) -> JsonObject:
-        return {"peers": []}
-
-    def facets(self) -> JsonObject:
-        return self._facets
-
-    async def output_text(self) -> bytes:
-        return await self._reader.output_text()
-
-    async def control(self, action: str, arguments: JsonObject) -> str | None:
-        return "the run is over; start it again to go on"
-
-
-def _facets(plan: FacetPlan, labels: Mapping[NodeId, str]) -> JsonObject:
-    return {
-        "facets": [
-            {
-                "id": facet.id,
-                "name": facet.name,
-                "parent": facet.parent,
-                "state": facet.state,
-                "found_total": facet.found_count,
-                "calls_total": facet.calls_count,
-                "leased_by": [labels.get(origin, origin.hex()[:8]) for origin in facet.leased_by],
-                "yield": None if facet.yield_share is None else round(facet.yield_share, 4),
-            }
-            for facet in plan.facets()
-        ]
-    }
 
 
 def _unheard_peer(member: Member) -> JsonObject:
