@@ -54,6 +54,7 @@ class ScriptedRun:
             "target": 300,
             "notices": [],
             "available_models": list(models),
+            "run_id": run_dir,
             "run_dir": run_dir,
             "reopen_command": f"python run_mesh.py view {run_dir}",
         }

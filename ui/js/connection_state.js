@@ -2,13 +2,14 @@
 
 import { byId, setText, show } from "./dom.js";
 import { about, clock } from "./format.js";
+import { writtenAt } from "./requests.js";
 
 const WORDS = {
   live: "Live",
   polling: "Live, polling",
   lost: "Connection lost",
   over: "Server ended, results kept",
-  report: "",
+  report: "Report",
 };
 
 let lostAt = null;
@@ -16,7 +17,7 @@ let reopenCommand = "";
 
 export function showMode(mode, metrics) {
   const line = byId("connection");
-  setText(line, WORDS[mode]);
+  setText(line, mode === "report" ? `${WORDS.report} of ${writtenAt().toLocaleString()}` : WORDS[mode]);
   line.dataset.mode = mode;
   reopenCommand = metrics?.reopen_command ?? "";
   document.body.dataset.connection = mode;

@@ -7,6 +7,10 @@ class ReportedRun {
     this.#parts = parts;
   }
 
+  get written() {
+    return this.#parts.written;
+  }
+
   answer(path) {
     const url = new URL(path, "report:/");
     const name = url.pathname.replace("/api/", "");

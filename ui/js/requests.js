@@ -8,6 +8,9 @@ const TIMEOUT_MS = 10_000;
 /** Whether this page is a file that holds its run: there is no server to ask. */
 export const isReport = () => reported !== null;
 
+/** When the report was written. */
+export const writtenAt = () => new Date(reported.written);
+
 /** The answer of a GET; throws when there is none. */
 export async function getJson(path) {
   if (reported) return reported.answer(path);
