@@ -14,7 +14,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from mesh.core.downloads import DownloadFormat, file_name
 from mesh.core.item_query import ItemQuery
-from mesh.web.access import PageAccess
+from mesh.web.access import PageAccess, is_loopback
 from mesh.web.gate import Gate, Refusal
 from mesh.web.interface import JsonObject, RunView
 from mesh.web.live_updates import LiveUpdates
@@ -146,7 +146,9 @@ class Routes:
             raise web.HTTPForbidden(text=reason)
         if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
             raise web.HTTPUpgradeRequired(text="this address speaks WebSocket")
-        return await self._live.serve(request)
+        # On this machine bytes cost less than compressing them; behind a proxy they go further.
+        is_near = self._access.public_url is None and is_loopback(request.remote or "")
+        return await self._live.serve(request, compress=not is_near)
 
     async def _prometheus(self, request: web.Request) -> web.Response:
         metrics = self._view.metrics(with_history=False)

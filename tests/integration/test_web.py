@@ -25,9 +25,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mesh.core.item_query import ItemQuery
 from mesh.web.interface import JsonObject
-from mesh.web.live_updates import CLIENTS_MAX, ITEMS_PER_FRAME_MAX
+from mesh.web.live_updates import CLIENTS_MAX, ITEMS_PER_FRAME_MAX, NAMES_SHOWN_MAX
 from mesh.web.routes import CONTROL_BYTES_MAX, ITEMS_MAX
 from mesh.web.server import PageServer, PageUnavailable
+from tests.integration.eventually import eventually
 from tests.scripted_run import MODELS, ScriptedRun
 
 UI = Path(__file__).resolve().parents[2] / "ui"
@@ -421,6 +422,71 @@ async def test_a_new_client_is_told_numbers_and_state_at_once(run: ScriptedRun) 
         }
         state = await socket.receive_json()
         assert (state["type"], state["state"]) == ("state", "running")
+
+
+async def test_a_new_client_is_told_of_nodes_facets_and_names_at_once(run: ScriptedRun) -> None:
+    async with served(run) as (_, client), client.ws_connect("/ws") as socket:
+        assert await next_frame(socket, "peers") == {"type": "peers", **run.peers()}
+        assert await next_frame(socket, "facets") == {"type": "facets", **run.facets()}
+        names = await run.names(limit=NAMES_SHOWN_MAX)
+        assert await next_frame(socket, "names") == {"type": "names", **names}
+
+
+async def test_nodes_facets_and_names_are_told_when_they_change_and_only_then(
+    run: ScriptedRun,
+) -> None:
+    async with served(run) as (_, client), client.ws_connect("/ws") as socket:
+        await next_frame(socket, "names")
+        run.node_state = "suspect"
+        frame = await next_frame(socket, "peers")
+        assert {peer["state"] for peer in frame["peers"]} == {"suspect"}
+        run.add_facet("Bridges")
+        frame = await next_frame(socket, "facets")
+        assert frame["facets"][-1]["name"] == "Bridges"
+        run.merged_count = 7
+        assert (await next_frame(socket, "names"))["merged_total"] == 7
+        kinds = [(await socket.receive_json())["type"] for _ in range(20)]
+        assert set(kinds) == {"metrics"}
+
+
+async def test_each_frame_is_made_once_however_many_listen() -> None:
+    class Counting(ScriptedRun):
+        metrics_asked = names_asked = peers_asked = 0
+
+        def metrics(self, *, with_history: bool) -> JsonObject:
+            self.metrics_asked += 1
+            return super().metrics(with_history=with_history)
+
+        async def names(self, *, limit: int) -> JsonObject:
+            self.names_asked += 1
+            return await super().names(limit=limit)
+
+        def peers(self) -> JsonObject:
+            self.peers_asked += 1
+            return super().peers()
+
+    run = Counting()
+    async with served(run) as (_, client):
+        sockets = [await client.ws_connect("/ws") for _ in range(20)]
+        for socket in sockets:
+            await next_frame(socket, "names")
+        asked = run.metrics_asked
+        await eventually(lambda: run.metrics_asked > asked + 12)
+        # Each update asks for the metrics once, and so does each newcomer.
+        assert run.peers_asked <= run.metrics_asked + 1
+        assert run.names_asked <= run.metrics_asked
+        await asyncio.gather(*(socket.close() for socket in sockets))
+
+
+async def test_what_stays_on_this_machine_is_not_compressed(run: ScriptedRun) -> None:
+    async with served(run) as (_, client), client.ws_connect("/ws", compress=15) as socket:
+        assert socket.compress == 0
+    async with (
+        served(run, public_url="https://mesh.example/") as (_, client),
+        client.ws_connect("/ws", compress=15) as socket,
+    ):
+        assert socket.compress == 15
+        assert (await next_frame(socket, "peers"))["peers"]
 
 
 async def test_new_entries_are_sent_once_in_order_and_old_ones_not(run: ScriptedRun) -> None:
