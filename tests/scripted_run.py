@@ -39,7 +39,8 @@ class ScriptedRun:
         """Fields of `/api/peers` to show otherwise, by node."""
         self.facet_rows: list[JsonObject] = [_facet(0, ""), _facet(7, "Museums and galleries")]
         """`/api/facets`; `add_facet` adds one."""
-        self.actions = ["pause", "resume", "stop", "set_model"]
+        self.actions = ["pause", "stop", "set_model"]
+        """What is allowed while it runs."""
         self.merged_count = 1
         self.dropped: dict[str, int] = {}
         """Frames that producer-1 has dropped, by reason."""
@@ -135,7 +136,7 @@ class ScriptedRun:
                 **self.mesh_changes,
             },
             "forecast": {"target_s": 42.0, "budget_s": 600.0, "reach": None, "slowing": False},
-            "actions": self.actions,
+            "actions": self._allowed(),
             **self.changes,
         }
         return {**shown, "history": self.history} if with_history else shown
@@ -203,6 +204,12 @@ class ScriptedRun:
         if self.refusal is None and action in ("pause", "resume"):
             self.state = "paused" if action == "pause" else "running"
         return self.refusal
+
+    def _allowed(self) -> list[str]:
+        if self.state in ("draining", "stopped"):
+            return []
+        instead = {"pause": "resume"} if self.state == "paused" else {}
+        return [instead.get(action, action) for action in self.actions]
 
     def _last_minute(self) -> dict[str, int]:
         counts = dict.fromkeys(self._models, 0)

@@ -24,11 +24,19 @@ export function showControls(newMetrics, newIsConnected) {
   byId("bounds").disabled = !isConnected;
 }
 
-async function ask(button, action) {
-  button.disabled = true;
-  const refused = await control({ action });
-  button.disabled = false;
-  if (refused) toast(`Could not ${action}: ${refused}`);
+/** Carry out what a button asks for, once at a time. A button that is disabled loses the focus. */
+export async function whileBusy(button, carryOut) {
+  if (button.ariaBusy === "true") return;
+  button.ariaBusy = "true";
+  await carryOut();
+  button.ariaBusy = null;
+}
+
+function ask(button, action) {
+  whileBusy(button, async () => {
+    const refused = await control({ action });
+    if (refused) toast(`Could not ${action}: ${refused}`);
+  });
 }
 
 byId("pause").addEventListener("click", () => {
@@ -56,8 +64,9 @@ byId("bounds").addEventListener("click", () => {
   byId("new-target").select();
 });
 
+byId("keep-bounds").addEventListener("click", () => byId("bounds-dialog").close());
+
 byId("bounds-form").addEventListener("submit", async (event) => {
-  if (event.submitter?.value === "cancel") return;
   event.preventDefault();
   const said = [];
   for (const [wish, done] of wishes()) {

@@ -1,7 +1,7 @@
 // The mesh: how it stands in one line, its nodes as a picture and in a table; another model for a
 // producer, one producer more or less.
 
-import { allows } from "./controls.js";
+import { allows, whileBusy } from "./controls.js";
 import { byId, keepRows, make, setText, show, toast } from "./dom.js";
 import { count, counted, milliseconds, modelName } from "./format.js";
 import { droppedCount, droppedText, showDropped, showHealth } from "./health.js";
@@ -123,14 +123,11 @@ function showAdding() {
   select.replaceChildren(new Option("next model in turn", ""), ...models.map((model) => new Option(modelName(model), model)));
 }
 
-byId("add-button").addEventListener("click", async () => {
-  const button = byId("add-button");
+byId("add-button").addEventListener("click", () => whileBusy(byId("add-button"), async () => {
   const model = byId("add-model").value;
-  button.disabled = true;
   const refused = await control(model ? { action: "add_producer", model } : { action: "add_producer" });
-  button.disabled = false;
   toast(refused ? `Not added: ${refused}` : "One more producer is starting; it joins in some seconds.");
-});
+}));
 
 let removing = "";
 
