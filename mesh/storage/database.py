@@ -108,15 +108,17 @@ _STARTED_SQL = """
 _FINISHED_SQL = """
     INSERT INTO calls (origin, epoch, seq, model, outcome, error, found_count, repeat_count,
         input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
-        estimated, cost_usd, latency_s, first_token_s)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        estimated, cost_usd, latency_s, first_token_s, ended)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+        (SELECT coalesce(max(ended), 0) + 1 FROM calls))
     ON CONFLICT DO UPDATE SET outcome = excluded.outcome, error = excluded.error,
         found_count = excluded.found_count, repeat_count = excluded.repeat_count,
         input_tokens = excluded.input_tokens, cached_input_tokens = excluded.cached_input_tokens,
         cache_write_tokens = excluded.cache_write_tokens,
         output_tokens = excluded.output_tokens, reasoning_tokens = excluded.reasoning_tokens,
         estimated = excluded.estimated, cost_usd = excluded.cost_usd,
-        latency_s = excluded.latency_s, first_token_s = excluded.first_token_s"""
+        latency_s = excluded.latency_s, first_token_s = excluded.first_token_s,
+        ended = excluded.ended"""
 
 
 class RunDatabase:
@@ -249,6 +251,18 @@ class RunDatabase:
             log = LogId(NodeId(origin), epoch)
             yield CallRow(log, seq, model, bool(started), reserved, bool(ended), cost)
 
+    def ended_calls(self) -> Iterator[tuple[str, str, str | None, float]]:
+        """(model, outcome, error, seconds) of every call whose end is known, in the order in which
+        that was taken in; of older runs in that in which they began."""
+        order = "ended" if self._has_ended_column() else "started_ms"
+        query = f"""SELECT model, outcome, error, latency_s FROM calls WHERE outcome IS NOT NULL
+            ORDER BY {order}"""  # noqa: S608 one of ours
+        yield from self._connection.execute(query)
+
+    def _has_ended_column(self) -> bool:
+        columns = self._connection.execute("SELECT name FROM pragma_table_info('calls')")
+        return ("ended",) in columns.fetchall()
+
     def plan(self) -> FacetPlan:
         """The plan as it follows from all calls and the facets that they named."""
         plan = FacetPlan(holds_members=False)
@@ -293,6 +307,11 @@ class RunDatabase:
         rows = self._connection.execute("SELECT point FROM history ORDER BY t_s")
         return [HistoryPoint(**json.loads(row[0])) for row in rows]
 
+    def labels(self) -> dict[NodeId, str]:
+        """What those who took part are called."""
+        rows = self._connection.execute("SELECT origin, label FROM nodes")
+        return {NodeId(origin): label for origin, label in rows}
+
     def meta(self) -> dict[str, str]:
         return dict(self._connection.execute("SELECT name, value FROM meta"))
 
@@ -322,6 +341,9 @@ class RunDatabase:
         tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if tables:
             self._check_format(path)
+            if not self._has_ended_column():
+                self._connection.execute("ALTER TABLE calls ADD COLUMN ended INTEGER")
+                self._connection.execute("CREATE INDEX calls_by_ended ON calls (ended)")
             return
         schema = resources.files("mesh.storage").joinpath("schema.sql").read_text("utf-8")
         version = f"INSERT INTO meta VALUES ('format_version', '{FORMAT_VERSION}');"  # noqa: S608

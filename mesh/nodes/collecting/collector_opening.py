@@ -123,6 +123,8 @@ def _restore(collector: Collector, own_epochs: Sequence[tuple[int, int]]) -> Non
     collector.metrics = RunMetrics(database.model_totals(), database.history())
     for call in database.calls():
         collector.metrics.restore_call(call)
+    for ended in database.ended_calls():
+        collector.metrics.restore_end(*ended)
     collector.granting.restore(database)
     for t_s, model, count in database.recent_unique(collector.run_time_s() - WINDOW_S):
         collector.metrics.restore_window(model, count, t_s)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from mesh.core.downloads import DownloadFormat
+from mesh.core.forecast import NO_FORECAST
 from mesh.core.item_query import ItemQuery
 from mesh.core.metrics import RunMetrics
 from mesh.nodes.collecting.database_reader import DatabaseReader
@@ -27,6 +28,8 @@ class FinishedRunView:
         self._metrics = RunMetrics(database.model_totals(), database.history())
         for call in database.calls():
             self._metrics.restore_call(call)
+        for ended in database.ended_calls():
+            self._metrics.restore_end(*ended)
         self._facets = facets_json(database.plan(), {})
 
     def metrics(self, *, with_history: bool) -> JsonObject:
@@ -43,6 +46,8 @@ class FinishedRunView:
             "item_cost_usd": None,
             "target": None,
             "notices": [],
+            "actions": [],
+            "forecast": NO_FORECAST.as_json(),
             "run_dir": str(self._run_dir),
             "reopen_command": reopen_command(self._program, self._run_dir),
             "mesh": {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from mesh.core.downloads import DownloadFormat
+from mesh.core.forecast import NO_FORECAST, forecast
 from mesh.core.item_query import ItemQuery
 from mesh.core.items import NodeId
 from mesh.core.membership import Liveness, Member, Role
@@ -40,6 +42,7 @@ class LiveRunView:
         self._reader = reader
         self._applied: deque[tuple[float, int]] = deque()
         self._frozen: JsonObject | None = None
+        self._running_since_s: float | None = None
 
     def freeze(self) -> None:
         """The run is over: the page shows this moment from now on."""
@@ -63,7 +66,7 @@ class LiveRunView:
     def _live_metrics(self) -> JsonObject:
         collector = self._collector
         settings = collector.settings
-        return {
+        shown: JsonObject = {
             "topic": settings.topic,
             "simulated": settings.simulated,
             **collector.metrics.snapshot(collector.run_time_s()),
@@ -75,6 +78,18 @@ class LiveRunView:
             "notices": list(collector.course.notices.values()),
             "mesh": self._mesh(),
         }
+        return {**shown, "forecast": self._forecast(shown["target"], shown["budget_usd"])}
+
+    def _forecast(self, target: int | None, budget_usd: float | None) -> JsonObject:
+        """Only what has come since the run was last started or resumed tells how it goes now."""
+        if self._collector.course.state != "running":
+            self._running_since_s = None
+            return NO_FORECAST.as_json()
+        if self._running_since_s is None:
+            self._running_since_s = self._collector.run_time_s()
+        history = self._collector.metrics.history
+        first = bisect_left(history, self._running_since_s, key=lambda point: point.t_s)
+        return forecast(history[first:], target=target, budget_usd=budget_usd).as_json()
 
     def _mesh(self) -> JsonObject:
         node = self._collector.node
