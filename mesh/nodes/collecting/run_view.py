@@ -14,7 +14,7 @@ from mesh.core.item_query import ItemQuery
 from mesh.core.items import NodeId
 from mesh.core.membership import Liveness, Member, Role
 from mesh.nodes.collecting.database_reader import DatabaseReader
-from mesh.nodes.collecting.shown import facets_json, reopen_command
+from mesh.nodes.collecting.shown import facets_json, reopen_command, to_keep
 from mesh.web.interface import JsonObject
 
 if TYPE_CHECKING:
@@ -47,6 +47,10 @@ class LiveRunView:
     def freeze(self) -> None:
         """The run is over: the page shows this moment from now on."""
         self._frozen = self.metrics(with_history=False)
+
+    def to_keep(self) -> dict[str, str]:
+        """Rows of the table `meta` from which the run is shown when it is over."""
+        return to_keep(self.metrics(with_history=False), self.peers())
 
     def metrics(self, *, with_history: bool) -> JsonObject:
         collector = self._collector
@@ -156,6 +160,7 @@ class LiveRunView:
             known_count, digest = self._collector.known_summary()
             state, model, last_seq = self._collector.course.state, "", node.last_seq
             applied, dropped = node.replica.passed_count, dict(node.dropped)
+            propagation_ms = node.propagation_ms()
         else:
             status = node.peers.get(member.origin)
             if status is None:
@@ -165,8 +170,11 @@ class LiveRunView:
             state = beat.state if liveness is Liveness.ALIVE else liveness.value
             known_count, digest, model = beat.known_count, beat.known_digest, beat.model
             last_seq, applied, dropped = beat.last_seq, beat.applied_count, dict(beat.dropped)
+            propagation_ms = beat.propagation_ms
+        p50, p99 = propagation_ms if len(propagation_ms) == 2 else (None, None)
         return {
             "node": member.label,
+            "role": member.role.value,
             "epoch": member.epoch,
             "state": state,
             "model": model or None,
@@ -177,6 +185,8 @@ class LiveRunView:
             "behind": max(0, applied_max - applied),
             "restarts": len(member.earlier_logs),
             "dropped": dropped,
+            "propagation_ms_p50": p50,
+            "propagation_ms_p99": p99,
         }
 
     async def control(self, action: str, arguments: JsonObject) -> str | None:
@@ -209,6 +219,7 @@ class LiveRunView:
 def _unheard_peer(member: Member) -> JsonObject:
     return {
         "node": member.label,
+        "role": member.role.value,
         "epoch": member.epoch,
         "state": Liveness.UNHEARD.value,
         "model": None,
@@ -219,6 +230,8 @@ def _unheard_peer(member: Member) -> JsonObject:
         "behind": 0,
         "restarts": len(member.earlier_logs),
         "dropped": {},
+        "propagation_ms_p50": None,
+        "propagation_ms_p99": None,
     }
 
 
