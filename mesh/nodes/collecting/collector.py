@@ -22,11 +22,10 @@ from mesh.core.ledger import Ledger
 from mesh.core.listed_names import listed_names
 from mesh.core.membership import Endpoint
 from mesh.core.metrics import RunMetrics
-from mesh.core.normalize import clean_text, item_key
 from mesh.core.stopping import RunProgress
 from mesh.nodes.channel import Channel, ChildFailed, Message
 from mesh.nodes.collecting.database_reader import DatabaseReader
-from mesh.nodes.collecting.facts import lost_as_json, lost_from_json
+from mesh.nodes.collecting.facts import entries_to_exclude, lost_as_json, lost_from_json
 from mesh.nodes.collecting.granting import Granting
 from mesh.nodes.collecting.intake import Intake
 from mesh.nodes.collecting.run_course import CourseChange, RunCourse
@@ -52,8 +51,6 @@ logger = logging.getLogger(__name__)
 NODES_DIRECTORY = "nodes"
 WATCH_S = 0.1
 REPORT_S = 0.5
-KEEP_SHOWN_S = 10.0
-"""How often it is stored what the page shows of nodes, for a run that is cut off."""
 ORPHAN_DRAIN_S = 2.5
 """Producers without a supervisor leave within 2 s."""
 STORE_S = 6.0
@@ -285,12 +282,7 @@ class Collector:
             self._exclude(self.settings.exclude)
 
     def _exclude(self, path: Path) -> None:
-        try:
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ChildFailed(f"cannot read --exclude {path}: {error}", status=2) from error
-        cleaned = (clean_text(line) for line in text.splitlines())
-        rows = {item_key(line): line for line in cleaned if line}
+        rows = entries_to_exclude(path)
         stored = self.database.ordinals_of(list(rows))
         self.intake.exclude([(key, line) for key, line in rows.items() if key not in stored])
 
@@ -314,16 +306,13 @@ class Collector:
 
     async def _watch(self, view: LiveRunView) -> None:
         """End the run when a rule says so."""
-        sampled_s = kept_s = 0.0
+        sampled_s = 0.0
         while True:
             now_s = self.run_time_s()
             if now_s - sampled_s >= 1.0 and self._ended_s is None:
                 sampled_s = now_s
                 self.intake.add_history(self.metrics.sample(now_s))
-                self.intake.remember(elapsed_s=f"{now_s:.3f}")
-                if now_s - kept_s >= KEEP_SHOWN_S:
-                    kept_s = now_s
-                    self.intake.remember(**view.to_keep())
+                self.intake.remember(elapsed_s=f"{now_s:.3f}", **view.to_keep_if_due(now_s))
             self._check_course()
             self._grant()
             self._judge()

@@ -30,6 +30,7 @@ REFUSALS = frozenset(
     }
 )
 """Reasons that somebody was kept out for, of all that a node counts."""
+KEEP_S = 10.0
 SETTLING_S = 2.0
 """While a run goes on, convergence is judged on entries older than this."""
 
@@ -43,10 +44,18 @@ class LiveRunView:
         self._applied: deque[tuple[float, int]] = deque()
         self._frozen: JsonObject | None = None
         self._running_since_s: float | None = None
+        self._kept_s = 0.0
 
     def freeze(self) -> None:
         """The run is over: the page shows this moment from now on."""
         self._frozen = self.metrics(with_history=False)
+
+    def to_keep_if_due(self, now_s: float) -> dict[str, str]:
+        """The same every KEEP_S, else nothing: a run may be cut off."""
+        if now_s - self._kept_s < KEEP_S:
+            return {}
+        self._kept_s = now_s
+        return self.to_keep()
 
     def to_keep(self) -> dict[str, str]:
         """Rows of the table `meta` from which the run is shown when it is over."""
