@@ -388,3 +388,36 @@ def test_a_directory_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 def test_only_its_owner_may_read_a_run(path: Path, database: RunDatabase) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_ends_of_calls_come_back_in_the_order_in_which_they_were_taken_in(
+    path: Path, database: RunDatabase
+) -> None:
+    for call in (5, 3, 9):
+        ended = msgspec.structs.replace(finished(call), latency_s=float(call))
+        database.commit(Batch(calls_finished=[(LOG, ended)]))
+    database.close()
+    restarted = RunDatabase.open(path)
+    restarted.commit(Batch(calls_finished=[(LOG, finished(1)), (LOG, finished(2))]))
+    assert list(restarted.ended_calls()) == [
+        ("atlas", "ok", None, latency_s) for latency_s in (5.0, 3.0, 9.0, 1.5, 1.5)
+    ]
+    restarted.close()
+
+
+def test_a_run_from_before_ends_were_numbered_is_read_and_continued(
+    path: Path, database: RunDatabase
+) -> None:
+    database.commit(whole_batch())
+    database.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP INDEX calls_by_ended")
+        connection.execute("ALTER TABLE calls DROP COLUMN ended")
+    connection.close()
+    reading = RunDatabase.open_read_only(path)
+    assert list(reading.ended_calls()) == [("atlas", "ok", None, 1.5)]
+    reading.close()
+    continued = RunDatabase.open(path)
+    continued.commit(Batch(calls_finished=[(LOG, finished(7))]))
+    assert len(list(continued.ended_calls())) == 2
+    continued.close()

@@ -22,11 +22,10 @@ from mesh.core.ledger import Ledger
 from mesh.core.listed_names import listed_names
 from mesh.core.membership import Endpoint
 from mesh.core.metrics import RunMetrics
-from mesh.core.normalize import clean_text, item_key
 from mesh.core.stopping import RunProgress
 from mesh.nodes.channel import Channel, ChildFailed, Message
 from mesh.nodes.collecting.database_reader import DatabaseReader
-from mesh.nodes.collecting.facts import lost_as_json, lost_from_json
+from mesh.nodes.collecting.facts import entries_to_exclude, lost_as_json, lost_from_json
 from mesh.nodes.collecting.granting import Granting
 from mesh.nodes.collecting.intake import Intake
 from mesh.nodes.collecting.run_course import CourseChange, RunCourse
@@ -98,6 +97,7 @@ class Collector:
         # A collector that is restarted within a start counts no second of it twice.
         self._earlier_s = float(meta.get("earlier_s" if goes_on else "elapsed_s", "0"))
         self._ended_by: Exception | None = None
+        self._ended_s: float | None = None
         self.lost = [lost_from_json(each) for each in json.loads(meta.get("lost", "[]"))]
         self.node: MeshNode
         self.desk: VerdictDesk
@@ -178,7 +178,9 @@ class Collector:
         return {origin: heartbeat.model for origin, heartbeat in heartbeats if heartbeat.model}
 
     def run_time_s(self) -> float:
-        """Seconds of the run, over all its starts."""
+        """Seconds of the run, over all its starts; once it is over it stays at its end."""
+        if self._ended_s is not None:
+            return self._ended_s
         return self._earlier_s + self.start_elapsed_s()
 
     def start_elapsed_s(self) -> float:
@@ -198,7 +200,7 @@ class Collector:
                 page = await self._open_page(view)
                 self._say_ready(page)
                 self.node.start(lambda: self._seeds)
-                going_on = (self._watch(), self._report(view), self._obey())
+                going_on = (self._watch(view), self._report(view), self._obey())
                 tasks += [group.create_task(each) for each in going_on]
                 await self._leave.wait()
                 if self._ended_by is not None:
@@ -280,12 +282,7 @@ class Collector:
             self._exclude(self.settings.exclude)
 
     def _exclude(self, path: Path) -> None:
-        try:
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ChildFailed(f"cannot read --exclude {path}: {error}", status=2) from error
-        cleaned = (clean_text(line) for line in text.splitlines())
-        rows = {item_key(line): line for line in cleaned if line}
+        rows = entries_to_exclude(path)
         stored = self.database.ordinals_of(list(rows))
         self.intake.exclude([(key, line) for key, line in rows.items() if key not in stored])
 
@@ -307,15 +304,15 @@ class Collector:
                 self.node.load([stored.frame])
                 await asyncio.sleep(0)
 
-    async def _watch(self) -> None:
+    async def _watch(self, view: LiveRunView) -> None:
         """End the run when a rule says so."""
         sampled_s = 0.0
         while True:
             now_s = self.run_time_s()
-            if now_s - sampled_s >= 1.0:
+            if now_s - sampled_s >= 1.0 and self._ended_s is None:
                 sampled_s = now_s
                 self.intake.add_history(self.metrics.sample(now_s))
-                self.intake.remember(elapsed_s=f"{now_s:.3f}")
+                self.intake.remember(elapsed_s=f"{now_s:.3f}", **view.to_keep_if_due(now_s))
             self._check_course()
             self._grant()
             self._judge()
@@ -427,11 +424,14 @@ class Collector:
         if not self._orphaned:
             self.course.end()
         self._judge()
-        now_s = self.run_time_s()
-        self.intake.add_history(self.metrics.sample(now_s))
-        self.intake.remember(elapsed_s=f"{now_s:.3f}")
+        self._ended_s = round(self.run_time_s(), 3)
         try:
             async with asyncio.timeout(ORPHAN_STORE_S if self._orphaned else STORE_S):
+                await self.intake.drained()
+                # Whoever opens the run again is shown this moment.
+                view.freeze()
+                self.intake.add_history(self.metrics.sample(self._ended_s))
+                self.intake.remember(elapsed_s=f"{self._ended_s:.3f}", **view.to_keep())
                 await self.intake.drained()
         except TimeoutError as error:
             trouble = self.course.notices.get(STORAGE, "it takes too long")
@@ -440,7 +440,6 @@ class Collector:
                 f"{self.settings.run_dir / NODES_DIRECTORY}, the same command takes them in"
             ) from error
         if self.settings.keep_page and not self._orphaned and not self.settings.headless:
-            view.freeze()
             self._channel.send({"event": "kept", "metrics": view.metrics(with_history=False)})
             self._leave.clear()
             await self._leave.wait()

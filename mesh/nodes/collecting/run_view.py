@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from mesh.core.downloads import DownloadFormat
+from mesh.core.forecast import NO_FORECAST, forecast
 from mesh.core.item_query import ItemQuery
 from mesh.core.items import NodeId
 from mesh.core.membership import Liveness, Member, Role
 from mesh.nodes.collecting.database_reader import DatabaseReader
-from mesh.nodes.collecting.shown import facets_json, reopen_command
+from mesh.nodes.collecting.shown import facets_json, reopen_command, to_keep
 from mesh.web.interface import JsonObject
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ REFUSALS = frozenset(
     }
 )
 """Reasons that somebody was kept out for, of all that a node counts."""
+KEEP_S = 10.0
 SETTLING_S = 2.0
 """While a run goes on, convergence is judged on entries older than this."""
 
@@ -40,10 +43,23 @@ class LiveRunView:
         self._reader = reader
         self._applied: deque[tuple[float, int]] = deque()
         self._frozen: JsonObject | None = None
+        self._running_since_s: float | None = None
+        self._kept_s = 0.0
 
     def freeze(self) -> None:
         """The run is over: the page shows this moment from now on."""
         self._frozen = self.metrics(with_history=False)
+
+    def to_keep_if_due(self, now_s: float) -> dict[str, str]:
+        """The same every KEEP_S, else nothing: a run may be cut off."""
+        if now_s - self._kept_s < KEEP_S:
+            return {}
+        self._kept_s = now_s
+        return self.to_keep()
+
+    def to_keep(self) -> dict[str, str]:
+        """Rows of the table `meta` from which the run is shown when it is over."""
+        return to_keep(self.metrics(with_history=False), self.peers())
 
     def metrics(self, *, with_history: bool) -> JsonObject:
         collector = self._collector
@@ -63,7 +79,7 @@ class LiveRunView:
     def _live_metrics(self) -> JsonObject:
         collector = self._collector
         settings = collector.settings
-        return {
+        shown: JsonObject = {
             "topic": settings.topic,
             "simulated": settings.simulated,
             **collector.metrics.snapshot(collector.run_time_s()),
@@ -75,6 +91,18 @@ class LiveRunView:
             "notices": list(collector.course.notices.values()),
             "mesh": self._mesh(),
         }
+        return {**shown, "forecast": self._forecast(shown["target"], shown["budget_usd"])}
+
+    def _forecast(self, target: int | None, budget_usd: float | None) -> JsonObject:
+        """Only what has come since the run was last started or resumed tells how it goes now."""
+        if self._collector.course.state != "running":
+            self._running_since_s = None
+            return NO_FORECAST.as_json()
+        if self._running_since_s is None:
+            self._running_since_s = self._collector.run_time_s()
+        history = self._collector.metrics.history
+        first = bisect_left(history, self._running_since_s, key=lambda point: point.t_s)
+        return forecast(history[first:], target=target, budget_usd=budget_usd).as_json()
 
     def _mesh(self) -> JsonObject:
         node = self._collector.node
@@ -141,6 +169,7 @@ class LiveRunView:
             known_count, digest = self._collector.known_summary()
             state, model, last_seq = self._collector.course.state, "", node.last_seq
             applied, dropped = node.replica.passed_count, dict(node.dropped)
+            propagation_ms = node.propagation_ms()
         else:
             status = node.peers.get(member.origin)
             if status is None:
@@ -150,8 +179,11 @@ class LiveRunView:
             state = beat.state if liveness is Liveness.ALIVE else liveness.value
             known_count, digest, model = beat.known_count, beat.known_digest, beat.model
             last_seq, applied, dropped = beat.last_seq, beat.applied_count, dict(beat.dropped)
+            propagation_ms = beat.propagation_ms
+        p50, p99 = propagation_ms if len(propagation_ms) == 2 else (None, None)
         return {
             "node": member.label,
+            "role": member.role.value,
             "epoch": member.epoch,
             "state": state,
             "model": model or None,
@@ -162,6 +194,8 @@ class LiveRunView:
             "behind": max(0, applied_max - applied),
             "restarts": len(member.earlier_logs),
             "dropped": dropped,
+            "propagation_ms_p50": p50,
+            "propagation_ms_p99": p99,
         }
 
     async def control(self, action: str, arguments: JsonObject) -> str | None:
@@ -194,6 +228,7 @@ class LiveRunView:
 def _unheard_peer(member: Member) -> JsonObject:
     return {
         "node": member.label,
+        "role": member.role.value,
         "epoch": member.epoch,
         "state": Liveness.UNHEARD.value,
         "model": None,
@@ -204,6 +239,8 @@ def _unheard_peer(member: Member) -> JsonObject:
         "behind": 0,
         "restarts": len(member.earlier_logs),
         "dropped": {},
+        "propagation_ms_p50": None,
+        "propagation_ms_p99": None,
     }
 
 
