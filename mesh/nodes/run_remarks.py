@@ -67,7 +67,8 @@ def _mesh(before: Metrics, now: Metrics) -> list[Remark]:
     earlier, mesh = before.get("mesh", {}), now.get("mesh", {})
     remarks = []
     peers, peers_before = mesh.get("peers_alive"), earlier.get("peers_alive")
-    if None not in (peers, peers_before) and peers != peers_before:
+    ending = now["state"] in ("draining", "stopped")  # Then they leave, as they should.
+    if not ending and None not in (peers, peers_before) and peers != peers_before:
         change = "more" if peers > peers_before else "fewer"
         count = abs(peers - peers_before)
         remarks.append(Remark(f"mesh: {peers_words(peers)} heard, {count} {change} than before"))
@@ -111,4 +112,4 @@ def activity_remark(label: str, state: str) -> Remark | None:
     return Remark(f"{label}: {state}", f"{label} {_VARYING.sub('#', state)}")
 
 
-_HINDRANCES = ("waiting", "paused", "cannot")
+_HINDRANCES = ("waiting", "cannot")

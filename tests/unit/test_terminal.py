@@ -309,6 +309,36 @@ def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> No
     assert stream.getvalue() == plain_line(metrics()) + "\n"
 
 
+def test_a_run_without_page_gets_plain_lines_on_a_terminal_too(
+    terminal_stream: TerminalStream,
+) -> None:
+    TerminalView(RUN_LINES, terminal_stream, live=False).update(metrics())
+    assert terminal_stream.getvalue() == plain_line(metrics()) + "\n"
+
+
+def test_a_terminal_that_wants_no_colours_gets_none(
+    monkeypatch: pytest.MonkeyPatch, terminal_stream: TerminalStream
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    with TerminalView(RUN_LINES, terminal_stream) as view:
+        view.update(metrics(simulated=True, target=1_000, notices=["a notice"]))
+    styles = set(re.findall(ESCAPE + r"\[([0-9;]*)m", terminal_stream.getvalue()))
+    assert styles
+    assert {code for style in styles for code in style.split(";")} <= {"0", "1", "2", "7"}
+
+
+def test_a_resized_terminal_is_drawn_again_at_once(terminal_stream: TerminalStream) -> None:
+    view = TerminalView(RUN_LINES, terminal_stream)
+    view.resized()
+    assert terminal_stream.getvalue() == ""
+    view.update(metrics())
+    view.resized()
+    assert terminal_stream.getvalue().count("812 found") == 2
+    view.finish(["done"])
+    view.resized()
+    assert terminal_stream.getvalue().endswith("done\n")
+
+
 def test_after_the_end_nothing_moves_any_more() -> None:
     stream = io.StringIO()
     view = TerminalView(RUN_LINES, stream, clock=Clock())
