@@ -66,13 +66,14 @@ def _failure(row: Metrics) -> Remark:
 def _mesh(before: Metrics, now: Metrics) -> list[Remark]:
     earlier, mesh = before.get("mesh", {}), now.get("mesh", {})
     remarks = []
-    peers, peers_before = mesh.get("peers_alive"), earlier.get("peers_alive")
+    peers = mesh.get("peers_alive") or 0
+    more = peers - (earlier.get("peers_alive") or 0)
     ending = now["state"] in ("draining", "stopped")  # Then they leave, as they should.
-    if not ending and None not in (peers, peers_before) and peers != peers_before:
-        change = "more" if peers > peers_before else "fewer"
-        count = abs(peers - peers_before)
-        remarks.append(Remark(f"mesh: {peers_words(peers)} heard, {count} {change} than before"))
-    if earlier.get("converged") and mesh.get("converged") is False:
+    if more and not ending:
+        change = f"{abs(more)} {'more' if more > 0 else 'fewer'} than before"
+        remarks.append(Remark(f"mesh: {peers_words(peers)} heard, {change}"))
+    # Who has just come lacks entries, as it should.
+    if earlier.get("converged") and mesh.get("converged") is False and more <= 0:
         missing = mesh.get("missing_entries") or 0
         remarks.append(
             Remark(

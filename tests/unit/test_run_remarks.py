@@ -103,6 +103,13 @@ def test_producers_that_leave_at_the_end_are_no_news() -> None:
     assert texts(metrics(state="draining", mesh=CONVERGED), left) == []
 
 
+def test_that_a_newcomer_lacks_entries_is_no_news() -> None:
+    joined = CONVERGED | {"peers_alive": 6, "converged": False, "missing_entries": 90}
+    assert texts(metrics(mesh=CONVERGED), metrics(mesh=joined)) == [
+        "mesh: 6 peers heard, 1 more than before"
+    ]
+
+
 def test_a_mesh_that_converges_again_says_so() -> None:
     apart = CONVERGED | {"converged": False}
     assert texts(metrics(mesh=apart), metrics(mesh=CONVERGED)) == [
