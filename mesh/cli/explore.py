@@ -190,7 +190,8 @@ def _explore(
         estimate=estimate_line(settings.models),
     )
     log_to_file(run.directory / LOG_FILE, settings.verbosity)
-    with TerminalView(RUN_LINES) as terminal:
+    explaining = settings.verbosity > 0
+    with TerminalView(RUN_LINES, live=not settings.headless, explaining=explaining) as terminal:
         for line in announcement(settings, start, price_line):
             terminal.say(line)
         # Imported here: what can be refused is refused before it.

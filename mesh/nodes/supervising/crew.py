@@ -165,6 +165,7 @@ class Crew:
             if self._settings.simulator is not None:
                 await self._simulator_ready.wait()
             producer = self._producer(number)
+            self._keeper.terminal.explain(f"{producer.label} starts; it asks {producer.model}")
             api = next(model.api for model in producer.models if model.spec == producer.model)
             return await self._fork_servers[api].fork(producer.label, "producer", pack(producer))
 

@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 RESTART_DELAY_FIRST_S = 0.25
 RESTART_DELAY_MAX_S = 8.0
+SLOW_RESTART_S = 1.0
+"""A longer delay is explained."""
 STEADY_S = 30.0
 """A child that lived this long starts again without the delay of its earlier deaths."""
 FAILED_STARTS_MAX = 6
@@ -137,6 +139,8 @@ class Keeper:
                 self.fail(f"{kept.label} does not start: {why}", 1)
                 return
             self.terminal.say(f"{kept.label} died; starting it again")
+            if delay_s >= SLOW_RESTART_S:
+                self.terminal.explain(f"{kept.label} starts in {delay_s:g} s: it dies too often")
             await asyncio.sleep(delay_s)
             delay_s = min(RESTART_DELAY_MAX_S, delay_s * 2)
 
@@ -167,6 +171,8 @@ class Keeper:
     def _heard(self, kept: KeptChild, message: Message) -> None:
         event = message["event"]
         if event == "ready":
+            again = " again" if kept.was_ready else ""
+            self.terminal.explain(f"{kept.label} is ready{again}")
             kept.ready = kept.was_ready = True
         elif event == "notice":
             self.terminal.say(message["text"])
@@ -174,6 +180,7 @@ class Keeper:
             kept.left = True
             kept.not_handed_over = message.get("not_handed_over", 0)
             kept.lost = message.get("lost", 0)
+            self.terminal.explain(f"{kept.label} has left")
         elif event == "failed":
             self.fail(message["message"], message["status"])
         elif event == "crashed":
@@ -188,6 +195,7 @@ class Keeper:
         if self.ending.is_set():
             return
         self.stop_reason = reason
+        self.terminal.explain(f"the end begins: {reason}")
         self.ending.set()
         for kept in self._keeping:
             self._tell_to_stop(kept)
@@ -204,6 +212,7 @@ class Keeper:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, interrupted, number)
+        loop.add_signal_handler(signal.SIGWINCH, self.terminal.resized)
 
     def interrupted(self, number: int) -> None:
         """Begin the end; a person who asks again has it at once."""

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from mesh.config import ApiKey, CollectorSettings, ExploreSettings, RunTerms
 from mesh.nodes.channel import Message, pack
 from mesh.nodes.run_lines import summary_lines
+from mesh.nodes.run_remarks import activity_remark
 from mesh.nodes.supervising.children import Child, start_fresh
 from mesh.nodes.supervising.crew import PRODUCERS_LEAVE_S, Crew, CrewSettings
 from mesh.nodes.supervising.keeping import Keeper, KeptChild
@@ -144,6 +145,7 @@ class Supervisor:
     def _heard(self, kept: KeptChild, message: Message) -> None:
         if kept is not self._collector:
             self._crew.heard(kept, message)
+            self._explain_activity(kept, message)
             return
         event = message["event"]
         if "metrics" in message:
@@ -160,6 +162,12 @@ class Supervisor:
             self._keeper.begin_end(message["reason"])
         elif event == "kept":
             self._page_kept.set()
+
+    def _explain_activity(self, kept: KeptChild, message: Message) -> None:
+        if message["event"] == "status":
+            remark = activity_remark(kept.label, message["state"])
+            if remark:
+                self._terminal.explain(remark.text, remark.once_as)
 
     def _collector_ready(self, message: Message) -> None:
         if message["moved_aside"]:
