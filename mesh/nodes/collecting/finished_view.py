@@ -41,6 +41,7 @@ class FinishedRunView:
             **kept_metrics(self._meta),
             "actions": [],
             "forecast": NO_FORECAST.as_json(),
+            "run_id": self._meta.get("run_id", ""),
             "run_dir": str(self._run_dir),
             "reopen_command": reopen_command(self._program, self._run_dir),
         }

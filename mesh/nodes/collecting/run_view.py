@@ -69,6 +69,7 @@ class LiveRunView:
             **counts,
             "state": collector.course.state,
             "stop_reason": collector.course.stop_reason,
+            "run_id": settings.run_id.hex(),
             "run_dir": str(settings.run_dir),
             "reopen_command": reopen_command(settings.program, settings.run_dir),
         }
