@@ -28,7 +28,7 @@ from mesh.core.seqset import SeqSet
 from mesh.storage import name_tables
 from mesh.storage.name_tables import DoubtRow, NameTables, OtherFormRow, WaitingRow, write
 
-FORMAT_VERSION = "3"
+FORMAT_VERSION = "4"
 LOOK_UP_KEYS_MAX = 500
 """Keys in one SELECT, well below SQLite's bound on parameters."""
 
