@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mesh.core.facets import FacetPlan
 from mesh.core.items import NodeId
-from mesh.core.membership import Liveness, Member, Role
+from mesh.core.membership import Liveness, Member
 from mesh.core.metrics import RunMetrics
 from mesh.storage.database import RunDatabase
 from mesh.web.interface import JsonObject
@@ -114,10 +114,11 @@ class LiveRunView:
             "topic": settings.topic,
             "simulated": settings.simulated,
             **collector.metrics.snapshot(collector.run_time_s()),
-            "budget_usd": settings.budget_usd,
+            "budget_usd": collector.course.budget_usd,
             "max_cost_per_item_usd": settings.max_cost_per_item_usd,
             "item_cost_usd": collector.course.item_cost_usd,
-            "target": settings.target,
+            "target": collector.course.target,
+            "actions": collector.course.actions(),
             "available_models": [model.spec for model in settings.models],
             "notices": list(collector.course.notices.values()),
             "mesh": self._mesh(),
@@ -212,30 +213,7 @@ class LiveRunView:
         }
 
     async def control(self, action: str, arguments: JsonObject) -> str | None:
-        collector = self._collector
-        if action == "pause":
-            return collector.course.pause()
-        if action == "resume":
-            return collector.course.resume()
-        if action == "stop":
-            return collector.course.stop("stopped from the page")
-        if action == "set_model":
-            node = self._producer(arguments.get("node"))
-            if node is None:
-                return f"no such producer: {arguments.get('node')}"
-            return collector.course.assign_model(node, str(arguments.get("model")))
-        if action == "renew_ticket":
-            collector.tickets.renew()
-            return None
-        if action == "revoke_member":
-            return collector.revoke_member(arguments.get("node"))
-        return f"unknown action: {action}"
-
-    def _producer(self, label: object) -> NodeId | None:
-        members = self._collector.node.membership.others()
-        return next(
-            (m.origin for m in members if m.label == label and m.role is Role.PRODUCER), None
-        )
+        return await self._collector.steering.control(action, arguments)
 
 
 class FinishedRunView:
@@ -266,6 +244,7 @@ class FinishedRunView:
             "max_cost_per_item_usd": None,
             "item_cost_usd": None,
             "target": None,
+            "actions": [],
             "notices": [],
             "run_dir": str(self._run_dir),
             "reopen_command": reopen_command(self._program, self._run_dir),
