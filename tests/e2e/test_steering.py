@@ -21,6 +21,7 @@ from tests.e2e.running import (
 
 CITIES = "Cities of the world"
 FIRST_TARGET, FIRST_BUDGET_USD = 300, 50.0
+EXACT_USD = 1e-9
 DONE = (200, {"ok": True, "reason": None})
 
 
@@ -50,6 +51,8 @@ def test_a_run_is_steered_from_its_page_and_remembers_it_when_its_collector_dies
     eventually(lambda: len(run.lines()) > FIRST_TARGET + 20, "entries beyond the first target")
 
     _kill_before_it_leaves(run, "producer-1")
+    for label in ("producer-1", "producer-2"):
+        eventually(lambda: _held_beside_calls_usd(run, label) < EXACT_USD, "what is left of it")  # noqa: B023
     _kill_collector(run)
     metrics = run.get("api/metrics")
     assert (metrics["state"], metrics["target"]) == ("running", 90_000)
@@ -137,6 +140,15 @@ def _kill_before_it_leaves(run: Run, label: str) -> None:
     victim.kill()
     eventually(lambda: _peer(run, label)["restarts"] == 1, "its successor")
     eventually(lambda: _peer(run, label)["state"] == "left", "its successor to leave")
+
+
+def _held_beside_calls_usd(run: Run, label: str) -> float:
+    """What a producer holds of the budget, besides what its calls cost or may have cost."""
+    granted = "SELECT granted_usd - returned_usd FROM accounts JOIN nodes USING (origin)"
+    called = "SELECT total(coalesce(cost_usd, reserved_usd)) FROM calls JOIN nodes USING (origin)"
+    (rest_usd,) = run.query(f"{granted} WHERE label = '{label}'")[0]
+    (spent_usd,) = run.query(f"{called} WHERE label = '{label}'")[0]
+    return float(rest_usd - spent_usd)
 
 
 def _kill_collector(run: Run) -> None:

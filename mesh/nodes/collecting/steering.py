@@ -36,14 +36,48 @@ BUDGET_USD_MAX = 1e9
 NO_MODEL = "model must be the name of one of the run's models"
 
 
+class Wishes:
+    """What the supervisor is asked to do, until it answers."""
+
+    def __init__(self, channel: Channel, *, answer_s: float = ANSWER_S) -> None:
+        self._channel = channel
+        self._answer_s = answer_s
+        self._numbers = itertools.count(1)
+        self._unanswered: dict[int, asyncio.Future[str | None]] = {}
+
+    async def ask(self, wish: Message) -> str | None:
+        """None when it is done or begun, else why not, for a person; a silence is a reason too."""
+        if len(self._unanswered) >= UNANSWERED_MAX:
+            return "too many wishes at once: try again"
+        number = next(self._numbers)
+        answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self._unanswered[number] = answer
+        try:
+            self._channel.send({**wish, "number": number})
+            async with asyncio.timeout(self._answer_s):
+                return await answer
+        except TimeoutError:
+            return (
+                "the program that started this run has not answered within "
+                f"{self._answer_s:g} s: it may still do it"
+            )
+        finally:
+            del self._unanswered[number]
+
+    def answered(self, number: int, reason: str | None) -> None:
+        """Nobody may wait for it any more."""
+        answer = self._unanswered.get(number)
+        if answer is not None and not answer.done():
+            answer.set_result(reason)
+
+
 class Steering:
     """One collector's obedience to its page."""
 
     def __init__(self, collector: Collector, channel: Channel) -> None:
         self._collector = collector
         self._channel = channel
-        self._numbers = itertools.count(1)
-        self._unanswered: dict[int, asyncio.Future[str | None]] = {}
+        self._supervisor = Wishes(channel)
 
     async def control(self, action: str, arguments: JsonObject) -> str | None:
         """Do what is asked; None when it is done or begun, else why not, for a person."""
@@ -66,6 +100,10 @@ class Steering:
         wish = wishes.get(action)
         return f"unknown action: {quoted(action)}" if wish is None else wish()
 
+    def answered(self, number: int, reason: str | None) -> None:
+        """The supervisor's word on what it was asked."""
+        self._supervisor.answered(number, reason)
+
     # Producers
 
     async def _add_producer(self, model: object) -> str | None:
@@ -82,33 +120,9 @@ class Steering:
         if trouble := raise_descriptor_limit(node_count):
             return trouble
         wish = {"event": "add_producer", "model": model, "given_up": course.given_up}
-        return await self._ask_supervisor(wish)
-
-    async def _ask_supervisor(self, wish: Message) -> str | None:
         if self._collector.orphaned:
             return "the program that started this run is gone: nobody could start a producer"
-        if len(self._unanswered) >= UNANSWERED_MAX:
-            return "too many wishes at once: try again"
-        number = next(self._numbers)
-        answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self._unanswered[number] = answer
-        try:
-            self._channel.send({**wish, "number": number})
-            async with asyncio.timeout(ANSWER_S):
-                return await answer
-        except TimeoutError:
-            return (
-                f"the program that started this run has not answered within {ANSWER_S:.0f} s: "
-                "it may still do it"
-            )
-        finally:
-            del self._unanswered[number]
-
-    def answered(self, number: int, reason: str | None) -> None:
-        """The supervisor's word on a wish; nobody may wait for it any more."""
-        answer = self._unanswered.get(number)
-        if answer is not None and not answer.done():
-            answer.set_result(reason)
+        return await self._supervisor.ask(wish)
 
     def _remove_producer(self, label: object) -> str | None:
         course, node = self._collector.course, self._collector.node

@@ -129,8 +129,8 @@ class Crew:
         if (ports := self._settings.mesh.ports) is None:
             return None
         port_count = ports[1] - ports[0] + 1
-        # The collector's, or on other machines none: they are not asked for more producers.
-        if port_count < PORTS_A_NODE * (count + 2):
+        node_count = count + 2  # The collector is on this machine, too, and the newcomer will be.
+        if port_count < PORTS_A_NODE * node_count:
             return (
                 f"--mesh-ports {ports[0]}-{ports[1]} are {port_count} ports, and each node of this "
                 f"machine needs {PORTS_A_NODE}: start the run again with more"
