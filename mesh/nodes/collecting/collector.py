@@ -29,6 +29,7 @@ from mesh.nodes.channel import Channel, ChildFailed, Message
 from mesh.nodes.collecting.facts import lost_as_json, lost_from_json
 from mesh.nodes.collecting.granting import Granting
 from mesh.nodes.collecting.intake import Intake
+from mesh.nodes.collecting.page_opening import open_page
 from mesh.nodes.collecting.run_course import CourseChange, RunCourse
 from mesh.nodes.collecting.run_view import DatabaseReader, LiveRunView
 from mesh.nodes.collecting.steering import Steering
@@ -38,15 +39,12 @@ from mesh.nodes.peer.identity import Overtaken, members_as_json
 from mesh.nodes.peer.mesh_node import MeshNode
 from mesh.nodes.peer.shelf import CollectorShelf
 from mesh.nodes.supervising.limits import raise_descriptor_limit
-from mesh.nodes.supervising.own_address import address_elsewhere
 from mesh.storage.database import RunDatabase
 from mesh.storage.node_directory import NodeDirectory
 from mesh.storage.node_log import UnreadableLog
 from mesh.storage.output_file import OutputFile
 from mesh.storage.run_directory import DATABASE_FILE
-from mesh.web.access import is_loopback
-from mesh.web.server import PageServer, PageUnavailable
-from mesh.web.token import page_token
+from mesh.web.server import PageServer
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +58,6 @@ STORE_S = 6.0
 ORPHAN_STORE_S = 1.0
 WAITING_ENTRIES_MAX = 200_000
 """With the disk full entries wait in memory; past this the run ends, and they stay in the logs."""
-PAGE_TOKEN_FILE = "page-token"  # noqa: S105 the name of a file
 DESCRIPTORS = "descriptors"
 STORAGE = "storage"
 EMBEDDING = "embedding"
@@ -199,7 +196,7 @@ class Collector:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self.intake.run())]
                 await self._take_up()
-                page = await self._open_page(view)
+                page = await open_page(view, self.settings)
                 self._say_ready(page)
                 self.node.start(lambda: self._seeds)
                 going_on = (self._watch(), self._report(view), self._obey())
@@ -242,28 +239,6 @@ class Collector:
                 "moved_aside": str(self._output.moved_aside or ""),
             }
         )
-
-    async def _open_page(self, view: LiveRunView) -> PageServer | None:
-        settings = self.settings
-        if settings.headless:
-            return None
-        try:
-            return await PageServer.start(
-                view,
-                host=settings.page_host,
-                port=settings.port,
-                public_url=settings.public_url,
-                host_elsewhere=address_elsewhere(settings.page_host, settings.mesh.advertise_host),
-                token=self._page_token(),
-            )
-        except PageUnavailable as error:
-            raise ChildFailed(str(error)) from error
-
-    def _page_token(self) -> str | None:
-        """What opens a page that other machines can reach; None for one that they cannot."""
-        if is_loopback(self.settings.page_host):
-            return None
-        return page_token(self.settings.directory / PAGE_TOKEN_FILE)
 
     def _announce_start(self) -> None:
         self.intake.remember(
