@@ -12,7 +12,16 @@ from typing import Literal
 
 from mesh.config import TICKET_EXPIRES_S, TokenPrices
 
-COMMAND_NAMES = ("explore", "collector", "producer", "simulate", "check", "view", "report", "review")
+COMMAND_NAMES = (
+    "explore",
+    "collector",
+    "producer",
+    "simulate",
+    "check",
+    "view",
+    "report",
+    "review",
+)
 
 
 class UsageError(Exception):

@@ -29,7 +29,7 @@ from mesh.storage.call_tables import CallTables
 from mesh.storage.name_tables import DoubtRow, NameTables, OtherFormRow, WaitingRow, write
 from mesh.storage.page_queries import PageQueries
 
-FORMAT_VERSION = "3"
+FORMAT_VERSION = "4"
 LOOK_UP_KEYS_MAX = 500
 """Keys in one SELECT, well below SQLite's bound on parameters."""
 

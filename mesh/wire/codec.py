@@ -32,7 +32,7 @@ from mesh.core.items import LogId, NodeId
 from mesh.core.normalize import ENTRY_BYTES_MAX, clean_text
 
 MAGIC = b"TMSH"
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 FRAME_ENTRIES_MAX = 256
 FRAME_BYTES_MAX = 256 * 1024
 SIGNATURE_BYTES = 64

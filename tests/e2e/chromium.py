@@ -172,6 +172,7 @@ async def opened(browser: Browser, url: str, *, width: int = 1280, height: int =
     await page.goto(url)
     return result
 
+
 async def look_at(page: Page, place: str) -> None:
     """Scroll to a part of the page: what is out of sight is not drawn."""
     await page.locator(place).scroll_into_view_if_needed()

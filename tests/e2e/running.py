@@ -115,7 +115,7 @@ class Run:
         with urllib.request.urlopen(f"{self.page_url()}/{path}", timeout=5) as answer:
             return json.load(answer)
 
-    def control(self, **request: str) -> tuple[int, Any]:
+    def control(self, **request: Any) -> tuple[int, Any]:
         """POST /api/control; (status, answer)."""
         asked = urllib.request.Request(
             f"{self.page_url()}/api/control",

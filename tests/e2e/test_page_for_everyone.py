@@ -23,7 +23,8 @@ HOSTILE = (
     "\u202egnirts desrever\u202c \u2066isolated",
     "zero\u200bwidth\u200djoined\ufeffmark",
     "مقهى دو ماغو (Paris)",
-    "Z\u0351\u036b\u0343\u036a\u0302\u036b\u033da\u0351\u036b\u0343\u036a\u0302\u036b\u033dlgo" * 20,
+    "Z\u0351\u036b\u0343\u036a\u0302\u036b\u033da\u0351\u036b\u0343\u036a\u0302\u036b\u033dlgo"
+    * 20,
     "🏳️‍🌈👩‍👩‍👧‍👦" * 30,
     "x" * 10_000,
 )
@@ -205,9 +206,7 @@ async def test_a_screen_reader_hears_of_changes_and_not_of_every_number(
     async with reachable(run, through_proxy=False) as url:
         page = (await opened(browser, url)).page
         told = page.locator("#announcement")
-        await expect(told).to_have_text(
-            "Paris attractions, simulated, running. 3 unique entries."
-        )
+        await expect(told).to_have_text("Paris attractions, simulated, running. 3 unique entries.")
         await page.evaluate(
             """() => {
                 window.tellings = 0;

@@ -89,9 +89,7 @@ async def test_a_hundred_thousand_entries_scroll_with_few_of_them_in_the_documen
         run.find(["Newest of all"])
         await expect(page.locator("#unique-total")).to_have_text("100,001")
         # Who reads further down keeps his place.
-        assert (
-            await page.locator(".entry .text", has_text="Attraction 49990").bounding_box() == top
-        )
+        assert await page.locator(".entry .text", has_text="Attraction 49990").bounding_box() == top
         await page.keyboard.press("End")
         await entries.focus()
         await page.keyboard.press("End")

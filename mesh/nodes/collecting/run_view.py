@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from mesh.core.downloads import DownloadFormat
 from mesh.core.forecast import NO_FORECAST, forecast
 from mesh.core.item_query import ItemQuery
-from mesh.core.items import NodeId
-from mesh.core.membership import Liveness, Member, Role
+from mesh.core.membership import Liveness, Member
 from mesh.nodes.collecting.database_reader import DatabaseReader
 from mesh.nodes.collecting.shown import facets_json, reopen_command, to_keep
 from mesh.web.interface import JsonObject
@@ -84,10 +83,11 @@ class LiveRunView:
             "topic": settings.topic,
             "simulated": settings.simulated,
             **collector.metrics.snapshot(collector.run_time_s()),
-            "budget_usd": settings.budget_usd,
+            "budget_usd": collector.course.budget_usd,
             "max_cost_per_item_usd": settings.max_cost_per_item_usd,
             "item_cost_usd": collector.course.item_cost_usd,
-            "target": settings.target,
+            "target": collector.course.target,
+            "actions": collector.course.actions(),
             "available_models": [model.spec for model in settings.models],
             "notices": list(collector.course.notices.values()),
             "mesh": self._mesh(),
@@ -200,30 +200,7 @@ class LiveRunView:
         }
 
     async def control(self, action: str, arguments: JsonObject) -> str | None:
-        collector = self._collector
-        if action == "pause":
-            return collector.course.pause()
-        if action == "resume":
-            return collector.course.resume()
-        if action == "stop":
-            return collector.course.stop("stopped from the page")
-        if action == "set_model":
-            node = self._producer(arguments.get("node"))
-            if node is None:
-                return f"no such producer: {arguments.get('node')}"
-            return collector.course.assign_model(node, str(arguments.get("model")))
-        if action == "renew_ticket":
-            collector.tickets.renew()
-            return None
-        if action == "revoke_member":
-            return collector.revoke_member(arguments.get("node"))
-        return f"unknown action: {action}"
-
-    def _producer(self, label: object) -> NodeId | None:
-        members = self._collector.node.membership.others()
-        return next(
-            (m.origin for m in members if m.label == label and m.role is Role.PRODUCER), None
-        )
+        return await self._collector.steering.control(action, arguments)
 
 
 def _unheard_peer(member: Member) -> JsonObject:
