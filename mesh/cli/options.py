@@ -26,6 +26,7 @@ other commands ({prog} COMMAND --help):
   producer --join T   producers that join a run, on any machine
   check               one tiny call to each model: key, name, streaming, price, limits
   view RUN_DIR        show the page of a finished run again
+  report RUN_DIR      write that page into one HTML file, to keep or share
   review RUN_DIR      names that count as one entry, or may: look, and decide otherwise
   simulate            only the simulated models, as a server for other programs
   explore [TOPIC]     what is done without a command

@@ -167,7 +167,8 @@ async def all_ordinals(page: Page) -> list[int]:
             """(list) => new Promise((resolve) => {
                 const before = list.scrollTop;
                 list.scrollTop += list.clientHeight;
-                requestAnimationFrame(() => requestAnimationFrame(() => resolve(list.scrollTop === before)));
+                const told = () => resolve(list.scrollTop === before);
+                requestAnimationFrame(() => requestAnimationFrame(told));
             })"""
         )
         if at_end:

@@ -1,4 +1,4 @@
-"""What each part of the page shows and lets one do: entries, models, mesh, facets, names, controls."""
+"""What each part of the page shows and lets one do: entries, models, mesh, names, controls."""
 
 from __future__ import annotations
 
@@ -180,14 +180,15 @@ async def test_a_model_has_one_colour_everywhere(browser: Browser, run: Scripted
         await expect(page.locator("#chart-rate path.js-line")).to_have_count(2)
         colours = await page.evaluate(
             """() => {
-                const of = (place, property) => getComputedStyle(document.querySelector(place))[property];
+                const of = (place, property, pseudo) =>
+                    getComputedStyle(document.querySelector(place), pseudo)[property];
                 return [
                     of("#models .swatch", "backgroundColor"),
                     of("#peers .swatch", "backgroundColor"),
                     of("#legend .swatch", "backgroundColor"),
                     of("#mesh-picture .node:not(.collector) .arc", "stroke"),
                     of("#chart-rate path.js-line", "stroke"),
-                    getComputedStyle(document.querySelector(".entry:last-child .source"), "::before").backgroundColor,
+                    of(".entry:last-child .source", "backgroundColor", "::before"),
                 ];
             }"""
         )

@@ -7,10 +7,12 @@ import { isReport } from "./requests.js";
 export function showEnding(metrics) {
   const ended = metrics.state === "stopped";
   show(byId("ending"), ended);
+  show(byId("review-hint"), Boolean(metrics.reopen_command));
   setText(byId("review-command"), inPlaceOfView(metrics, "review"));
   if (!ended) return;
   setText(byId("ending-reason"), sentence(metrics.stop_reason ?? "the run has ended"));
   setText(byId("ending-summary"), summary(metrics));
+  show(byId("commands"), Boolean(metrics.reopen_command));
   setText(byId("reopen-command"), metrics.reopen_command ?? "");
   setText(byId("report-command"), inPlaceOfView(metrics, "report"));
 }

@@ -72,9 +72,11 @@ function spot(index, total, rings) {
 function drawLinks(layers, places) {
   const well = [];
   const broken = [];
+  const allOver = places.every(({ peer }) => isOver(peer));
   for (const [index, a] of places.entries()) {
     for (const b of places.slice(index + 1)) {
-      if (isOver(a.peer) || isOver(b.peer)) continue;
+      // A run that is over is shown as it was; of one that goes on those who have left have no links.
+      if (isOver(a.peer) !== isOver(b.peer) || (isOver(a.peer) && !allOver)) continue;
       const isBroken = a.peer.health === "gone" || b.peer.health === "gone" || a.peer.state === "suspect" || b.peer.state === "suspect";
       // Of what is broken the line to the middle tells enough.
       if (isBroken && places.length > LABELLED_MAX && a.peer.isProducer && b.peer.isProducer) continue;
@@ -97,7 +99,7 @@ function drawNode(layer, { peer, x, y, radius }, known, isLabelled) {
   setAttributes(node.group, { transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})`, "data-health": peer.health });
   node.group.style.setProperty("--model", peer.model ? colourOf(peer.model) : "var(--muted)");
   setAttributes(node.disc, { r: radius });
-  setAttributes(node.arc, { d: arc(radius + 3.5, isOver(peer) ? 0 : peer.known_count / known) });
+  setAttributes(node.arc, { d: arc(radius + 3.5, peer.known_count / known) });
   const label = peer.isProducer ? String(peer.number || "•") : compactCount(peer.known_count);
   setAttributes(node.label, { "font-size": Math.max(10, Math.min(0.68 * radius, (2.6 * radius) / label.length)).toFixed(1) });
   node.label.textContent = label;
