@@ -162,7 +162,8 @@ async def test_hostile_entries_neither_run_nor_break_the_layout(
                     const rows = [...document.querySelectorAll(".entry")];
                     const boxes = rows.map((entry) => entry.getBoundingClientRect());
                     const { height } = boxes[0];
-                    return boxes.filter((row) => row.height !== height || row.right > right + 1).length;
+                    const isOff = (row) => row.height !== height || row.right > right + 1;
+                    return boxes.filter(isOff).length;
                 }"""
             )
             assert uneven == 0
