@@ -81,6 +81,31 @@ def forecast(
     )
 
 
+@dataclass(slots=True)
+class PresentCourse:
+    """Since when a run is on its course: what came before a pause or a restart tells nothing."""
+
+    _since_s: float | None = None
+
+    def forecast(
+        self,
+        history: Sequence[HistoryPoint],
+        *,
+        is_running: bool,
+        now_s: float,
+        target: int | None,
+        budget_usd: float | None,
+    ) -> Forecast:
+        """Look ahead at `now_s` seconds of the run; to be asked at least every few seconds."""
+        if not is_running:
+            self._since_s = None
+            return NO_FORECAST
+        if self._since_s is None:
+            self._since_s = now_s
+        first = _first_from(history, self._since_s)
+        return forecast(history[first:], target=target, budget_usd=budget_usd)
+
+
 def growth_of(found: Sequence[float], span_s: float) -> Growth:
     """Rate and decay from how many entries came in each of an even number of equal slices.
 

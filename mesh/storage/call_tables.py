@@ -72,12 +72,6 @@ class CallTables:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def bring_up_to_date(self) -> None:
-        """Have runs from before ends were numbered number them from now on."""
-        if not self._has_ended_column():
-            self._connection.execute("ALTER TABLE calls ADD COLUMN ended INTEGER")
-            self._connection.execute("CREATE INDEX calls_by_ended ON calls (ended)")
-
     def calls(self) -> Iterator[CallRow]:
         """Every call, of which start or end is known."""
         query = """SELECT origin, epoch, seq, model, started_ms IS NOT NULL, reserved_usd,

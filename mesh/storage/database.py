@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields
 from importlib import resources
 from operator import attrgetter
@@ -30,6 +30,8 @@ from mesh.storage.name_tables import DoubtRow, NameTables, OtherFormRow, Waiting
 from mesh.storage.page_queries import PageQueries
 
 FORMAT_VERSION = "4"
+READABLE_VERSIONS = frozenset({"3", FORMAT_VERSION})
+"""Runs of 0.4.0 are shown; the log that their collector would go on with is of another protocol."""
 LOOK_UP_KEYS_MAX = 500
 """Keys in one SELECT, well below SQLite's bound on parameters."""
 
@@ -134,7 +136,7 @@ class RunDatabase:
                 f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False
             )
             database = cls(connection)
-            database._check_format(path)
+            database._check_format(path, READABLE_VERSIONS)
         except sqlite3.Error as error:
             raise UnusableDatabase(f"cannot read {path}: {error}") from error
         return database
@@ -280,16 +282,15 @@ class RunDatabase:
     def _prepare(self, path: Path) -> None:
         tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if tables:
-            self._check_format(path)
-            self._calls.bring_up_to_date()
+            self._check_format(path, {FORMAT_VERSION})
             return
         schema = resources.files("mesh.storage").joinpath("schema.sql").read_text("utf-8")
         version = f"INSERT INTO meta VALUES ('format_version', '{FORMAT_VERSION}');"  # noqa: S608
         self._connection.executescript(f"BEGIN; {schema} {version} COMMIT;")
 
-    def _check_format(self, path: Path) -> None:
+    def _check_format(self, path: Path, usable: Set[str | None]) -> None:
         version = self.meta().get("format_version")
-        if version != FORMAT_VERSION:
+        if version not in usable:
             raise UnusableDatabase(
                 f"{path} has format {version}, this version reads {FORMAT_VERSION}: "
                 "continue it with the version that wrote it, or start with --new"

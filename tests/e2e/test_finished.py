@@ -60,10 +60,17 @@ def test_a_finished_run_shows_the_numbers_that_it_ended_with(tmp_path: Path) -> 
 
 
 def test_a_run_that_was_cut_off_shows_its_nodes_as_they_last_were(tmp_path: Path) -> None:
-    run = start_run(tmp_path, PARIS, "--peers", "2", time_scale=2)
+    options = ("--peers", "2", "--target", "5000")
+    run = start_run(tmp_path, PARIS, *options, page_port="0", time_scale=2)
     eventually(run.accepted, "the first entries")
     kept = "SELECT value FROM meta WHERE name = 'peers' AND value LIKE '%producer-2%'"
     eventually(lambda: run.query(kept), "the nodes to be kept")
+    forecast = run.get("api/metrics")["forecast"]
+    assert forecast.keys() == {"target_s", "budget_s", "reach", "slowing"}
+    eventually(
+        lambda: any(value for value in run.get("api/metrics")["forecast"].values()),
+        "something to be foreseen",
+    )
     collector = node_process(run, "collector")
     run.process.kill()
     collector.kill()

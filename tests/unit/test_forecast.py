@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.core.forecast import FORECAST_S_MAX, NO_FORECAST, Forecast, forecast
+from mesh.core.forecast import FORECAST_S_MAX, NO_FORECAST, Forecast, PresentCourse, forecast
 from mesh.core.metrics import HistoryPoint, RunMetrics
 
 
@@ -112,6 +112,30 @@ def test_nothing_is_told_by_too_little_and_no_target_needs_no_time() -> None:
     assert ahead(course(lambda t_s: t_s, 100)).target_s is None
     assert ahead(course(lambda t_s: t_s, 100), target=100).target_s == 0.0
     assert ahead(course(lambda _: 0, 100), target=100).target_s is None
+
+
+def test_nothing_is_told_while_paused_and_afterwards_only_by_what_came_since() -> None:
+    present = PresentCourse()
+    history: list[HistoryPoint] = []
+
+    def told(seconds: int, found: int, *, is_running: bool = True) -> Forecast:
+        """Go on for some seconds, asked in each of them."""
+        for _ in range(seconds):
+            total = history[-1].unique_total + found if history else 0
+            history.append(HistoryPoint(len(history), total, 0, 0.0, {}))
+            last = present.forecast(
+                history,
+                is_running=is_running,
+                now_s=len(history) - 0.5,
+                target=1000,
+                budget_usd=None,
+            )
+        return last
+
+    assert told(40, 10).target_s == pytest.approx(61, abs=1)
+    assert told(30, 0, is_running=False) == NO_FORECAST
+    assert told(10, 5) == NO_FORECAST
+    assert told(20, 5).target_s == pytest.approx((1000 - 390 - 150) / 5, rel=0.1)
 
 
 @given(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from mesh.core.downloads import DownloadFormat
-from mesh.core.forecast import NO_FORECAST, forecast
+from mesh.core.forecast import PresentCourse
 from mesh.core.item_query import ItemQuery
 from mesh.core.membership import Liveness, Member
 from mesh.nodes.collecting.database_reader import DatabaseReader
@@ -42,7 +41,7 @@ class LiveRunView:
         self._reader = reader
         self._applied: deque[tuple[float, int]] = deque()
         self._frozen: JsonObject | None = None
-        self._running_since_s: float | None = None
+        self._present_course = PresentCourse()
         self._kept_s = 0.0
 
     def freeze(self) -> None:
@@ -95,15 +94,14 @@ class LiveRunView:
         return {**shown, "forecast": self._forecast(shown["target"], shown["budget_usd"])}
 
     def _forecast(self, target: int | None, budget_usd: float | None) -> JsonObject:
-        """Only what has come since the run was last started or resumed tells how it goes now."""
-        if self._collector.course.state != "running":
-            self._running_since_s = None
-            return NO_FORECAST.as_json()
-        if self._running_since_s is None:
-            self._running_since_s = self._collector.run_time_s()
-        history = self._collector.metrics.history
-        first = bisect_left(history, self._running_since_s, key=lambda point: point.t_s)
-        return forecast(history[first:], target=target, budget_usd=budget_usd).as_json()
+        collector = self._collector
+        return self._present_course.forecast(
+            collector.metrics.history,
+            is_running=collector.course.state == "running",
+            now_s=collector.run_time_s(),
+            target=target,
+            budget_usd=budget_usd,
+        ).as_json()
 
     def _mesh(self) -> JsonObject:
         node = self._collector.node
