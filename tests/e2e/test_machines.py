@@ -172,6 +172,24 @@ def test_a_killed_producer_of_a_guest_comes_back_and_nothing_is_lost(tmp_path: P
     assert_nothing_lost_or_doubled(collector, guest)
 
 
+def test_what_a_killed_producer_had_said_is_handed_over_by_its_successor(tmp_path: Path) -> None:
+    """Though that is told to leave before it has said anything itself."""
+    collector = start_collector(tmp_path / "collector")
+    guest = start_producers(tmp_path / "guest", "--join", ticket_of(collector))
+    await_entries(guest, "producer-1")
+    deaf, victim = node_process(collector, "collector"), node_process(guest, "producer-1")
+    deaf.send_signal(signal.SIGSTOP)
+    await_entries(guest, "producer-1", len(said_entries(guest)) + 20)
+    victim.kill()
+    deaf.kill()  # What had reached it is gone with it.
+    eventually(lambda: node_process(guest, "producer-1").pid != victim.pid, "its successor")
+    guest.signal_group(signal.SIGINT)
+    assert guest.wait() == 0, guest.said
+    collector.signal_group(signal.SIGINT)
+    assert collector.wait() == 0
+    assert_nothing_lost_or_doubled(collector, guest)
+
+
 def test_entries_that_could_not_be_handed_over_are_named_and_taken_in_by_joining_again(
     tmp_path: Path,
 ) -> None:

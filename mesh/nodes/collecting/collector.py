@@ -23,6 +23,7 @@ from mesh.core.ledger import Ledger
 from mesh.core.listed_names import listed_names
 from mesh.core.membership import Endpoint, Liveness
 from mesh.core.metrics import RunMetrics
+from mesh.core.seqset import SeqSet
 from mesh.core.stopping import RunProgress
 from mesh.nodes.channel import Channel, ChildFailed, Message
 from mesh.nodes.collecting.database_reader import DatabaseReader
@@ -344,12 +345,32 @@ class Collector:
             durable = self.desk.durable
             logs = (member.log for member in self.node.membership.others())
             self.node.publish_durable({log_id: durable.get(log_id, 0) for log_id in logs})
+            self._tell_leaving()
             self._channel.send({"event": "metrics", "metrics": view.metrics(with_history=False)})
             if self.tickets.changed():
                 self._channel.send({"event": "ticket", "ticket": self.tickets.text()})
             if not self._members_saved:
                 self._save_members()
             await asyncio.sleep(REPORT_S)
+
+    def _tell_leaving(self) -> None:
+        """Tell who leaves what is durable of its earlier starts, too, or is lost for good."""
+        for origin in self.node.reachable() - self.node.alive():
+            member = self.node.membership.get(origin)
+            if member is not None and member.earlier_logs:
+                logs = [LogId(origin, epoch) for epoch, _ in member.earlier_logs]
+                self.node.publish_durable({log_id: self._settled_seq(log_id) for log_id in logs})
+
+    def _settled_seq(self, log_id: LogId) -> int:
+        """Up to where nothing of a log is waited for any more."""
+        lost = [
+            (each.first_seq, each.last_seq)
+            for each in self.lost
+            if (each.origin, each.epoch) == log_id
+        ]
+        if not lost:
+            return self.desk.durable.get(log_id, 0)
+        return SeqSet.of_ranges([*self.desk.taken_in.get(log_id, SeqSet()).ranges(), *lost]).upto
 
     async def _obey(self) -> None:
         while (message := await self._channel.receive()) is not None:

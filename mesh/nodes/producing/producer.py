@@ -73,7 +73,7 @@ class Producer:
         self._stopping = asyncio.Event()
         self._dismissed = False
         self._control = ControlHeard(settings.started_ms)
-        self._durable_seq = 0
+        self._durable: dict[int, int] = {}  # Up to where the collector holds its logs, by epoch.
         self._durable_moved = asyncio.Event()
         self._seeds: dict[str, list[Endpoint]] = {}
         self._ended_by: Exception | None = None
@@ -116,8 +116,8 @@ class Producer:
 
     def durable(self, log_id: LogId, last_seq: int) -> None:
         # The latest holds: a collector restored from an old copy holds less than it did.
-        if log_id == self.node.own.log and last_seq != self._durable_seq:
-            self._durable_seq = last_seq
+        if log_id.origin == self.node.own.origin and last_seq != self._durable.get(log_id.epoch):
+            self._durable[log_id.epoch] = last_seq
             self._durable_moved.set()
 
     def known_summary(self) -> tuple[int, bytes]:
@@ -381,7 +381,7 @@ class Producer:
         await asyncio.to_thread(self._log.sync)
         deadline_s = time.monotonic() + self._handover_s
         while time.monotonic() < deadline_s:
-            if self._say_unsaid() and self._durable_seq >= self._log.last_seq:
+            if self._say_unsaid() and not self._not_durable_count():
                 break
             self._durable_moved.clear()
             self.node.beat()
@@ -392,17 +392,24 @@ class Producer:
             except TimeoutError:
                 continue
         self.node.say_goodbye()
-        missing = max(0, self._log.last_seq - self._durable_seq)
+        missing = self._not_durable_count()
         lost = len(self._unsaid)
         left = {"not_handed_over": missing, "lost": lost, "dismissed": self._dismissed}
         self._channel.send({"event": "left", **left})
         return 1 if missing or lost else 0
 
+    def _not_durable_count(self) -> int:
+        """Entries that the collector has not said to hold. It reads the logs of its own machine
+        itself; on another only this node may still hold what it said before it was killed."""
+        own = self.node.own
+        earlier = own.earlier_logs if self.settings.ticket else ()
+        logs = [(own.epoch, self._log.last_seq), *earlier]
+        return sum(max(0, last_seq - self._durable.get(epoch, 0)) for epoch, last_seq in logs)
+
     def _give_back(self) -> None:
         """Return what is left of its grants. One that has not read all that it said in earlier
         starts does not know what it has spent: it keeps what it may have spent."""
-        own = self.node.own.origin
-        if self.node.loading or self.node.replica.missing_of(own):
+        if self.node.loading or self.node.replica.missing_of(self.node.own.origin):
             return
         if (given_back := self.outlook.purse.give_back()) is not None:
             self._unsaid.append(given_back)
@@ -426,8 +433,7 @@ class Producer:
             self.orders.assign(assigned.model)
 
     def _dismiss(self, said: ControlPlace) -> None:
-        """Leave the run, which goes on: newcomers are let in until then. While its own log is
-        being read it does not know yet what it has spent, and could not give back the rest."""
+        """Leave the run, which goes on; not before its own logs tell it what it has spent."""
         if self._control.is_news("dismissal", said):
             self._dismissed = True
             if not self.node.loading:
