@@ -100,7 +100,7 @@ class ScriptedProducer(ScriptedProcess):
                 self._judged.add(entry.number)
 
     def durable(self, log_id: LogId, last_seq: int) -> None:
-        if log_id == self.node.own_log:
+        if log_id == self.node.own.log:
             self._durable_seq = last_seq
 
     def known_summary(self) -> tuple[int, bytes]:

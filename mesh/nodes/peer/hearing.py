@@ -126,7 +126,7 @@ class Hearer:
             return
         if live:
             self._note_latency(header)
-        if not stored and log != self._node.own_log:
+        if not stored and log != self._node.own.log:
             self._introduce(header.origin)
             self._keep(log, first_seq, count, frame)
         for first, last in new:

@@ -107,8 +107,6 @@ class MeshNode:
     protections: Protections = ALL_ON
     terms: bytes = b""
     """config.RunTerms as JSON, for newcomers' machines."""
-    own_log: LogId = field(init=False)
-    """`own.log`, which nearly every frame is compared with."""
     membership: Membership = field(init=False)
     replica: Replica = field(init=False)
     tickets: TicketBook = field(default_factory=TicketBook)
@@ -137,7 +135,6 @@ class MeshNode:
     _awaiting_ready: Timer | None = None
 
     def __post_init__(self) -> None:
-        self.own_log = self.own.log
         self.membership = Membership(self.own)
         if self.own.role is Role.COLLECTOR:
             self.membership.collector_origin = self.own.origin
@@ -210,7 +207,7 @@ class MeshNode:
             frame = codec.encode_entries(
                 part,
                 run_id=self.run_id,
-                log=self.own_log,
+                log=self.own.log,
                 first_seq=first_seq,
                 time_us=self._next_time_us(),
                 sign=self.signing.sign if self.signing else None,
@@ -222,7 +219,7 @@ class MeshNode:
     def tell(self, frames: Iterable[SaidFrame]) -> None:
         """Publish stored frames of the own log."""
         for said in frames:
-            self.replica.offer(self.own_log, said.first_seq, said.count, self.clock.time())
+            self.replica.offer(self.own.log, said.first_seq, said.count, self.clock.time())
             self.transport.publish(said.frame)
 
     def publish_durable(self, watermarks: Mapping[LogId, int]) -> None:
@@ -265,7 +262,7 @@ class MeshNode:
     def told_seq(self) -> int:
         """The last entry of the own log that was published; what is placed and not stored yet may
         never be said: announced, it would stay a hole."""
-        return self.replica.watermark(self.own_log)
+        return self.replica.watermark(self.own.log)
 
     def lost_for_good(self) -> list[tuple[LogId, int, int]]:
         """(log, first seq, last seq) of what everyone alive has answered not to hold. An origin
@@ -442,7 +439,7 @@ class MeshNode:
             kind,
             messages.encode_body(message),
             run_id=self.run_id,
-            log=self.own_log,
+            log=self.own.log,
             time_us=self._next_time_us(),
             sign=self.signing.sign if signed and self.signing else None,
         )

@@ -117,7 +117,7 @@ class Producer:
 
     def durable(self, log_id: LogId, last_seq: int) -> None:
         # The latest holds: a collector restored from an old copy holds less than it did.
-        if log_id == self.node.own_log and last_seq != self._durable_seq:
+        if log_id == self.node.own.log and last_seq != self._durable_seq:
             self._durable_seq = last_seq
             self._durable_moved.set()
 
