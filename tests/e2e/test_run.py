@@ -103,6 +103,23 @@ def test_a_signal_to_the_group_ends_the_run_with_everything_kept(
     assert run.wait(timeout_s=5) == 0
     assert run.children() == []
     assert_nothing_lost_or_doubled(run)
+    assert_cut_calls_keep_their_lines_and_their_estimated_cost(run)
+
+
+def assert_cut_calls_keep_their_lines_and_their_estimated_cost(run: Run) -> None:
+    cut = run.query(
+        "SELECT count(items.ordinal), input_tokens, output_tokens, estimated, cost_usd "
+        "FROM calls LEFT JOIN items ON items.origin = calls.origin AND items.epoch = calls.epoch "
+        "AND items.call = calls.seq WHERE outcome = 'cancelled' GROUP BY calls.origin"
+    )
+    assert cut
+    assert sum(row[0] for row in cut) > 0
+    for _, input_tokens, output_tokens, estimated, cost_usd in cut:
+        assert input_tokens > 0
+        assert output_tokens >= 0
+        assert estimated == 1
+        assert cost_usd > 0
+    assert run.query("SELECT count(*) FROM calls WHERE outcome IS NULL") == [(0,)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
