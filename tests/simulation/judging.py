@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 
 from mesh.core import entries as log
 from mesh.core.entries import LogEntry
@@ -32,6 +33,7 @@ from tests.simulation.world import Slot, World
 Place = tuple[LogId, int]
 
 
+_figures_of = attrgetter(*(each.name for each in fields(ModelCounts)))
 _VERDICTS = (log.Accepted, log.Duplicate, log.Merged, log.Excluded)
 
 
@@ -272,7 +274,9 @@ def _places(stored: dict[LogId, SeqSet]) -> Iterator[Place]:
 def _plain(totals: dict[str, ModelCounts]) -> dict[str, tuple[object, ...]]:
     """Only models of which something was counted."""
     return {
-        model: astuple(counts) for model, counts in sorted(totals.items()) if any(astuple(counts))
+        model: figures
+        for model, counts in sorted(totals.items())
+        if any(figures := _figures_of(counts))
     }
 
 
