@@ -172,7 +172,9 @@ class LiveRunView:
         else:
             status = node.peers.get(member.origin)
             if status is None:
-                return _unheard_peer(member)
+                # One that was told to leave before this collector started has no more to say.
+                has_left = member.origin in self._collector.course.dismissed
+                return _unheard_peer(member, Liveness.LEFT if has_left else Liveness.UNHEARD)
             beat = status.heartbeat
             liveness = node.liveness(member.origin)
             state = beat.state if liveness is Liveness.ALIVE else liveness.value
@@ -201,12 +203,12 @@ class LiveRunView:
         return await self._collector.steering.control(action, arguments)
 
 
-def _unheard_peer(member: Member) -> JsonObject:
+def _unheard_peer(member: Member, state: Liveness) -> JsonObject:
     return {
         "node": member.label,
         "role": member.role.value,
         "epoch": member.epoch,
-        "state": Liveness.UNHEARD.value,
+        "state": state.value,
         "model": None,
         "known_count": 0,
         "known_digest": "",
