@@ -8,8 +8,10 @@ import { compactCount, count, counted, milliseconds, modelName } from "./format.
 import { droppedText } from "./health.js";
 import { isOver } from "./nodes.js";
 
-const WIDTH = 640;
-const HEIGHT = 440;
+const LANDSCAPE = { width: 640, height: 440 };
+/** On a phone nodes keep a size that can be read and tapped. */
+const PORTRAIT = { width: 380, height: 470 };
+const PORTRAIT_PX_MAX = 480;
 const RING_MAX = 18;
 const LABELLED_MAX = 12;
 const COLLECTOR_RADIUS = 34;
@@ -19,7 +21,9 @@ let shown = new Map();
 /** Draw `peers` (nodes.js, numbered) into `svg`. */
 export function drawPicture(svg, peers, metrics) {
   const layers = layersOf(svg);
-  const places = placed(peers);
+  const frame = svg.clientWidth < PORTRAIT_PX_MAX ? PORTRAIT : LANDSCAPE;
+  setAttributes(svg, { viewBox: `0 0 ${frame.width} ${frame.height}` });
+  const places = placed(peers, frame);
   const known = Math.max(1, ...peers.map((peer) => peer.known_count));
   drawLinks(layers, places);
   const names = new Set(peers.map((peer) => peer.node));
@@ -43,27 +47,27 @@ function layersOf(svg) {
 // Where nodes stand
 
 /** Each peer with its place and size; producers in one ring, or in two or three where they are many. */
-function placed(peers) {
+function placed(peers, frame) {
   const producers = peers.filter((peer) => peer.isProducer);
   const rings = Math.max(1, Math.ceil(producers.length / RING_MAX));
   const radius = producers.length <= 8 ? 26 : producers.length <= RING_MAX ? 20 : producers.length <= 54 ? 14 : 10;
   const others = peers.filter((peer) => !peer.isProducer);
   const middle = others.map((peer, index) => ({
-    peer, radius: COLLECTOR_RADIUS, x: WIDTH / 2 + (index - (others.length - 1) / 2) * 80, y: HEIGHT / 2,
+    peer, radius: COLLECTOR_RADIUS, x: frame.width / 2 + (index - (others.length - 1) / 2) * 80, y: frame.height / 2,
   }));
-  return [...middle, ...producers.map((peer, index) => ({ peer, radius, ...spot(index, producers.length, rings) }))];
+  return [...middle, ...producers.map((peer, index) => ({ peer, radius, ...spot(index, producers.length, rings, frame) }))];
 }
 
 /** Neighbours by number stand in neighbouring rings, so that each ring goes once around. */
-function spot(index, total, rings) {
+function spot(index, total, rings, { width, height }) {
   const ring = index % rings;
   const inRing = Math.ceil((total - ring) / rings);
   const step = Math.floor(index / rings);
   const angle = (2 * Math.PI * (step + (ring % 2) / 2)) / inRing - Math.PI / 2;
   const share = rings === 1 ? 1 : 1 - (0.46 * (rings - 1 - ring)) / (rings - 1);
   return {
-    x: WIDTH / 2 + share * (WIDTH / 2 - 60) * Math.cos(angle),
-    y: HEIGHT / 2 - 6 + share * (HEIGHT / 2 - 46) * Math.sin(angle),
+    x: width / 2 + share * (width / 2 - width / 10) * Math.cos(angle),
+    y: height / 2 - 6 + share * (height / 2 - 46) * Math.sin(angle),
   };
 }
 

@@ -76,8 +76,10 @@ function makeRow({ model: { model }, error }) {
   if (error) {
     const cell = make("td");
     cell.colSpan = COLUMNS.length;
+    const told = make("span");
+    cell.append(told);
     element.append(cell);
-    return { element, cell };
+    return { element, told };
   }
   const head = make("th");
   head.scope = "row";
@@ -96,7 +98,7 @@ function makeRow({ model: { model }, error }) {
 
 function updateRow(row, { model, error }, most) {
   if (error) {
-    setText(row.cell, `Latest failure: ${error}`);
+    setText(row.told, `Latest failure: ${error}`);
     return;
   }
   row.bar.style.width = `${(100 * LAST_MINUTE.value(model)) / most}%`;
