@@ -118,8 +118,22 @@ async def test_entries_are_walked_and_opened_by_keys_and_one_can_be_copied(
         await page.locator("#copy-entry").click()
         await expect(page.locator("#copy-entry")).to_have_text("Copied")
         await page.keyboard.press("Escape")
-        await page.locator("#copy-entries").click()
-        await expect(page.locator("#copy-entries")).to_have_text("Copied")
+        assert await copied(page) == "LouvreEiffel TowerMusée d'Orsay"
+        await page.get_by_label("Search all entries").fill("musée")
+        await expect(page.locator(".entry")).to_have_count(1)
+        assert await copied(page) == "Musée d'Orsay"
+
+
+async def copied(page: Page) -> str:
+    """What the list's button copies, as a field of one line takes it."""
+    button = page.locator("#copy-entries")
+    await expect(button).to_have_text("Copy")
+    await button.click()
+    await expect(button).to_have_text("Copied")
+    search = page.get_by_label("Search all entries")
+    await search.fill("")
+    await search.press("Control+V")
+    return await search.input_value()
 
 
 async def test_the_list_is_downloaded_as_text_csv_and_json_lines(

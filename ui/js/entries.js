@@ -3,7 +3,7 @@
 // whatever they contain.
 
 import { colourOf } from "./colours.js";
-import { byId, canCopy, copy, make, setText, show } from "./dom.js";
+import { byId, canCopy, copy, make, setText, show, toast } from "./dom.js";
 import { showEntry } from "./entry_dialog.js";
 import { EntryPages } from "./entry_pages.js";
 import { count, counted, duration, modelName } from "./format.js";
@@ -256,9 +256,9 @@ place.addEventListener("click", (event) => {
 byId("copy-entries").addEventListener("click", async (event) => {
   const button = event.currentTarget;
   try {
-    await copy(await getText("output.txt"), button);
+    await copy(pages.isFiltered ? await pages.allText() : await getText("output.txt"), button);
   } catch {
-    setText(button, "Not now");
+    toast("The entries could not be fetched: the server does not answer.");
   }
 });
 show(byId("copy-entries"), canCopy());

@@ -5,6 +5,7 @@
 import { getJson } from "./requests.js";
 
 const PAGE = 100;
+const LARGE_PAGE = 5000;
 const PAGES_MAX = 60;
 const FETCHES_MAX = 3;
 const AGAIN_MS = 1000;
@@ -59,6 +60,16 @@ export class EntryPages {
     await this.#fetch(Math.floor(this.total / PAGE), true);
   }
 
+  /** All entries that the filter lets through, a line each, the oldest first. */
+  async allText() {
+    const lines = [];
+    for (;;) {
+      const { items } = await getJson(this.#path(lines.length, LARGE_PAGE));
+      for (const item of items) lines.push(`${item.text}\n`);
+      if (items.length < LARGE_PAGE) return lines.join("");
+    }
+  }
+
   #put(place, item) {
     const number = Math.floor(place / PAGE);
     const page = this.#pages.get(number) ?? [];
@@ -98,8 +109,8 @@ export class EntryPages {
     for (const [number, until] of this.#fetching) if (until <= now) this.#fetching.delete(number);
   }
 
-  #path(first) {
-    const asked = new URLSearchParams({ limit: String(PAGE) });
+  #path(first, limit = PAGE) {
+    const asked = new URLSearchParams({ limit: String(limit) });
     for (const [name, value] of Object.entries(this.filter)) if (value) asked.set(name, value);
     asked.set(this.isFiltered ? "skip" : "after", String(first));
     return `api/items?${asked}`;
