@@ -118,7 +118,7 @@ async def test_entries_are_walked_and_opened_by_keys_and_one_can_be_copied(
         await page.locator("#copy-entry").click()
         await expect(page.locator("#copy-entry")).to_have_text("Copied")
         await page.keyboard.press("Escape")
-        assert await copied(page) == "LouvreEiffel TowerMusée d'Orsay"
+        assert await copied(page) == "Louvre Eiffel Tower Musée d'Orsay"
         await page.get_by_label("Search all entries").fill("musée")
         await expect(page.locator(".entry")).to_have_count(1)
         assert await copied(page) == "Musée d'Orsay"
@@ -133,7 +133,7 @@ async def copied(page: Page) -> str:
     search = page.get_by_label("Search all entries")
     await search.fill("")
     await search.press("Control+V")
-    return await search.input_value()
+    return (await search.input_value()).strip()
 
 
 async def test_the_list_is_downloaded_as_text_csv_and_json_lines(
