@@ -22,6 +22,8 @@ from mesh.core.names.comparing import (
     Comparison,
     Verdict,
     compare,
+    compare_proposed,
+    compare_rest,
     compare_without_keys,
     compare_without_words,
 )
@@ -167,8 +169,10 @@ class Resolver:
         other = parsed(self._texts[proposal.number])
         if proposal.may_share_key:
             return compare(name, other, self.rarity)
+        if proposal.may_be_arranged:
+            return compare_proposed(name, other, self.rarity)
         if proposal.may_share_word:
-            return compare_without_keys(name, other, self.rarity)
+            return compare_rest(name, other, self.rarity)
         return compare_without_words(name, other)
 
     def unite(self, one: int, other: int) -> None:
