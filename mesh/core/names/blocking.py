@@ -33,7 +33,7 @@ from mesh.core.names.derived_keys import derived_keys, singular
 from mesh.core.names.key_table import KeyTable
 from mesh.core.names.rarity import Rarity
 from mesh.core.names.scripts import in_latin
-from mesh.core.names.sounds import skeleton, sound
+from mesh.core.names.sounds import skeleton, sound_once
 from mesh.core.names.structure import EXCHANGED_WORDS, KIND_WORDS, content, is_kind
 from mesh.core.names.words import NAMES_REMEMBERED, Name
 
@@ -262,7 +262,7 @@ def _keys(name: Name) -> _Keys:
     for derived in derived_keys(name):
         if derived.key not in safe:
             safe[derived.key] = crc32(derived.key.encode(), _SAFE)
-    sounded = sound(in_latin(name.joined))
+    sounded = sound_once(in_latin(name.joined))
     hashes = frozenset(said.values())
     signature = 0
     for hashed in hashes:
@@ -300,7 +300,7 @@ def _keys_of_parts(said: Collection[str]) -> list[int]:
 
 @lru_cache(maxsize=WORDS_REMEMBERED)
 def _bones_key(word: str) -> int | None:
-    bones = skeleton(sound(in_latin(word)))
+    bones = skeleton(sound_once(in_latin(word)))
     return _hashed(_WORD_BONES, bones) if len(bones) >= WORD_BONES_MIN else None
 
 

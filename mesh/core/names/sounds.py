@@ -45,6 +45,11 @@ _VOWELS = frozenset("aeiou")
 
 @lru_cache(maxsize=FOLDS_REMEMBERED)
 def sound(word: str) -> str:
+    """The same as `sound_once`, for words that come again."""
+    return sound_once(word)
+
+
+def sound_once(word: str) -> str:
     """A folded word, without spaces, as it may sound in whatever language it was written down."""
     for letters, one in _SOUNDS if "h" in word else _SOUNDS_WITHOUT_H:
         if letters in word:
@@ -85,7 +90,7 @@ def is_slip(one: str, other: str, letters_min: int) -> bool:
     if min(len(one), len(other)) < letters_min or one[0] != other[0]:
         return False
     if len(one) == len(other):
-        return sorted(one) == sorted(other) and OSA.distance(one, other, score_cutoff=1) == 1
+        return OSA.distance(one, other, score_cutoff=1) == 1 and sorted(one) == sorted(other)
     return Levenshtein.distance(one, other, score_cutoff=1) == 1
 
 
