@@ -1,12 +1,12 @@
 """Which few of a million names are worth comparing with a new one.
 
 Each name is filed under some blocking keys: its derived keys, its rare words, all its words in any
-order, the consonants of each word, and the consonants of its sound with one of them left out at a
-time, so that two spellings meet that differ in a consonant; a long name under the first and the
-last half of them, a short one under its whole sound in the same way. A new name is compared with
-those filed under a key of its own, the likeliest first. A key under which many are filed tells
-nothing: only the latest of them are proposed, so that the work for a name hardly grows with the
-list.
+order, the consonants of each word (asked only where too many share the other words), and the
+consonants of its sound with one of them left out at a time, so that two spellings meet that differ
+in a consonant; a long name under the first and the last half of them, a short one under its whole
+sound in the same way. A new name is compared with those filed under a key of its own, the likeliest
+first. A key under which many are filed tells nothing: only the latest of them are proposed, so that
+the work for a name hardly grows with the list.
 
 A Bloom filter over the derived keys answers first: most names have none that was seen before.
 
