@@ -1,12 +1,12 @@
 """Which few of a million names are worth comparing with a new one.
 
 Each name is filed under some blocking keys: its derived keys, its rare words, all its words in any
-order, the consonants of each word, and the consonants of its sound with one of them left out at a
-time, so that two spellings meet that differ in a consonant; a long name under the first and the
-last half of them, a short one under its whole sound in the same way. A new name is compared with
-those filed under a key of its own, the likeliest first. A key under which many are filed tells
-nothing: only the latest of them are proposed, so that the work for a name hardly grows with the
-list.
+order, the consonants of each word (asked only where too many share the other words), and the
+consonants of its sound with one of them left out at a time, so that two spellings meet that differ
+in a consonant; a long name under the first and the last half of them, a short one under its whole
+sound in the same way. A new name is compared with those filed under a key of its own, the likeliest
+first. A key under which many are filed tells nothing: only the latest of them are proposed, so that
+the work for a name hardly grows with the list.
 
 A Bloom filter over the derived keys answers first: most names have none that was seen before.
 
@@ -16,11 +16,14 @@ which the comparison turns away.
 
 from __future__ import annotations
 
-import zlib
+import sys
 from array import array
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
+from typing import NamedTuple, TypeVar
+from zlib import crc32
 
 from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
@@ -30,10 +33,9 @@ from mesh.core.names.derived_keys import derived_keys, singular
 from mesh.core.names.key_table import KeyTable
 from mesh.core.names.rarity import Rarity
 from mesh.core.names.scripts import in_latin
-from mesh.core.names.sounds import skeleton, sound
+from mesh.core.names.sounds import skeleton, sound_once
 from mesh.core.names.structure import EXCHANGED_WORDS, KIND_WORDS, content, is_kind
 from mesh.core.names.words import NAMES_REMEMBERED, Name
-from mesh.core.text_column import TextColumn
 
 WORDS_REMEMBERED = 16_384
 """Words of which the key of their consonants is kept; some 250 bytes each."""
@@ -58,17 +60,19 @@ ALIKE_MIN = 0.6
 """Share of sounds in common, of names that are not the same words arranged otherwise."""
 
 _SAFE, _WORD, _ALL_WORDS, _WORD_BONES, _KIND_AND_BEGINNING = map(
-    zlib.crc32, (b"", b"w:", b"a:", b"v:", b"k:")
+    crc32, (b"", b"w:", b"a:", b"v:", b"k:")
 )
-_BONES, _SOUND, _FIRST_HALF, _LAST_HALF = map(zlib.crc32, (b"b:", b"s:", b"h:", b"t:"))
+_BONES, _SOUND, _FIRST_HALF, _LAST_HALF = map(crc32, (b"b:", b"s:", b"h:", b"t:"))
 """Kinds of key: what the hash of a key goes on from, so that equal letters do not meet."""
 _DERIVED_RANK = 2.0
 """Added to how alike two names sound, 0..1."""
 _ARRANGED_RANK = 0.5
+_POINTER_BYTES = 8
+
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(NamedTuple):
     """An earlier name that is worth comparing."""
 
     number: int
@@ -76,9 +80,12 @@ class Proposal:
     """Its own key or a derived one may be the same; if not, none is."""
     may_share_word: bool
     """A word but links and the gloss may be the same; if not, none is."""
+    may_be_arranged: bool
+    """It may be the same words otherwise arranged, one name inside the other, or the same but for
+    words of one kind; if not, only what is left of both may be spelled alike."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Keys:
     """What a name is filed under and looked for by: worked out once for both, as hashes."""
 
@@ -86,15 +93,22 @@ class _Keys:
     """Its own key and those derived from it, with their hashes."""
     words: dict[str, int]
     """Words that say more than the kind of thing, the longest of them."""
+    bones: dict[str, int]
+    """The consonants of each of these, of names of several words."""
     parts_of_words: list[int]
     sounds: list[int]
     sounded: str
     content: frozenset[int]
     """Of all its words but links."""
+    signature: int
+    """A bit of 64 for each of these: names whose bits have none in common share no word."""
+    may_exchange: bool
+    """Whether a word may stand for another: it names a kind of thing, or has such a word."""
 
     def all(self) -> list[int]:
         """Hashes that it is filed under, none twice."""
-        found = (*self.words.values(), *self.parts_of_words, *self.sounds, *self.safe.values())
+        of_words = (*self.words.values(), *self.bones.values(), *self.parts_of_words)
+        found = (*of_words, *self.sounds, *self.safe.values())
         return list(set(found))
 
 
@@ -104,25 +118,31 @@ class BlockingIndex:
     def __init__(self, first_part_entries: int = FIRST_PART_ENTRIES) -> None:
         self._table = KeyTable(first_part_entries)
         self._derived = BloomFilter()
-        self._sounds = TextColumn()
+        self._sounds: list[str] = []
+        """A text each: in a text column they take a third of that, and most of a look-up."""
+        self._sounds_byte_count = 0
+        self._signatures = array("Q")
         self._words = array("I")
         """Hashes of each name's content words, name after name."""
         self._word_ends = array("Q", [0])
 
     def __len__(self) -> int:
-        return len(self._sounds)
+        return len(self._signatures)
 
     @property
     def byte_count(self) -> int:
         """Bytes that it takes in all."""
-        flat = sum(each.itemsize * len(each) for each in (self._words, self._word_ends))
-        return self._table.byte_count + self._sounds.byte_count + flat + self._derived.byte_count
+        arrays = (self._signatures, self._words, self._word_ends)
+        flat = sum(each.itemsize * len(each) for each in arrays)
+        return flat + self._sounds_byte_count + self._table.byte_count + self._derived.byte_count
 
     def add(self, name: Name) -> int:
         """File a name; its number: 0, 1, 2, ..."""
         number = len(self)
         keys = _keys(name)
         self._sounds.append(keys.sounded)
+        self._sounds_byte_count += sys.getsizeof(keys.sounded) + _POINTER_BYTES
+        self._signatures.append(keys.signature)
         self._words.extend(keys.content)
         self._word_ends.append(len(self._words))
         self._derived.update(map(str.encode, keys.safe))
@@ -131,23 +151,19 @@ class BlockingIndex:
 
     def proposed(self, name: Name, rarity: Rarity) -> list[Proposal]:
         """The names to compare with `name`, the likeliest first."""
-        keys = _keys(name)
-        with_derived = self._filed(
-            (hashed for key, hashed in keys.safe.items() if key.encode() in self._derived),
+        keys, filed = _keys(name), self._table.filed_under_any
+        with_derived = filed(
+            [hashed for key, hashed in keys.safe.items() if key.encode() in self._derived],
             LOOKED_AT_MAX,
         )
-        with_word = self._filed(
-            (hashed for word, hashed in keys.words.items() if not rarity.is_common(word)),
-            LOOKED_AT_MAX,
-        )
-        with_word |= self._filed(keys.parts_of_words, LOOKED_AT_ALIKE_MAX)
-        met = list(self._filed(keys.sounds, LOOKED_AT_ALIKE_MAX) | with_word | with_derived)
+        with_word = self._with_word(keys, rarity)
+        met = list(filed(keys.sounds, LOOKED_AT_ALIKE_MAX) | with_word | with_derived)
         ranks = dict.fromkeys(with_derived, _DERIVED_RANK)
-        arranged = self._arranged_otherwise(keys.content, with_word - with_derived)
+        arranged = self._arranged_otherwise(keys, list(with_word - with_derived))
         ranks.update(dict.fromkeys(arranged, _ARRANGED_RANK))
         likenesses = process.extract(
             keys.sounded,
-            self._sounds.at(met),
+            _at(met, self._sounds),
             scorer=Levenshtein.normalized_similarity,
             score_cutoff=ALIKE_MIN,
             limit=None,
@@ -155,34 +171,62 @@ class BlockingIndex:
         for _, likeness, place in likenesses:
             ranks[met[place]] = ranks.get(met[place], 0.0) + likeness
         best = sorted((-rank, number) for number, rank in ranks.items())[:PROPOSED_MAX]
-        return [
-            Proposal(
-                number,
-                may_share_key=number in with_derived,
-                may_share_word=not keys.content.isdisjoint(self._content(number)),
-            )
-            for _, number in best
-        ]
+        return [self._proposal(keys, number, number in with_derived) for _, number in best]
 
-    def _filed(self, hashes: Iterable[int], looked_at_max: int) -> set[int]:
-        """Those filed under one of some keys, the latest of each."""
-        found: set[int] = set()
-        for hashed in hashes:
-            found.update(self._table.filed(hashed, looked_at_max))
+    def _with_word(self, keys: _Keys, rarity: Rarity) -> set[int]:
+        """Those that share a word, or all words but for how they are spelled.
+
+        Who shares one word with a name and spells another one otherwise is found by the one that
+        they share. Only where too many share it for all to be looked at, the consonants of the
+        other are asked as well.
+        """
+        found = self._table.filed_under_any(keys.parts_of_words, LOOKED_AT_ALIKE_MAX)
+        crowded = []
+        for word, hashed in keys.words.items():
+            if not rarity.is_common(word):
+                under_word = self._table.filed(hashed, LOOKED_AT_MAX)
+                found.update(under_word)
+                if len(under_word) < LOOKED_AT_MAX:
+                    continue
+            crowded.append(word)
+        if crowded:
+            asked = [bones for word, bones in keys.bones.items() if crowded != [word]]
+            found |= self._table.filed_under_any(asked, LOOKED_AT_ALIKE_MAX)
         return found
+
+    def _proposal(self, keys: _Keys, number: int, may_share_key: bool) -> Proposal:
+        if not keys.signature & self._signatures[number]:
+            return Proposal(number, may_share_key, False, False)
+        theirs = self._content(number)
+        shares_word = not keys.content.isdisjoint(theirs)
+        is_arranged = shares_word and _may_be_arranged_otherwise(keys.content, theirs)
+        return Proposal(number, may_share_key, shares_word, is_arranged)
 
     def _content(self, number: int) -> array[int]:
         return self._words[self._word_ends[number] : self._word_ends[number + 1]]
 
-    def _arranged_otherwise(self, own: frozenset[int], numbers: Iterable[int]) -> list[int]:
+    def _arranged_otherwise(self, keys: _Keys, numbers: Sequence[int]) -> list[int]:
         """Those which, by their words alone, structure.py may find to be the same, or in doubt."""
-        words, ends, shares_none = self._words, self._word_ends, own.isdisjoint
-        return [
-            number
-            for number in numbers
-            if not shares_none(theirs := words[ends[number] : ends[number + 1]])
-            and _may_be_arranged_otherwise(own, theirs)
-        ]
+        own, content = keys.signature, keys.content
+        found = []
+        for number, theirs in zip(numbers, _at(numbers, self._signatures), strict=True):
+            shared = own & theirs
+            # Bits turn away most: who has words left on both sides has exchanged one for one.
+            if not shared or not (
+                shared in (own, theirs) or (keys.may_exchange and (own ^ theirs).bit_count() <= 2)
+            ):
+                continue
+            others = self._content(number)
+            if not content.isdisjoint(others) and _may_be_arranged_otherwise(content, others):
+                found.append(number)
+        return found
+
+
+def _at(places: Sequence[int], values: Sequence[T]) -> Sequence[T]:
+    """The values at several places: in C, which waits for memory that is far apart but once."""
+    if len(places) < 2:  # itemgetter gives no tuple of one.
+        return [values[place] for place in places]
+    return itemgetter(*places)(values)  # type: ignore[no-any-return]
 
 
 def _may_be_arranged_otherwise(own: frozenset[int], others: Iterable[int]) -> bool:
@@ -207,34 +251,45 @@ def blocking_keys(name: Name) -> list[int]:
 
 @lru_cache(maxsize=NAMES_REMEMBERED)
 def _keys(name: Name) -> _Keys:
-    said = {word: _hashed(_WORD, word) for word in content(name)}
+    said = {word: crc32(word.encode(), _WORD) for word in content(name)}
     words = said
     if not KIND_WORDS.isdisjoint(said):
         words = {word: hashed for word, hashed in said.items() if not is_kind(word)}
     if len(words) > WORD_KEYS_MAX:
         longest = sorted(words, key=lambda word: (-len(word), word))[:WORD_KEYS_MAX]
         words = {word: words[word] for word in longest}
-    safe = (name.key, *(derived.key for derived in derived_keys(name)))
-    sounded = sound(in_latin(name.joined))
+    safe = {name.key: crc32(name.key.encode(), _SAFE)}
+    for derived in derived_keys(name):
+        if derived.key not in safe:
+            safe[derived.key] = crc32(derived.key.encode(), _SAFE)
+    sounded = sound_once(in_latin(name.joined))
+    hashes = frozenset(said.values())
+    signature = 0
+    for hashed in hashes:
+        signature |= 1 << (hashed & 63)
     return _Keys(
-        {key: _hashed(_SAFE, key) for key in safe},
+        safe,
         words,
-        _keys_of_parts(name, words),
+        _keys_of_bones(name, words),
+        _keys_of_parts(content(name)),
         _sound_keys(sounded),
         sounded,
-        frozenset(said.values()),
+        hashes,
+        signature,
+        not hashes.isdisjoint(_EXCHANGING_HASHES),
     )
 
 
-def _keys_of_parts(name: Name, words: Iterable[str]) -> list[int]:
-    """All words in whatever order, the consonants of each, and the kind of thing with how its name
-    begins."""
-    said = content(name)
-    singulars = [singular(word) if word.endswith("s") else word for word in said]
-    hashes = [_hashed(_ALL_WORDS, " ".join(sorted(singulars)))]
+def _keys_of_bones(name: Name, words: Iterable[str]) -> dict[str, int]:
     if len(name.words) == 1:
-        return hashes
-    hashes += [hashed for word in words if (hashed := _bones_key(word)) is not None]
+        return {}
+    return {word: hashed for word in words if (hashed := _bones_key(word)) is not None}
+
+
+def _keys_of_parts(said: Collection[str]) -> list[int]:
+    """All words in whatever order, and the kind of thing with how its name begins."""
+    singulars = [singular(word) if word[-1] == "s" else word for word in said]
+    hashes = [_hashed(_ALL_WORDS, " ".join(sorted(singulars)))]
     if not KIND_WORDS.isdisjoint(said):
         kinds = [word for word in said if is_kind(word)]
         others = set(said).difference(kinds)
@@ -245,7 +300,7 @@ def _keys_of_parts(name: Name, words: Iterable[str]) -> list[int]:
 
 @lru_cache(maxsize=WORDS_REMEMBERED)
 def _bones_key(word: str) -> int | None:
-    bones = skeleton(sound(in_latin(word)))
+    bones = skeleton(sound_once(in_latin(word)))
     return _hashed(_WORD_BONES, bones) if len(bones) >= WORD_BONES_MIN else None
 
 
@@ -273,13 +328,21 @@ def _halves(letters: str) -> list[int]:
 
 
 def _with_one_less(kind: int, letters: str) -> list[int]:
-    shorter = [letters[:at] + letters[at + 1 :] for at in range(len(letters))]
-    return [zlib.crc32(each.encode(), kind) for each in (letters, *shorter)]
+    encoded = letters.encode()
+    if len(encoded) != len(letters):
+        shorter = [letters[:at] + letters[at + 1 :] for at in range(len(letters))]
+        return [_hashed(kind, each) for each in (letters, *shorter)]
+    # As is told above, of letters of one byte each: most sounds are of these alone.
+    whole = [crc32(encoded, kind)]
+    return whole + [
+        crc32(encoded[at + 1 :], crc32(encoded[:at], kind)) for at in range(len(encoded))
+    ]
 
 
 def _hashed(kind: int, letters: str) -> int:
-    return zlib.crc32(letters.encode(), kind)
+    return crc32(letters.encode(), kind)
 
 
 _KIND_HASHES = frozenset(_hashed(_WORD, word) for word in KIND_WORDS)
 _EXCHANGED_HASHES = frozenset(_hashed(_WORD, word) for word in EXCHANGED_WORDS)
+_EXCHANGING_HASHES = _KIND_HASHES | _EXCHANGED_HASHES
