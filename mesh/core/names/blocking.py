@@ -39,7 +39,7 @@ from mesh.core.names.words import NAMES_REMEMBERED, Name
 
 WORDS_REMEMBERED = 16_384
 """Words of which the key of their consonants is kept; some 250 bytes each."""
-PROPOSED_MAX = 12
+PROPOSED_MAX = 8
 LOOKED_AT_MAX = 32
 """Of those filed under one key of a word."""
 LOOKED_AT_ALIKE_MAX = 16
