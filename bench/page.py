@@ -65,7 +65,7 @@ class Extent:
 
 
 FULL = Extent(loads=10, rounds=3, served_s=10.0, stay_s=600.0, middle_s=60.0, wide_s=30.0)
-QUICK = Extent(loads=3, rounds=1, served_s=3.0, stay_s=8.0, middle_s=4.0, wide_s=2.0)
+QUICK = Extent(loads=3, rounds=1, served_s=2.0, stay_s=12.0, middle_s=3.0, wide_s=2.0)
 
 
 async def measure_loads(report: Report, run: ServedRun, browser: Browser, extent: Extent) -> None:
