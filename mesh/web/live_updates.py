@@ -203,11 +203,18 @@ class _Client:
     async def serve(self) -> None:
         """Send what is offered until the client leaves, is dropped or has taken the end."""
         async with asyncio.TaskGroup() as tasks:
-            sending = tasks.create_task(self._send())
+            tasks.create_task(self._send())
             # A page says nothing; reading answers its pings and notices when it leaves.
             async for _ in self._socket:
                 pass
-            sending.cancel()
+            self._forget_waiting()
+            # Not cancelled: a frame that is being compressed goes on without whoever waits for it,
+            # and what it then says of the closed connection would reach nobody but the terminal.
+            self.end()
+
+    def _forget_waiting(self) -> None:
+        while not self._waiting.empty():
+            self._waiting.get_nowait()
 
     async def _send(self) -> None:
         try:

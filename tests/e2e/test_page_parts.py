@@ -98,6 +98,37 @@ async def test_a_hundred_thousand_entries_scroll_with_few_of_them_in_the_documen
         await expect(page.locator(".entry .text").first).to_have_text("Newest of all")
 
 
+async def test_whoever_reads_a_very_long_list_keeps_place_and_text_while_thousands_come(
+    browser: Browser, run: ScriptedRun
+) -> None:
+    """Longer than a browser can lay out, and more new entries than the page keeps."""
+    run.find([f"Attraction {number}" for number in range(4, 160_001)])
+    async with reachable(run, through_proxy=False) as url:
+        page = (await opened(browser, url)).page
+        await expect(page.locator("#unique-total")).to_have_text("160,000")
+        entries = page.locator("#entries")
+        await entries.evaluate("(list) => { list.scrollTop = list.scrollHeight / 2; }")
+        await expect(page.locator(".entry.loading")).to_have_count(0)
+        read = page.locator(".entry").nth(12)
+        number, text = await read.get_attribute("id"), await read.locator(".text").text_content()
+        assert text is not None
+        assert text.startswith(("Attraction 7", "Attraction 8"))
+        top = await read.bounding_box()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        for total in range(162_000, 168_001, 2_000):
+            run.find([f"Attraction {new}" for new in range(total - 1_999, total + 1)])
+            await expect(page.locator("#unique-total")).to_have_text(f"{total:,}")
+            await expect(page.locator("#entries-note")).to_have_text(f"{total:,} entries")
+        same = page.locator(f"#{number}")
+        await expect(same.locator(".text")).to_have_text(text)
+        box = await same.bounding_box()
+        assert box is not None
+        assert top is not None
+        assert abs(box["y"] - top["y"]) <= 1
+        assert not [url for url in asked if "/api/items" in url]
+
+
 async def test_entries_are_walked_and_opened_by_keys_and_one_can_be_copied(
     browser: Browser, run: ScriptedRun
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import gc
 import io
 import json
 import re
@@ -141,6 +142,17 @@ async def test_a_client_that_asks_before_it_sends_is_told_to_go_on(
         headers = {**JSON_TYPE, "Expect": expected}
         answer = await client.post("/api/control", data=PAUSE, headers=headers)
         assert answer.status == status
+
+
+async def test_the_page_names_all_its_modules_so_that_none_is_asked_for_late(
+    run: ScriptedRun,
+) -> None:
+    async with served(run) as (_, client):
+        html = await (await client.get("/")).text()
+        named = re.findall(r'<link rel="modulepreload" href="([^"]+)">', html)
+        assert named == sorted(f"ui/js/{file.name}" for file in (UI / "js").glob("*.js"))
+        for path in named:
+            assert (await client.get(f"/{path}")).status == 200
 
 
 async def test_the_chart_library_is_compressed_for_those_who_take_it_and_kept_for_ever(
@@ -597,6 +609,32 @@ async def test_one_client_more_than_can_be_served_is_told_to_poll(run: ScriptedR
             await client.ws_connect("/ws")
         await sockets[0].close()
         await asyncio.gather(*(socket.close() for socket in sockets))
+
+
+async def test_pages_that_leave_while_a_frame_is_compressed_for_them_leave_nothing_behind(
+    run: ScriptedRun,
+) -> None:
+    """Long frames are compressed in a thread; what went wrong there was told on the terminal."""
+    told: list[str] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(str(context)))
+    async with served(run, public_url="http://mesh.example/") as (server, client):
+        for number in range(10):
+            sockets = [await client.ws_connect("/ws", compress=15) for _ in range(10)]
+            run.find([f"A long name of an attraction {number} {each}" for each in range(400)])
+            await next_frame(sockets[0], "items")
+            for socket in sockets:
+                connection = socket._response.connection
+                assert connection is not None
+                assert connection.transport is not None
+                connection.transport.abort()
+            await eventually(lambda: server.client_count == 0)
+            for socket in sockets:
+                await socket.close()
+        gc.collect()
+        await asyncio.sleep(0)
+    loop.set_exception_handler(None)
+    assert told == []
 
 
 async def test_a_plain_get_of_the_websocket_is_refused(run: ScriptedRun) -> None:

@@ -122,25 +122,27 @@ new ResizeObserver(() => { rowHeight = measured(); later(); }).observe(list);
 const measured = () => parseFloat(getComputedStyle(list).getPropertyValue("--row-height")) || 56;
 let rowHeight = measured();
 
+/** Where the window's top is, in pixels of rows: of a long list the scroll bar tells only roughly. */
+let top = 0;
+/** Where the scroll bar was left; elsewhere, somebody has moved it. */
+let barAt = 0;
+
 /** How many rows of the full height one step of scrolling stands for. */
-function compression() {
-  const wanted = pages.total * rowHeight - list.clientHeight;
+function compression(total = pages.total) {
+  const wanted = total * rowHeight - list.clientHeight;
   return Math.max(1, wanted / (HEIGHT_MAX - list.clientHeight));
 }
 
 function draw() {
   keepPosition();
   const { total } = pages;
-  const height = Math.min(HEIGHT_MAX, total * rowHeight);
-  if (place.style.height !== `${height}px`) place.style.height = `${height}px`;
-  const top = list.scrollTop * compression();
   const firstRow = Math.max(0, Math.floor(top / rowHeight) - ROWS_BEYOND);
   const lastRow = Math.min(total - 1, Math.ceil((top + list.clientHeight) / rowHeight) + ROWS_BEYOND);
   const inSight = new Set();
   for (let row = firstRow; row <= lastRow; row += 1) {
     const at = total - 1 - row;
     inSight.add(at);
-    drawRow(at, row * rowHeight - top + list.scrollTop);
+    drawRow(at, row * rowHeight - top + barAt);
   }
   for (const [at, row] of rows) if (!inSight.has(at)) { row.element.remove(); rows.delete(at); }
   showNote();
@@ -149,9 +151,19 @@ function draw() {
 
 /** Who reads further down keeps his place while new entries come above. */
 function keepPosition() {
+  if (list.scrollTop !== barAt) top = list.scrollTop * compression(seenTotal);
   const came = pages.total - seenTotal;
   seenTotal = pages.total;
-  if (came > 0 && list.scrollTop > rowHeight / 2) list.scrollTop += (came * rowHeight) / compression();
+  const height = Math.min(HEIGHT_MAX, pages.total * rowHeight);
+  if (place.style.height !== `${height}px`) place.style.height = `${height}px`;
+  if (came > 0 && top > rowHeight / 2) moveWindow(top + came * rowHeight);
+  else barAt = list.scrollTop;
+}
+
+function moveWindow(newTop) {
+  top = newTop;
+  list.scrollTop = top / compression();
+  barAt = list.scrollTop;
 }
 
 function drawRow(at, top) {
@@ -207,7 +219,7 @@ function showNote() {
   // A list box without options is none.
   if (total) list.role = "listbox";
   else list.removeAttribute("role");
-  const above = Math.floor((list.scrollTop * compression()) / rowHeight);
+  const above = Math.floor(top / rowHeight);
   show(byId("to-newest"), above > 3);
   setText(byId("to-newest"), "↑ Newest");
   if (current !== null && rows.has(current)) list.setAttribute("aria-activedescendant", `entry-${current}`);
@@ -234,13 +246,12 @@ list.addEventListener("keydown", (event) => {
 
 function moveTo(step) {
   if (!pages.total) return;
-  const from = current === null ? Math.floor((list.scrollTop * compression()) / rowHeight) - Math.sign(step) : pages.total - 1 - current;
+  const from = current === null ? Math.floor(top / rowHeight) - Math.sign(step) : pages.total - 1 - current;
   const row = Math.min(pages.total - 1, Math.max(0, from + step));
   current = pages.total - 1 - row;
-  const top = row * rowHeight;
-  const shown = list.scrollTop * compression();
-  if (top < shown) list.scrollTop = top / compression();
-  else if (top + rowHeight > shown + list.clientHeight) list.scrollTop = (top + rowHeight - list.clientHeight) / compression();
+  const rowTop = row * rowHeight;
+  if (rowTop < top) moveWindow(rowTop);
+  else if (rowTop + rowHeight > top + list.clientHeight) moveWindow(rowTop + rowHeight - list.clientHeight);
   draw();
 }
 

@@ -42,6 +42,8 @@ export class EntryPages {
   at(place) {
     const number = Math.floor(place / PAGE);
     const page = this.#pages.get(number);
+    // What is looked at is kept, however many come meanwhile.
+    if (page && this.#pages.delete(number)) this.#pages.set(number, page);
     const item = page?.[place % PAGE];
     if (item === undefined) this.#fetch(number);
     return item;
