@@ -211,7 +211,7 @@ async def assert_seen_again(browser: Browser, run: Run) -> None:
     )
     assert await reporting.wait() == 0
     for address in (url, report.as_uri()):
-        seen = await opened(browser, address)
+        seen = await opened(browser, address, charts=True)
         await assert_run_is_shown(seen, run, total)
     viewing.send_signal(signal.SIGINT)
     assert await viewing.wait() == 0

@@ -220,7 +220,7 @@ async def test_the_table_of_models_tells_everything_and_is_sorted_by_any_column(
 
 async def test_a_model_has_one_colour_everywhere(browser: Browser, run: ScriptedRun) -> None:
     async with reachable(run, through_proxy=False) as url:
-        page = (await opened(browser, url, height=5000)).page
+        page = (await opened(browser, url, height=5000, charts=True)).page
         await expect(page.locator("#peers tr")).to_have_count(2)
         await expect(page.locator("#chart-rate path.js-line")).to_have_count(2)
         colours = await page.evaluate(
