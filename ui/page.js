@@ -45,14 +45,14 @@ const connection = new Connection({
 
   snapshot(metrics) {
     if (isOtherRun(metrics)) {
-      connection.stop();
       show(byId("other-run"), true);
-      return;
+      return false;
     }
     restart(metrics.history ?? []);
     showAll(metrics);
     // After the first numbers are painted: the chart library keeps the browser busy for a while.
     requestAnimationFrame(() => setTimeout(loadCharts));
+    return true;
   },
 
   metrics(metrics) {

@@ -1,6 +1,7 @@
 """`report RUN_DIR`: the page of a run that is over as one file, to be kept or shared.
 
-It only reads the run's directory, also while the run goes on: then it tells how things stand.
+It only reads the run's directory. Of a run that goes on it tells what is stored by now, and says
+that it goes on.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from mesh.core.item_query import ItemQuery
 from mesh.nodes.collecting.database_reader import DatabaseReader
 from mesh.nodes.collecting.finished_view import FinishedRunView
 from mesh.storage.database import RunDatabase
-from mesh.storage.run_directory import DATABASE_FILE
+from mesh.storage.run_directory import DATABASE_FILE, AlreadyLocked, DirectoryLock
 from mesh.web.interface import JsonObject
 from mesh.web.report import report_html
 
@@ -67,9 +68,22 @@ async def _run(run_dir: Path, program: str) -> JsonObject:
                     **view.metrics(with_history=True),
                     "run_dir": None,
                     "reopen_command": None,
+                    "notices": [],
+                    **_going_on(run_dir),
                 },
                 "items": items,
                 "peers": view.peers(),
                 "facets": view.facets(),
                 "names": await view.names(limit=NAMES_MAX),
             }
+
+
+def _going_on(run_dir: Path) -> JsonObject:
+    """What to say of a run that has not ended: somebody is in charge of its directory."""
+    try:
+        DirectoryLock.acquire(run_dir).close()
+    except AlreadyLocked:
+        return {"stop_reason": "the run was still going on when this was written"}
+    except OSError:
+        pass  # Nobody may write there: nobody goes on with it.
+    return {}

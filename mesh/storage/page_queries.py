@@ -8,6 +8,7 @@ from one thread at a time.
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
 from array import array
@@ -51,6 +52,8 @@ class _Matches:
     scanned_to: int = 0
     forms_count: int = 0
     """Other forms that there were then: later ones may make an early entry match."""
+    shifted: int = 0
+    """Another number whenever a place among the matches may have become another entry's."""
 
 
 class PageQueries:
@@ -59,17 +62,20 @@ class PageQueries:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._kept: OrderedDict[tuple[Any, ...], _Matches] = OrderedDict()
+        self._shifts = itertools.count(1)
         connection.create_function("contains_folded", 2, _contains_folded, deterministic=True)
 
     def items(self, query: ItemQuery) -> dict[str, Any]:
-        """`/api/items`: the rows, where to go on (None: nowhere), and how many match in all."""
+        """`/api/items`: the rows, where to go on (None: nowhere), how many match in all, and
+        whether places among them are still what they were: then `shifted` is."""
         last = self.last_ordinal()
         if not query.is_filtered:
             first = query.after + query.skip + 1
             rows = self._rows(_RANGE_SQL, (first, min(last, first + query.limit - 1)))
-            more, total = bool(rows) and rows[-1]["ordinal"] < last, last
+            more, total, shifted = bool(rows) and rows[-1]["ordinal"] < last, last, 0
         else:
-            ordinals = self._matching(query, last)
+            matches = self._matching(query, last)
+            ordinals, shifted = matches.ordinals, matches.shifted
             start = bisect_right(ordinals, query.after) + query.skip
             shown = ordinals[start : start + query.limit]
             rows = self._rows(_LISTED_SQL, (json.dumps(shown.tolist()),))
@@ -79,6 +85,7 @@ class PageQueries:
             "items": rows,
             "next": rows[-1]["ordinal"] if rows and more else None,
             "total": total,
+            "shifted": shifted,
         }
 
     def last_ordinal(self) -> int:
@@ -107,24 +114,28 @@ class PageQueries:
         for row in rows:
             row["forms"] = list(forms.get(row["ordinal"], ()))
 
-    def _matching(self, query: ItemQuery, last: int) -> array[int]:
+    def _matching(self, query: ItemQuery, last: int) -> _Matches:
         """Ordinals up to `last` of what matches, ascending."""
         facet_ids = self._facet_ids(query.facet) if query.facet is not None else ()
         key = (query.containing, query.model, query.facet, facet_ids)
         forms_count = self._connection.execute("SELECT count(*) FROM other_forms").fetchone()[0]
-        matches = self._kept.pop(key, None) or _Matches()
+        matches = self._kept.pop(key, None) or self._no_matches()
         if last < matches.scanned_to or forms_count < matches.forms_count:
-            matches = _Matches()  # Someone has edited the list.
+            matches = self._no_matches()  # Someone has edited the list.
         self._kept[key] = matches
         while len(self._kept) > FILTERS_KEPT_MAX:
             self._kept.popitem(last=False)
         scan = _Scan.of(query, facet_ids)
         if query.containing and matches.scanned_to and forms_count > matches.forms_count:
             late = scan.by_form(self._connection, matches.scanned_to)
-            _insert(matches.ordinals, late)
+            if _insert(matches.ordinals, late):
+                matches.shifted = next(self._shifts)
         matches.ordinals.extend(scan.between(self._connection, matches.scanned_to, last))
         matches.scanned_to, matches.forms_count = last, forms_count
-        return matches.ordinals
+        return matches
+
+    def _no_matches(self) -> _Matches:
+        return _Matches(shifted=next(self._shifts))
 
     def _facet_ids(self, name: str) -> tuple[int, ...]:
         """Ids of the facets that rows show under `name`."""
@@ -189,12 +200,14 @@ class _Scan:
         return (row[0] for row in connection.execute(query, {**self.parameters, **bounds}))
 
 
-def _insert(ordinals: array[int], late: Iterable[int]) -> None:
-    """Put into ascending `ordinals` those of `late` that are not there."""
+def _insert(ordinals: array[int], late: Iterable[int]) -> bool:
+    """Put into ascending `ordinals` those of `late` that are not there; whether there were any."""
+    count = len(ordinals)
     for ordinal in late:
         place = bisect_left(ordinals, ordinal)
         if place == len(ordinals) or ordinals[place] != ordinal:
             ordinals.insert(place, ordinal)
+    return len(ordinals) > count
 
 
 def _contains_folded(text: str, sought: str) -> bool:

@@ -227,7 +227,7 @@ class _Client:
 
 
 def _state(metrics: JsonObject) -> JsonObject:
-    keys = ("state", "stop_reason", "run_dir", "reopen_command")
+    keys = ("state", "stop_reason", "run_id", "run_dir", "reopen_command")
     return {key: metrics.get(key) for key in keys}
 
 

@@ -3,15 +3,15 @@
 The file is the page itself (`ui/`) with all that a server would answer written into it; its
 scripts find the run in the file (ui/js/reported_run.js) and ask nobody. What models wrote stands
 in the file as JSON only, which no browser reads as markup or code, and the file's own policy lets
-no other script run and nothing be fetched.
+no script run but the page's own, which a nonce of the file's own names, and nothing be fetched.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import re
+import secrets
 from pathlib import Path
 
 from mesh.web.interface import JsonObject
@@ -21,6 +21,7 @@ _STYLE = '<link rel="stylesheet" href="ui/style.css">'
 _SCRIPT = '<script type="module" src="ui/page.js"></script>'
 _TITLE = "<title>Topic Mesh</title>"
 _IMPORT = re.compile(r'(from "|import ")(\./|\.\./)([^"]+)(")')
+NONCE_BYTES = 16
 _MODULES = "topicmesh/"
 """What the page's own modules are called in the file: relative names mean nothing there."""
 
@@ -37,17 +38,18 @@ def report_html(run: JsonObject) -> str:
     imports = _in_script(json.dumps({"imports": _modules(directory)}))
     start = f'import "{_MODULES}page.js";'
     charts = _in_script(chart_library_file().read_text("utf-8"))
+    nonce = secrets.token_urlsafe(NONCE_BYTES)
     head = (
-        f'<meta http-equiv="Content-Security-Policy" content="{_policy(imports, charts, start)}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_policy(nonce)}">\n'
         f"<style>{(directory / 'style.css').read_text('utf-8')}</style>"
     )
     data = _in_script(json.dumps(run, ensure_ascii=False, separators=(",", ":")))
     # The chart library comes last: numbers and entries are shown before a browser has read it.
     tail = (
-        f'<script type="importmap">{imports}</script>\n'
+        f'<script type="importmap" nonce="{nonce}">{imports}</script>\n'
         f'<script type="application/json" id="reported-run">{data}</script>\n'
-        f"<script>{charts}</script>\n"
-        f'<script type="module">{start}</script>\n'
+        f'<script nonce="{nonce}">{charts}</script>\n'
+        f'<script type="module" nonce="{nonce}">{start}</script>\n'
         "</body>"
     )
     for mark, text in (
@@ -83,13 +85,10 @@ def _module_url(file: Path, directory: Path) -> str:
     return f"data:text/javascript;base64,{base64.b64encode(source.encode()).decode()}"
 
 
-def _policy(*scripts: str) -> str:
-    hashes = " ".join(
-        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
-        for script in scripts
-    )
+def _policy(nonce: str) -> str:
+    """What the file's scripts and styles may be; modules are let in by whom they are imported."""
     return (
-        f"default-src 'none'; script-src data: {hashes}; style-src 'unsafe-inline'; "
+        f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'unsafe-inline'; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
 

@@ -137,6 +137,8 @@ class Routes:
 
     async def _names(self, request: web.Request) -> web.Response:
         limit = _whole_number(request, "limit", default=NAMES_DEFAULT, least=1, most=ITEMS_MAX)
+        if limit < LARGE_ITEMS_MIN:
+            return _json(await self._view.names(limit=limit))
         async with self._large_answers:
             return await _sent(request, _json(await self._view.names(limit=limit)))
 

@@ -200,14 +200,27 @@ async def test_another_run_at_the_same_address_does_not_wipe_the_results(
 ) -> None:
     other = ScriptedRun(topic="Rivers of France", run_dir="runs/rivers")
     other.find(["Loire"])
+    other.facet_rows = other.facet_rows[:1]
+    other.state = "paused"
     async with serving(run) as server:
-        page = (await opened(browser, server.url)).page
+        page = (await opened(browser, server.url, height=4000)).page
         await expect(page.locator("#connection")).to_have_text("Live")
+        await expect(page.locator("#facets .facet-name")).to_have_count(2)
         await killed(server)
     async with serving(other, port=server.port):
         await expect(page.locator("#other-run")).to_be_visible()
+        await expect(page.locator("#connection")).to_have_text(
+            "Results kept, another run is here now"
+        )
         await expect(page.locator("#topic")).to_have_text("Paris attractions")
+        await expect(page.locator("#state")).to_have_text("Running")
+        await expect(page.locator("#unique-total")).to_have_text("3")
         await expect(page.locator(".entry")).to_have_count(3)
+        await expect(page.locator("#facets .facet-name")).to_have_count(2)
+        for button in ("#pause", "#stop"):
+            await expect(page.locator(button)).to_be_disabled()
+        assert await page.evaluate("() => fetch('api/metrics').then((each) => each.ok)")
+        assert other.wishes == []
         await page.get_by_role("button", name="Show the new run").click()
         await expect(page.locator("#topic")).to_have_text("Rivers of France")
         await expect(page.locator(".entry .text")).to_have_text(["Loire"])

@@ -115,6 +115,7 @@ async def search_and_download(page: Page, run: Run) -> None:
     text = run.accepted()[0]
     await page.get_by_label("Search all entries").fill(text)
     await expect(page.locator(".entry .text", has_text=text).first).to_be_visible()
+    await expect(page.locator("#entries-note")).to_contain_text(" of ")
     await page.get_by_role("button", name="Clear").click()
     for form in ("plain text", "CSV", "JSON lines"):
         async with page.expect_download() as downloading:
@@ -151,6 +152,11 @@ async def change_producers(page: Page, run: Run) -> None:
     await expect(leaver).to_have_text("left")
 
 
+def dollars(amount: float) -> str:
+    """As the page writes it."""
+    return f"${amount:.{2 if amount >= 1 else 3 if amount >= 0.1 else 4}f}"
+
+
 async def assert_page_equals_run(page: Page, run: Run) -> None:
     """Every number on the page is the API's, and the API's the database's."""
     metrics = await asyncio.to_thread(run.get, "api/metrics")
@@ -165,6 +171,8 @@ async def assert_page_equals_run(page: Page, run: Run) -> None:
         "#duplicate-rate": f"{100 * metrics['duplicate_rate']:.1f} %",
         "#duplicates": f"{metrics['duplicates_total']:,} of {metrics['generated_total']:,} written",
     }
+    cost = await page.locator("#cost").text_content()
+    assert cost == dollars(metrics["cost_usd"])
     await look_at(page, "#models-card")
     await expect(page.locator("#models tr:not(.error)")).to_have_count(len(metrics["models"]))
     for model in metrics["models"]:
@@ -176,7 +184,10 @@ async def assert_page_equals_run(page: Page, run: Run) -> None:
             f"{model[key]:,}"
             for key in ("duplicates_total", "rejected_total", "calls_total", "calls_failed")
         ]
-        assert cells[7:9] == [f"{model['latency_s_p50']:.1f} s", f"{model['latency_s_p95']:.1f} s"]
+        assert cells[2] == f"{100 * model['unique_total'] / model['generated_total']:.1f} %"
+        assert cells[10] == f"{100 * model['cached_share']:.1f} %"
+        each = [model["cost_usd"], model["cost_per_100_unique_usd"]]
+        assert cells[11:] == [dollars(amount) for amount in each]
     accepted = run.accepted()
     assert metrics["unique_total"] == len(accepted)
     by_model = run.query("SELECT model, count(*) FROM items GROUP BY model")

@@ -45,6 +45,7 @@ async def test_a_search_finds_among_all_entries_and_ends_where_it_began(
         await search.fill("musée")
         await expect(page.locator(".entry .text")).to_have_text(["Musée d'Orsay"])
         await expect(page.locator("#entries-note")).to_have_text("1 of 603 entries")
+        await expect(page.locator("#entries-empty")).to_be_hidden()
         await search.fill("iron lady")
         await expect(page.locator(".entry .text")).to_have_text(["Eiffel Tower"])
         await expect(page.locator(".entry .source")).to_contain_text("also: The Iron Lady")
@@ -52,6 +53,19 @@ async def test_a_search_finds_among_all_entries_and_ends_where_it_began(
         await expect(page.locator("#entries-empty")).to_have_text("No entry matches.")
         await page.get_by_role("button", name="Clear").click()
         await expect(page.locator(".entry .text").first).to_have_text("Attraction 599")
+
+
+async def test_a_search_that_nobody_answers_is_not_taken_for_one_without_matches(
+    browser: Browser, run: ScriptedRun
+) -> None:
+    async with reachable(run, through_proxy=False) as url:
+        page = (await opened(browser, url)).page
+        await expect(page.locator(".entry")).to_have_count(3)
+        await page.route("**/api/items?*q=*", lambda route: route.abort())
+        await page.get_by_label("Search all entries").fill("musée")
+        await expect(page.locator("#entries-empty")).to_contain_text("cannot be searched now")
+        await page.unroute("**/api/items?*q=*")
+        await expect(page.locator(".entry .text")).to_have_text(["Musée d'Orsay"])
 
 
 async def test_entries_are_filtered_by_model_and_facet_and_new_ones_join_them(
@@ -274,6 +288,18 @@ async def test_the_mesh_is_a_picture_and_a_table_that_say_the_same(
         assert all(box is not None and box["height"] >= 9 for box in boxes)
 
 
+async def test_nodes_of_one_name_are_each_shown(browser: Browser, run: ScriptedRun) -> None:
+    run.peer_count = 2
+    run.peer_changes = {"producer-2": {"node": "producer-1", "known_count": 77}}
+    async with reachable(run, through_proxy=False) as url:
+        page = (await opened(browser, url)).page
+        await look_at(page, "#mesh-card")
+        await expect(page.locator("#peers tr")).to_have_count(3)
+        await expect(page.locator("#mesh-picture .node")).to_have_count(3)
+        await expect(page.locator("#peers tr").last).to_contain_text("producer-1 (2)")
+        await expect(page.locator("#peers tr").last).to_contain_text("77")
+
+
 async def test_a_node_that_has_left_is_neither_ill_nor_behind(
     browser: Browser, run: ScriptedRun
 ) -> None:
@@ -403,6 +429,13 @@ async def test_target_and_budget_are_raised_and_a_refusal_is_said_where_it_was_a
         await page.keyboard.press("Enter")
         await expect(page.locator("#toast")).to_have_text("The target is 1,500 now.")
         assert run.wishes == [("set_target", {"target": 1500})]
+        for mistaken in ("0,50", "1e999", "ten"):
+            await page.get_by_role("button", name="Target and budget…").click()
+            await page.get_by_label("Budget, in dollars").fill(mistaken)
+            await page.get_by_role("button", name="Save").click()
+            await expect(page.locator("#bounds-refused")).to_contain_text("write a number")
+            await page.get_by_role("button", name="Cancel").click()
+        assert len(run.wishes) == 1
         run.refusal = "producers hold $0.12 already"
         await page.get_by_role("button", name="Target and budget…").click()
         await page.get_by_label("Budget, in dollars").fill("0.05")

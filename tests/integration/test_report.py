@@ -31,7 +31,7 @@ async def test_a_report_needs_nothing_but_itself() -> None:
     assert not re.findall(r'(?:src|href)="(?!#|data:|output|api|metrics)[^"]', html[:100_000])
     assert "%CHART_LIBRARY%" not in html
     assert "default-src 'none'" in html
-    modules = json.loads(re.findall(r'<script type="importmap">(.*?)</script>', html)[0])
+    modules = json.loads(re.findall(r'<script type="importmap"[^>]*>(.*?)</script>', html)[0])
     assert all(
         url.startswith("data:text/javascript;base64,") for url in modules["imports"].values()
     )

@@ -36,6 +36,7 @@ export function loadCharts() {
   script.src = trusted(document.body.dataset.chartLibrary);
   script.onload = () => { library = window.Plotly; clearPlaces(); draw(); };
   script.onerror = () => {
+    library = null;  // Tried again after the next interruption.
     for (const line of document.querySelectorAll(".chart .waiting")) {
       line.textContent = "The charts could not be loaded; all numbers stay live.";
     }
@@ -43,9 +44,11 @@ export function loadCharts() {
   document.head.append(script);
 }
 
+let policy = null;
+
 /** The page's policy lets text become code in this one place; elsewhere browsers refuse it. */
 function trusted(url) {
-  const policy = window.trustedTypes?.createPolicy("chart-library", { createScriptURL: (path) => path });
+  policy ??= window.trustedTypes?.createPolicy("chart-library", { createScriptURL: (path) => path });
   return policy ? policy.createScriptURL(url) : url;
 }
 

@@ -1,7 +1,7 @@
 // Keeps the page up to date: by WebSocket; by polling where that does not work; and after any
 // interruption by fetching everything anew. It tells the page what it hears and shows nothing.
 
-import { getJson, isReport, socketUrl } from "./requests.js";
+import { detach, getJson, isReport, socketUrl } from "./requests.js";
 
 const TICK_MS = 1000;
 const OVER_POLL_MS = 10_000;
@@ -17,12 +17,14 @@ const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
 /**
  * The listener:
- *   snapshot(metrics)  everything, with history: at first and after each interruption
+ *   snapshot(metrics)  everything, with history: at first and after each interruption; false where
+ *                      it is of another run: nothing is asked of that one any more
  *   metrics(metrics)   once a second
  *   state(frame)       at once when the state changes
  *   items(items)       entries that have just come; the list fetches what it lacks itself
  *   peers(frame), facets(frame), names(frame)
- *   mode(mode)         "live", "polling", "lost", or "over" when the server has said goodbye
+ *   mode(mode)         "live", "polling", "lost", "over" when the server has said goodbye, "other"
+ *                      when another run is at its address
  */
 export class Connection {
   #listener;
@@ -33,6 +35,8 @@ export class Connection {
   #polls = 0;
   #retryMs = RETRY_MS_MIN;
   #stopped = false;
+  /** What a new socket has said before it was known which run speaks; null: that is known. */
+  #unheard = null;
 
   constructor(listener) {
     this.#listener = listener;
@@ -47,11 +51,6 @@ export class Connection {
     this.#keepPolling();
   }
 
-  stop() {
-    this.#stopped = true;
-    this.#socket?.close();
-  }
-
   #setMode(mode) {
     if (mode !== this.#mode && !this.#stopped) this.#listener.mode(this.#mode = mode);
   }
@@ -64,7 +63,11 @@ export class Connection {
 
   async #fetchAll() {
     const metrics = await getJson("api/metrics");
-    if (!this.#stopped) this.#listener.snapshot(metrics);
+    if (this.#stopped || this.#listener.snapshot(metrics)) return;
+    this.#setMode("other");
+    this.#stopped = true;
+    this.#socket?.close();
+    detach();
   }
 
   async #fetchParts() {
@@ -95,9 +98,14 @@ export class Connection {
     socket.onopen = () => {
       clearTimeout(opening);
       this.#heardAt = performance.now();
-      this.#fetchAll().catch(() => socket.close());
+      this.#unheard = [];
+      this.#fetchAll().then(() => this.#hearUnheard(), () => socket.close());
     };
-    socket.onmessage = (event) => this.#hear(JSON.parse(event.data));
+    socket.onmessage = (event) => {
+      const frame = JSON.parse(event.data);
+      if (this.#unheard) this.#unheard.push(frame);
+      else this.#hear(frame);
+    };
     return new Promise((resolve) => {
       socket.onclose = () => {
         clearTimeout(opening);
@@ -106,6 +114,12 @@ export class Connection {
         resolve();
       };
     });
+  }
+
+  #hearUnheard() {
+    const frames = this.#unheard ?? [];
+    this.#unheard = null;
+    for (const frame of frames) this.#hear(frame);
   }
 
   #isSilent() {
@@ -147,8 +161,9 @@ export class Connection {
     if (this.#mode === "polling") this.#listener.metrics(await getJson("api/metrics?history=0"));
     else await this.#fetchAll();
     if (this.#heardAt > 0) return;
-    if (this.#polls++ % SLOW_EVERY_TICKS === 0) await this.#fetchParts();
-    if (this.#heardAt < 0) this.#setMode("polling");
+    this.#setMode("polling");
+    // Numbers came: what is slower says nothing about the connection.
+    if (this.#polls++ % SLOW_EVERY_TICKS === 0) await this.#fetchParts().catch(() => {});
   }
 
   #notAnswered() {

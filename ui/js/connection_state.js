@@ -9,6 +9,7 @@ const WORDS = {
   polling: "Live, polling",
   lost: "Connection lost",
   over: "Server ended, results kept",
+  other: "Results kept, another run is here now",
   report: "Report",
 };
 

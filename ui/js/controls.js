@@ -53,10 +53,12 @@ byId("stop-dialog").addEventListener("close", () => {
 
 // Target and budget: nothing is asked of the run but what was changed
 
+let opened = { target: null, budget_usd: null };
+
 byId("bounds").addEventListener("click", () => {
-  const { target, budget_usd } = metrics;
-  byId("new-target").value = target ?? "";
-  byId("new-budget").value = budget_usd ?? "";
+  opened = { target: metrics.target ?? null, budget_usd: metrics.budget_usd ?? null };
+  byId("new-target").value = opened.target ?? "";
+  byId("new-budget").value = opened.budget_usd ?? "";
   byId("new-target").disabled = !allows("set_target");
   byId("new-budget").disabled = !allows("set_budget");
   setText(byId("bounds-refused"), "");
@@ -70,7 +72,7 @@ byId("bounds-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const said = [];
   for (const [wish, done] of wishes()) {
-    const refused = Number.isNaN(Object.values(wish)[1]) ? "that is no number" : await control(wish);
+    const refused = Number.isNaN(Object.values(wish)[1]) ? "write a number such as 1500 or 0.05" : await control(wish);
     if (refused) {
       setText(byId("bounds-refused"), `Not changed: ${refused}`);
       if (said.length) toast(said.join(" "));
@@ -87,17 +89,21 @@ function wishes() {
   const target = numberIn("new-target");
   const budget_usd = numberIn("new-budget");
   const wanted = [];
-  if (target !== (metrics.target ?? null)) {
+  if (target !== opened.target) {
     wanted.push([{ action: "set_target", target }, target === null ? "There is no target now." : `The target is ${count(target)} now.`]);
   }
-  if (budget_usd !== (metrics.budget_usd ?? null)) {
+  if (budget_usd !== opened.budget_usd) {
     wanted.push([{ action: "set_budget", budget_usd }, `The budget is ${dollars(budget_usd)} now.`]);
   }
   return wanted;
 }
 
+/** 1500, 1,500 or 0.05; a comma that is no mark of thousands could be meant for a point. */
+const NUMBER = /^(\d+|\d{1,3}([, _]\d{3})+)?(\.\d+)?$/;
+
 /** What a field holds: a number, null where it is empty, NaN where it is neither. */
 function numberIn(id) {
-  const text = byId(id).value.replace(/[\s,$_]/g, "");
-  return text === "" ? null : Number(text);
+  const text = byId(id).value.trim().replace(/^\$\s*/, "");
+  if (text === "") return null;
+  return NUMBER.test(text) ? Number(text.replace(/[, _]/g, "")) : NaN;
 }

@@ -39,16 +39,19 @@ export function keepRows(parent, items, keyOf, makeRow, updateRow) {
   const rows = parent.rowsByKey ??= new Map();
   const keys = new Set(items.map(keyOf));
   for (const [key, row] of rows) if (!keys.has(key)) { row.element.remove(); rows.delete(key); }
+  const focused = document.activeElement;
   let place = parent.firstElementChild;
   for (const item of items) {
     const key = keyOf(item);
     let row = rows.get(key);
     if (!row) rows.set(key, row = makeRow(item));
-    // Only what stands elsewhere is moved: an element that moves loses the focus.
+    // Only what stands elsewhere is moved.
     if (row.element === place) place = place.nextElementSibling;
     else parent.insertBefore(row.element, place);
     updateRow(row, item);
   }
+  // An element that moves loses the focus.
+  if (focused !== document.activeElement && parent.contains(focused)) focused.focus({ preventScroll: true });
 }
 
 /** Show a line for a few seconds. */
@@ -62,14 +65,15 @@ export function toast(text) {
 
 /** Copy `text`, and say so on the button that asked for it. */
 export async function copy(text, button) {
-  const before = button.textContent;
+  const label = button.dataset.label ??= button.textContent;
   try {
     await navigator.clipboard.writeText(text);
     button.textContent = "Copied";
   } catch {
     button.textContent = "Not allowed";
   }
-  setTimeout(() => { button.textContent = before; }, 1500);
+  clearTimeout(button.timer);
+  button.timer = setTimeout(() => { button.textContent = label; }, 1500);
 }
 
 /** Browsers let pages copy on safe origins only: this machine, and https. */

@@ -17,6 +17,13 @@ const REFRESH_MS = 2000;
 /** Of more that come at once none is pointed out. */
 const FLASHES_MAX = 12;
 
+const NOTHING_YET = "Nothing yet. The first entries appear as soon as a model has written them.";
+const SEARCHED = {
+  asked: "Searching…",
+  known: "No entry matches.",
+  failed: "This cannot be searched now: the server does not answer.",
+};
+
 const list = byId("entries");
 const place = byId("entries-rows");
 const pages = new EntryPages(() => later());
@@ -76,7 +83,7 @@ function ask() {
   clear();
   list.scrollTop = 0;
   seenTotal = pages.total;
-  if (isFiltered) pages.refresh();
+  if (isFiltered) refresh();
   later();
 }
 
@@ -99,12 +106,17 @@ let refreshing = 0;
 let refreshedCount = -1;
 /** Of a filtered list only the server knows how much there is of what has come. */
 function refreshSoon() {
-  if (refreshing || refreshedCount === allCount) return;
+  if (refreshing || (refreshedCount === allCount && pages.state === "known")) return;
   refreshing = setTimeout(() => {
     refreshing = 0;
-    refreshedCount = allCount;
-    if (pages.isFiltered && !document.hidden) pages.refresh();
+    if (pages.isFiltered && !document.hidden) refresh();
   }, REFRESH_MS);
+}
+
+async function refresh() {
+  const count = allCount;
+  if (await pages.refresh()) refreshedCount = count;
+  else refreshSoon();
 }
 
 // The rows in sight
@@ -116,7 +128,10 @@ function later() {
 }
 
 list.addEventListener("scroll", later, { passive: true });
-document.addEventListener("visibilitychange", later);
+document.addEventListener("visibilitychange", () => {
+  if (pages.isFiltered) refreshSoon();
+  later();
+});
 new ResizeObserver(() => { rowHeight = measured(); later(); }).observe(list);
 
 const measured = () => parseFloat(getComputedStyle(list).getPropertyValue("--row-height")) || 56;
@@ -146,7 +161,7 @@ function draw() {
   }
   for (const [at, row] of rows) if (!inSight.has(at)) { row.element.remove(); rows.delete(at); }
   showNote();
-  fresh = total;
+  if (pages.state === "known") fresh = total;
 }
 
 /** Who reads further down keeps his place while new entries come above. */
@@ -211,11 +226,11 @@ function clear() {
 }
 
 function showNote() {
-  const { total, isFiltered } = pages;
+  const { total, isFiltered, state } = pages;
   const note = isFiltered ? `${count(total)} of ${counted(allCount, "entry", "entries")}` : counted(total, "entry", "entries");
-  setText(byId("entries-note"), note);
+  setText(byId("entries-note"), state === "known" ? note : "");
   show(byId("entries-empty"), total === 0);
-  setText(byId("entries-empty"), isFiltered ? "No entry matches." : "Nothing yet. The first entries appear as soon as a model has written them.");
+  setText(byId("entries-empty"), isFiltered ? SEARCHED[state] : NOTHING_YET);
   // A list box without options is none.
   if (total) list.role = "listbox";
   else list.removeAttribute("role");

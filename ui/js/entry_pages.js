@@ -1,6 +1,8 @@
 // Entries as the list needs them: by place, the oldest first, fetched a page at a time and kept in
-// bounded number. A place stays an entry's for ever, since a list only grows: of all entries it is
-// ordinal - 1; of those that a filter lets through it counts these alone.
+// bounded number. A place stays an entry's, since a list grows at its end: of all entries it is
+// ordinal - 1; of those that a filter lets through it counts these alone. Where one of those comes
+// in between after all (an early entry gets another name), the answer's `shifted` tells, and all
+// is fetched anew.
 
 import { getJson } from "./requests.js";
 
@@ -15,6 +17,10 @@ export class EntryPages {
   filter = { q: "", model: "", facet: "" };
   /** How many entries there are, as far as is known. */
   total = 0;
+  /** "known", "asked" when the filter's first answer is still to come, "failed" when none came. */
+  state = "known";
+  #shifted = 0;
+  #retry = 0;
   #pages = new Map();
   #fetching = new Map();
   #changed;
@@ -35,7 +41,9 @@ export class EntryPages {
     this.#generation += 1;
     this.#pages.clear();
     this.#fetching.clear();
+    this.#shifted = 0;
     this.total = total;
+    this.state = this.isFiltered ? "asked" : "known";
   }
 
   /** The entry at `place`, or undefined: it is being fetched. */
@@ -57,19 +65,22 @@ export class EntryPages {
     this.#bound();
   }
 
-  /** Ask how many there are now, and for the newest of them. */
-  async refresh() {
-    await this.#fetch(Math.floor(this.total / PAGE), true);
+  /** Ask how many there are now, and for the newest of them; whether that was answered. */
+  refresh() {
+    return this.#fetch(Math.floor(this.total / PAGE), true);
   }
 
   /** All entries that the filter lets through, a line each, the oldest first. */
   async allText() {
+    const asked = this.#asked(LARGE_PAGE);
     const lines = [];
-    for (;;) {
-      const { items } = await getJson(this.#path(lines.length, LARGE_PAGE));
+    for (let after = 0; after !== null;) {
+      asked.set("after", String(after));
+      const { items, next } = await getJson(`api/items?${asked}`);
       for (const item of items) lines.push(`${item.text}\n`);
-      if (items.length < LARGE_PAGE) return lines.join("");
+      after = next;
     }
+    return lines.join("");
   }
 
   #put(place, item) {
@@ -89,32 +100,56 @@ export class EntryPages {
 
   async #fetch(number, isWanted = false) {
     const now = performance.now();
-    if (!isWanted && (this.#fetching.get(number) ?? -Infinity) > now) return;
+    if (!isWanted && (this.#fetching.get(number) ?? -Infinity) > now) {
+      this.#askAgain();
+      return;
+    }
     if (this.#fetching.size >= FETCHES_MAX && !isWanted) this.#forget(now);
-    if (this.#fetching.size >= FETCHES_MAX && !isWanted) return;
+    if (this.#fetching.size >= FETCHES_MAX && !isWanted) {
+      this.#askAgain();
+      return;
+    }
     // Entries that are counted but not readable yet are asked for again, not at once.
     this.#fetching.set(number, now + AGAIN_MS);
     const generation = this.#generation;
     try {
-      const { items, total } = await getJson(this.#path(number * PAGE));
-      if (generation !== this.#generation) return;
+      const { items, total, shifted = 0 } = await getJson(this.#path(number * PAGE));
+      if (generation !== this.#generation) return false;
+      if (shifted !== this.#shifted) this.#pages.clear();
+      this.#shifted = shifted;
       for (const [index, item] of items.entries()) this.#put(number * PAGE + index, item);
-      this.total = this.isFiltered ? total : Math.max(this.total, total ?? 0);
+      this.total = Math.max(this.total, total ?? 0);
+      this.state = "known";
+      if (items.length === PAGE || number * PAGE + items.length >= this.total) this.#fetching.delete(number);
       this.#bound();
       this.#changed();
+      return true;
     } catch {
-      // The connection's own state says so already; the list asks again.
+      if (generation !== this.#generation) return false;
+      if (this.state === "asked") this.state = "failed";
+      this.#changed();
+      return false;
     }
+  }
+
+  /** Have the list drawn again, and so what it lacks asked for, when others have been answered. */
+  #askAgain() {
+    this.#retry ||= setTimeout(() => { this.#retry = 0; this.#changed(); }, AGAIN_MS / 4);
   }
 
   #forget(now) {
     for (const [number, until] of this.#fetching) if (until <= now) this.#fetching.delete(number);
   }
 
-  #path(first, limit = PAGE) {
-    const asked = new URLSearchParams({ limit: String(limit) });
-    for (const [name, value] of Object.entries(this.filter)) if (value) asked.set(name, value);
+  #path(first) {
+    const asked = this.#asked(PAGE);
     asked.set(this.isFiltered ? "skip" : "after", String(first));
     return `api/items?${asked}`;
+  }
+
+  #asked(limit) {
+    const asked = new URLSearchParams({ limit: String(limit) });
+    for (const [name, value] of Object.entries(this.filter)) if (value) asked.set(name, value);
+    return asked;
   }
 }

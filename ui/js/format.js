@@ -30,6 +30,7 @@ export function about(seconds) {
 export function dollars(value) {
   if (value === null || value === undefined) return "–";
   if (value === 0) return "$0";
+  if (value < 0.00005) return "< $0.0001";
   const digits = value >= 1 ? 2 : value >= 0.1 ? 3 : 4;
   return `$${value.toFixed(digits)}`;
 }

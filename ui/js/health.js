@@ -29,11 +29,13 @@ export function showDropped(newPeers) {
 }
 
 /** How many messages a node has thrown away; what repair brought twice is none. */
-export const droppedCount = (peer) => Object.values(dropsOf({ ...peer, model: "any" })).reduce((sum, n) => sum + n, 0);
+export const droppedCount = ({ dropped }) => Object.values(withoutHarmless(dropped)).reduce((sum, n) => sum + n, 0);
+
+const withoutHarmless = (dropped) => Object.fromEntries(Object.entries(dropped ?? {}).filter(([reason]) => reason !== HARMLESS));
 
 /** All that a node has thrown away, for its row. */
 export function droppedText({ dropped }) {
-  const text = reasonsText(dropped ?? {});
+  const text = reasonsText(withoutHarmless(dropped));
   return text ? `dropped: ${text}` : "";
 }
 
@@ -63,7 +65,7 @@ function troubles() {
 /** What the collector refused is told as such, not once more as its drops. */
 function dropsOf({ model, dropped = {} }) {
   const told = model ? {} : metrics.mesh?.refused ?? {};
-  return Object.fromEntries(Object.entries(dropped).filter(([reason]) => reason !== HARMLESS && !(reason in told)));
+  return Object.fromEntries(Object.entries(withoutHarmless(dropped)).filter(([reason]) => !(reason in told)));
 }
 
 /** { unknown_key: 3, revoked_key: 1 } → "3 unknown key, 1 revoked key", the most first. */

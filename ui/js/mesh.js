@@ -35,7 +35,7 @@ const draw = whenSeen(byId("mesh-card"), () => {
   const { peers } = latest;
   drawPicture(byId("mesh-picture"), peers, metrics);
   show(byId("peers-table"), peers.length > 0);
-  keepRows(byId("peers"), peers, (peer) => peer.node, peerRow, updateRow);
+  keepRows(byId("peers"), peers, (peer) => peer.key, peerRow, updateRow);
 });
 
 function meshText({ mesh, state }) {
@@ -51,13 +51,13 @@ const aliveText = ({ peers_alive: n }) => `${counted(n, "producer")} alive`;
 
 // The table
 
-function peerRow({ node }) {
+function peerRow({ node, key }) {
   const element = make("tr");
   const head = make("th");
   head.scope = "row";
   const dot = make("span", "dot");
   const state = make("span", "peer-state");
-  head.append(dot, make("span", "", node), state);
+  head.append(dot, make("span", "", key), state);
   const [model, knows, behind, heard, dropped, removal] = Array.from({ length: 6 }, () => make("td"));
   model.className = "peer-model";
   const remove = make("button", "quiet", "Remove");

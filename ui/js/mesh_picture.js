@@ -26,8 +26,8 @@ export function drawPicture(svg, peers, metrics) {
   const places = placed(peers, frame);
   const known = Math.max(1, ...peers.map((peer) => peer.known_count));
   drawLinks(layers, places);
-  const names = new Set(peers.map((peer) => peer.node));
-  for (const [name, node] of shown) if (!names.has(name)) { node.group.remove(); shown.delete(name); }
+  const keys = new Set(peers.map((peer) => peer.key));
+  for (const [key, node] of shown) if (!keys.has(key)) { node.group.remove(); shown.delete(key); }
   for (const place of places) drawNode(layers.nodes, place, known, places.length <= LABELLED_MAX);
   setAttributes(svg, { "aria-label": described(peers, metrics) });
 }
@@ -81,7 +81,7 @@ function drawLinks(layers, places) {
     for (const b of places.slice(index + 1)) {
       // A run that is over is shown as it was; of one that goes on those who have left have no links.
       if (isOver(a.peer) !== isOver(b.peer) || (isOver(a.peer) && !allOver)) continue;
-      const isBroken = a.peer.health === "gone" || b.peer.health === "gone" || a.peer.state === "suspect" || b.peer.state === "suspect";
+      const isBroken = !isHeard(a.peer) || !isHeard(b.peer);
       // Of what is broken the line to the middle tells enough.
       if (isBroken && places.length > LABELLED_MAX && a.peer.isProducer && b.peer.isProducer) continue;
       (isBroken ? broken : well).push(`M${a.x.toFixed(1)} ${a.y.toFixed(1)}L${b.x.toFixed(1)} ${b.y.toFixed(1)}`);
@@ -91,13 +91,15 @@ function drawLinks(layers, places) {
   setAttributes(layers.broken, { d: broken.join("") || "M0 0" });
 }
 
+const isHeard = ({ health, state }) => health !== "gone" && state !== "suspect" && state !== "unheard";
+
 // Nodes
 
 function drawNode(layer, { peer, x, y, radius }, known, isLabelled) {
-  let node = shown.get(peer.node);
+  let node = shown.get(peer.key);
   if (!node) {
     node = newNode(peer);
-    shown.set(peer.node, node);
+    shown.set(peer.key, node);
     layer.append(node.group);
   }
   setAttributes(node.group, { transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})`, "data-health": peer.health });

@@ -6,7 +6,8 @@ const OVER = new Set(["left", "stopped"]);
 
 export const isOver = (peer) => OVER.has(peer.state);
 
-/** `peers` with what follows from each: health, whether its state needs telling, its number. */
+/** `peers` with what follows from each: health, whether its state needs telling, its number, a key
+ *  that no other has. */
 export function numbered(peers) {
   const told = peers.map((peer) => ({
     ...peer,
@@ -16,7 +17,15 @@ export function numbered(peers) {
     number: Number(/(\d+)$/.exec(peer.node)?.[1] ?? 0),
     machine: peer.node.replace(/-?(producer-\d+|collector)$/, ""),
   }));
-  return told.sort((a, b) => a.isProducer - b.isProducer || (a.machine < b.machine ? -1 : Number(a.machine > b.machine)) || a.number - b.number);
+  told.sort((a, b) => a.isProducer - b.isProducer || (a.machine < b.machine ? -1 : Number(a.machine > b.machine)) || a.number - b.number);
+  // Machines may be named alike, and their nodes with them.
+  const namesakes = new Map();
+  for (const peer of told) {
+    const before = namesakes.get(peer.node) ?? 0;
+    namesakes.set(peer.node, before + 1);
+    peer.key = before ? `${peer.node} (${before + 1})` : peer.node;
+  }
+  return told;
 }
 
 function healthOf(state) {

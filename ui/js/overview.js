@@ -49,9 +49,9 @@ function showUnique({ unique_total, unique_last_minute, elapsed_s, state, target
   const window_s = Math.min(60, elapsed_s);
   const idle = state === "stopped" || window_s < 5;
   setText(byId("rate"), idle ? "" : `${(unique_last_minute / window_s).toFixed(1)} a second`);
-  const share = target ? Math.min(1, unique_total / target) : 0;
-  showProgress("target", Boolean(target), share);
-  setText(byId("target-text"), target ? `${Math.floor(100 * share)} % of target ${count(target)}` : "");
+  const done = target ? Math.min(100, Math.floor((100 * unique_total) / target)) : 0;
+  showProgress("target", Boolean(target), done);
+  setText(byId("target-text"), target ? `${done} % of target ${count(target)}` : "");
 }
 
 function showCost(metrics) {
@@ -59,7 +59,7 @@ function showCost(metrics) {
   const known = cost_complete || cost_usd;
   setFigure("cost", known ? `${cost_complete ? "" : "≥ "}${dollars(cost_usd)}` : "–");
   show(byId("play-money"), simulated);
-  showProgress("budget", Boolean(budget_usd), budget_usd ? Math.min(1, cost_usd / budget_usd) : 0);
+  showProgress("budget", Boolean(budget_usd), budget_usd ? Math.min(100, (100 * cost_usd) / budget_usd) : 0);
   const parts = [
     budget_usd ? `of ${dollars(budget_usd)}` : "",
     cost_complete ? "" : known ? "some prices unknown" : "price unknown",
@@ -68,12 +68,12 @@ function showCost(metrics) {
   setText(byId("cost-text"), parts.filter(Boolean).join(" · "));
 }
 
-function showProgress(id, visible, share) {
+function showProgress(id, visible, done) {
   show(byId(id), visible);
   if (!visible) return;
   const bar = byId(`${id}-bar`);
-  bar.firstElementChild.style.width = `${100 * share}%`;
-  bar.setAttribute("aria-valuenow", String(Math.round(100 * share)));
+  bar.firstElementChild.style.width = `${done}%`;
+  bar.setAttribute("aria-valuenow", String(Math.round(done)));
 }
 
 function showTime(metrics) {

@@ -11,9 +11,21 @@ export const isReport = () => reported !== null;
 /** When the report was written. */
 export const writtenAt = () => new Date(reported.written);
 
+let isDetached = false;
+
+/** Ask nobody any more: another run is at this address. */
+export function detach() {
+  isDetached = true;
+}
+
+function assertAttached() {
+  if (isDetached) throw new Error("another run is at this address");
+}
+
 /** The answer of a GET; throws when there is none. */
 export async function getJson(path) {
   if (reported) return reported.answer(path);
+  assertAttached();
   const response = await fetch(path, { signal: AbortSignal.timeout(TIMEOUT_MS) });
   if (!response.ok) throw new Error(`${path.split("?")[0]}: ${response.status}`);
   return response.json();
@@ -21,6 +33,7 @@ export async function getJson(path) {
 
 export async function getText(path) {
   if (reported) return reported.text(path);
+  assertAttached();
   const response = await fetch(path);
   if (!response.ok) throw new Error(`${path}: ${response.status}`);
   return response.text();
@@ -29,6 +42,7 @@ export async function getText(path) {
 /** Ask the run for something; returns why it was refused, or null. */
 export async function control(wish) {
   try {
+    assertAttached();
     const response = await fetch("api/control", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
