@@ -65,10 +65,26 @@ class KeyTable:
 
     def filed_under_any(self, hashes: Iterable[int], found_max: int) -> set[int]:
         """The same of several hashes, with `found_max` of each."""
-        found: set[int] = set()
-        for hashed in hashes:
-            found.update(self.filed(hashed, found_max))
-        return found
+        found: list[int] = []
+        walked = self._walked
+        for hashed in hashes:  # As `filed` does, without a call and a list for each.
+            left = found_max
+            for heads, mask, nodes, earlier in walked:
+                node = heads[hashed & mask]
+                while node and nodes[node] != hashed:
+                    node = nodes[node + 3]
+                if not node:
+                    continue
+                found.append(nodes[node + 1])
+                place = nodes[node + 2]
+                left -= 1
+                while place and left:
+                    found.append(earlier[place])
+                    place = earlier[place + 1]
+                    left -= 1
+                if not left:
+                    break
+        return set(found)
 
     def _open_part(self) -> None:
         part = _Part(self._first_part_entries << len(self._parts))

@@ -16,14 +16,18 @@ from zlib import crc32
 
 from mesh.core.names import vocabulary
 from mesh.core.names.derived_keys import canonical_words
-from mesh.core.names.structure import EXCHANGED_WORDS, KIND_WORDS, content
+from mesh.core.names.structure import EXCHANGED_WORDS, KIND_WORDS, content, is_adjective
 from mesh.core.names.words import Name
 
 WORDS_REMEMBERED = 16_384
 """Words of which the mark is kept; some 200 bytes each."""
 
 _WORD = crc32(b"w:")
-_HASH_BITS = 26
+_ADJECTIVE = 1 << 26
+_BEGINS_BITS = 27
+"""Bits of a mark below those of how the word begins."""
+_NUMBER = 31
+"""How a number begins, in one form or another."""
 _SIGNATURE_BITS = 63
 """Mask of the bit that stands for a word, of 64."""
 
@@ -44,11 +48,9 @@ class Relation(enum.Enum):
 
 @lru_cache(maxsize=WORDS_REMEMBERED)
 def marked(word: str) -> int:
-    """32 bits: equal for equal words; the highest six are equal for words that begin alike."""
-    begins = word[:1] if word[0].isdigit() else word[:2]
-    return (crc32(word.encode(), _WORD) >> (32 - _HASH_BITS)) | (
-        crc32(begins.encode()) & 63
-    ) << _HASH_BITS
+    """32 bits: a hash of 26, whether it is an adjective by its end, and five of how it begins."""
+    begins = _NUMBER if word[0].isdigit() else crc32(word[:2].encode()) & _NUMBER
+    return crc32(word.encode(), _WORD) >> 6 | is_adjective(word) << 26 | begins << 27
 
 
 _KINDS = frozenset(map(marked, KIND_WORDS))
@@ -186,7 +188,10 @@ def _is_exchanged(mine: int, other: int, marks: frozenset[int]) -> bool:
         return False
     if mine in _EXCHANGED and other in _EXCHANGED:
         return True
-    return mine >> _HASH_BITS == other >> _HASH_BITS and not _KINDS.isdisjoint(marks)
+    begins = mine >> _BEGINS_BITS
+    if begins != other >> _BEGINS_BITS or _KINDS.isdisjoint(marks):
+        return False
+    return begins == _NUMBER or bool((mine ^ other) & _ADJECTIVE)
 
 
 def _may_be_longer(longer: Sequence[int], extra: Collection[int], common: Collection[int]) -> bool:
