@@ -53,9 +53,11 @@ MANY_BONES = 6
 """Of more consonants one that differs leaves the first or the last half as it is."""
 SOUND_MAX = 9
 """Letters of a sound that is filed with one left out at a time."""
-FIRST_PART_ENTRIES = 16_384
-"""Names that the first part of the index has room for; each further part has room for twice as
-many as the one before."""
+FIRST_PART_ENTRIES = 32_768
+"""Names that the first part of the index has room for, at 32 bytes each; each further part has
+room for four times as many as the one before."""
+DERIVED_ERROR_RATE = 0.1
+"""Of the Bloom filter: who passes for nothing is looked for once in vain, which is cheap."""
 ALIKE_MIN = 0.6
 """Share of sounds in common, of names that are not the same words arranged otherwise."""
 REST_ALIKE_MIN = 0.5
@@ -109,7 +111,7 @@ class BlockingIndex:
 
     def __init__(self, first_part_entries: int = FIRST_PART_ENTRIES) -> None:
         self._table = KeyTable(first_part_entries)
-        self._derived = BloomFilter()
+        self._derived = BloomFilter(false_positive_rate=DERIVED_ERROR_RATE)
         self._sounds: list[str] = []
         """A text each: in a text column they take a third of that, and most of a look-up."""
         self._sounds_byte_count = 0

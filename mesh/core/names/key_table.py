@@ -13,13 +13,14 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Sequence
 
+PART_GROWTH = 4
 HEADS_PER_ENTRY = 8
 """About as many as a name has keys: a chain then holds one key or none."""
 
 
 class KeyTable:
-    """A chain of hash tables, each with room for twice as many entries as the one before, so that
-    none is ever built anew.
+    """A chain of hash tables, each with room for four times as many entries as the one before, so
+    that none is ever built anew, and few are to be searched.
 
     Args:
         first_part_entries: that the first table has room for.
@@ -87,7 +88,7 @@ class KeyTable:
         return set(found)
 
     def _open_part(self) -> None:
-        part = _Part(self._first_part_entries << len(self._parts))
+        part = _Part(self._first_part_entries * PART_GROWTH ** len(self._parts))
         self._parts.insert(0, part)
         self._walked.insert(0, (part.heads, part.mask, part.nodes, part.earlier))
 

@@ -55,7 +55,6 @@ def marked(word: str) -> int:
 
 _KINDS = frozenset(map(marked, KIND_WORDS))
 _EXCHANGED = frozenset(map(marked, EXCHANGED_WORDS))
-_EXCHANGING = _KINDS | _EXCHANGED
 _TITLES = frozenset(map(marked, vocabulary.TITLES))
 
 
@@ -70,21 +69,22 @@ class WordMarks:
     """A bit of 64 for each: names whose bits have none in common share no word."""
     is_plain: bool
     """Whether it is those words and no more, in this order: no link, gloss or number."""
-
-    @property
-    def may_exchange(self) -> bool:
-        """Whether a word may stand for another: it names a kind of thing, or has such a word."""
-        return not self.marks.isdisjoint(_EXCHANGING)
+    exchange_bits: int
+    """Of `signature`: a name for which one of its words stands for another shares one of these."""
 
 
 def word_marks(name: Name) -> WordMarks:
-    words = content(name)
-    of_words = {word: marked(word) for word in words}
+    of_words = {word: marked(word) for word in content(name)}
     marks = frozenset(of_words.values())
-    signature = 0
+    signature = exchange_bits = 0
     for mark in marks:
         signature |= 1 << (mark & _SIGNATURE_BITS)
-    return WordMarks(of_words, marks, signature, _is_plain(name, len(marks)))
+    if not marks.isdisjoint(_EXCHANGED):
+        exchange_bits = signature
+    elif not marks.isdisjoint(_KINDS):
+        for mark in marks & _KINDS:
+            exchange_bits |= 1 << (mark & _SIGNATURE_BITS)
+    return WordMarks(of_words, marks, signature, _is_plain(name, len(marks)), exchange_bits)
 
 
 def _is_plain(name: Name, mark_count: int) -> bool:
@@ -130,22 +130,15 @@ class MarkColumn:
         Args:
             common: marks of all words that may be common in the list (rarity.py).
         """
-        mine, signatures = own.signature, self._signatures
+        mine, exchange_bits, signatures = own.signature, own.exchange_bits, self._signatures
         # Bits turn away most: who has words left on both sides has exchanged one for one.
-        if own.may_exchange:
-            passed = [
-                number
-                for number in numbers
-                if (shared := mine & (theirs := signatures[number])) == mine
-                or shared == theirs
-                or (shared and (mine ^ theirs).bit_count() <= 2)
-            ]
-        else:
-            passed = [
-                number
-                for number in numbers
-                if (shared := mine & (theirs := signatures[number])) == mine or shared == theirs
-            ]
+        passed = [
+            number
+            for number in numbers
+            if (shared := mine & (theirs := signatures[number])) == mine
+            or shared == theirs
+            or (shared & exchange_bits and (mine ^ theirs).bit_count() <= 2)
+        ]
         found: dict[int, Relation] = {}
         for number in passed:
             relation = self.relation(own, number, common)
