@@ -143,14 +143,16 @@ class BlockingIndex:
     def proposed(self, name: Name, rarity: Rarity) -> list[Proposal]:
         """The names to compare with `name`, the likeliest first."""
         keys, filed = _keys(name), self._table.filed_under_any
-        with_derived = filed(
-            [hashed for key, hashed in keys.safe.items() if key.encode() in self._derived],
-            LOOKED_AT_MAX,
-        )
+        derived = [hashed for key, hashed in keys.safe.items() if key.encode() in self._derived]
+        with_derived = filed(derived, LOOKED_AT_MAX)
         with_word = self._with_word(keys, rarity)
-        met = [*(filed(keys.sounds, LOOKED_AT_ALIKE_MAX) | with_word | with_derived)]
-        common = self._common_marks(rarity)
-        relations = self._marks.arranged(keys.marks, [*(with_word - with_derived)], common)
+        all_met = filed(keys.sounds, LOOKED_AT_ALIKE_MAX)
+        all_met |= with_word
+        if with_derived:
+            all_met |= with_derived
+            with_word -= with_derived
+        met, common = list(all_met), self._common_marks(rarity)
+        relations = self._marks.arranged(keys.marks, with_word, common)
         ranks = dict.fromkeys(with_derived, _DERIVED_RANK)
         for number, relation in relations.items():
             if relation is Relation.ARRANGED:

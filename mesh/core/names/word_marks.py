@@ -11,7 +11,6 @@ import enum
 from array import array
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from zlib import crc32
 
 from mesh.core.names import vocabulary
@@ -19,15 +18,13 @@ from mesh.core.names.derived_keys import canonical_words
 from mesh.core.names.structure import EXCHANGED_WORDS, KIND_WORDS, content, is_adjective
 from mesh.core.names.words import Name
 
-WORDS_REMEMBERED = 16_384
-"""Words of which the mark is kept; some 200 bytes each."""
-
 _WORD = crc32(b"w:")
 _ADJECTIVE = 1 << 26
 _BEGINS_BITS = 27
 """Bits of a mark below those of how the word begins."""
 _NUMBER = 31
 """How a number begins, in one form or another."""
+_DIGITS = frozenset(b"0123456789")
 _SIGNATURE_BITS = 63
 """Mask of the bit that stands for a word, of 64."""
 
@@ -46,11 +43,14 @@ class Relation(enum.Enum):
     """One is inside the other, and nothing says that both are one."""
 
 
-@lru_cache(maxsize=WORDS_REMEMBERED)
 def marked(word: str) -> int:
-    """32 bits: a hash of 26, whether it is an adjective by its end, and five of how it begins."""
-    begins = _NUMBER if word[0].isdigit() else crc32(word[:2].encode()) & _NUMBER
-    return crc32(word.encode(), _WORD) >> 6 | is_adjective(word) << 26 | begins << 27
+    """32 bits: a hash of 26, whether it is an adjective by its end, and five of how it begins.
+
+    To keep them for words that come again takes longer than to work them out.
+    """
+    encoded = word.encode()
+    begins = _NUMBER if encoded[0] in _DIGITS else crc32(encoded[:2]) & _NUMBER
+    return crc32(encoded, _WORD) >> 6 | is_adjective(word) << 26 | begins << 27
 
 
 _KINDS = frozenset(map(marked, KIND_WORDS))
@@ -123,7 +123,7 @@ class MarkColumn:
         self._plain.append(words.is_plain)
 
     def arranged(
-        self, own: WordMarks, numbers: Sequence[int], common: Collection[int]
+        self, own: WordMarks, numbers: Iterable[int], common: Collection[int]
     ) -> dict[int, Relation]:
         """Of these names those that stand ARRANGED or DIFFERENT to `own`.
 
