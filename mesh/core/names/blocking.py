@@ -101,9 +101,8 @@ class _Keys:
 
     def all(self) -> list[int]:
         """Hashes that it is filed under, none twice."""
-        of_words = (*self.words.values(), *self.bones.values(), *self.parts_of_words)
-        found = (*of_words, *self.sounds, *self.safe.values())
-        return list(set(found))
+        of_words = {*self.words.values(), *self.bones.values(), *self.parts_of_words}
+        return [*of_words.union(self.sounds, self.safe.values())]
 
 
 class BlockingIndex:
