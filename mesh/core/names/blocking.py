@@ -42,7 +42,7 @@ WORDS_REMEMBERED = 16_384
 PROPOSED_MAX = 8
 LOOKED_AT_MAX = 32
 """Of those filed under one key of a word."""
-LOOKED_AT_ALIKE_MAX = 8
+LOOKED_AT_ALIKE_MAX = 16
 """Of those filed under one key of a sound; a name has more of these, and they are rarer."""
 WORD_KEYS_MAX = 4
 WORD_BONES_MIN = 3
