@@ -30,6 +30,7 @@ from mesh.core.names.comparing import (
 from mesh.core.names.derived_keys import canonical_words
 from mesh.core.names.nearness import Near, by_neighbour
 from mesh.core.names.rarity import Rarity
+from mesh.core.names.word_marks import Relation
 from mesh.core.names.words import Name, parsed
 from mesh.core.text_column import TextColumn
 
@@ -179,9 +180,9 @@ class Resolver:
         other = parsed(self._texts[proposal.number])
         if proposal.may_share_key:
             return compare(name, other, self.rarity)
-        if proposal.may_be_arranged:
+        if proposal.relation is Relation.ARRANGED:
             return compare_proposed(name, other, self.rarity)
-        if proposal.may_share_word:
+        if proposal.relation is Relation.SHARING:
             return compare_rest(name, other, self.rarity)
         return compare_without_words(name, other)
 

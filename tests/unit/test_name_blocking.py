@@ -64,8 +64,8 @@ def test_a_word_that_a_large_share_has_proposes_nobody() -> None:
         index.add(name)
         rarity.add(canonical_words(name))
     assert rarity.is_common("firetail")
-    assert index.proposed(parsed("Firetail"), rarity) == []
-    assert len(index.proposed(parsed("Firetail"), Rarity())) == PROPOSED_MAX
+    assert index.proposed(parsed("Firetail (ruin)"), rarity) == []
+    assert len(index.proposed(parsed("Firetail (ruin)"), Rarity())) == PROPOSED_MAX
 
 
 def test_an_index_grows_by_parts_and_finds_in_all_of_them() -> None:

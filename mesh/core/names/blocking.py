@@ -17,7 +17,6 @@ which the comparison turns away.
 from __future__ import annotations
 
 import sys
-from array import array
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -34,7 +33,8 @@ from mesh.core.names.key_table import KeyTable
 from mesh.core.names.rarity import Rarity
 from mesh.core.names.scripts import in_latin
 from mesh.core.names.sounds import skeleton, sound_once
-from mesh.core.names.structure import EXCHANGED_WORDS, KIND_WORDS, content, is_kind
+from mesh.core.names.structure import KIND_WORDS, is_kind
+from mesh.core.names.word_marks import MarkColumn, Relation, WordMarks, marked, word_marks
 from mesh.core.names.words import NAMES_REMEMBERED, Name
 
 WORDS_REMEMBERED = 16_384
@@ -53,21 +53,24 @@ MANY_BONES = 6
 """Of more consonants one that differs leaves the first or the last half as it is."""
 SOUND_MAX = 9
 """Letters of a sound that is filed with one left out at a time."""
-FIRST_PART_ENTRIES = 16_384
-"""Names that the first part of the index has room for; each further part has room for twice as
-many as the one before."""
+FIRST_PART_ENTRIES = 32_768
+"""Names that the first part of the index has room for, at 32 bytes each; each further part has
+room for four times as many as the one before."""
+DERIVED_ERROR_RATE = 0.1
+"""Of the Bloom filter: who passes for nothing is looked for once in vain, which is cheap."""
 ALIKE_MIN = 0.6
 """Share of sounds in common, of names that are not the same words arranged otherwise."""
+REST_ALIKE_MIN = 0.5
+"""The same of what is left of names that share words; comparing.py asks for as much."""
 
-_SAFE, _WORD, _ALL_WORDS, _WORD_BONES, _KIND_AND_BEGINNING = map(
-    crc32, (b"", b"w:", b"a:", b"v:", b"k:")
-)
+_SAFE, _ALL_WORDS, _WORD_BONES, _KIND_AND_BEGINNING = map(crc32, (b"", b"a:", b"v:", b"k:"))
 _BONES, _SOUND, _FIRST_HALF, _LAST_HALF = map(crc32, (b"b:", b"s:", b"h:", b"t:"))
 """Kinds of key: what the hash of a key goes on from, so that equal letters do not meet."""
 _DERIVED_RANK = 2.0
 """Added to how alike two names sound, 0..1."""
 _ARRANGED_RANK = 0.5
 _POINTER_BYTES = 8
+_SIMILARITY = Levenshtein.normalized_similarity
 
 T = TypeVar("T")
 
@@ -78,11 +81,7 @@ class Proposal(NamedTuple):
     number: int
     may_share_key: bool
     """Its own key or a derived one may be the same; if not, none is."""
-    may_share_word: bool
-    """A word but links and the gloss may be the same; if not, none is."""
-    may_be_arranged: bool
-    """It may be the same words otherwise arranged, one name inside the other, or the same but for
-    words of one kind; if not, only what is left of both may be spelled alike."""
+    relation: Relation
 
 
 @dataclass(slots=True, eq=False)
@@ -92,24 +91,18 @@ class _Keys:
     safe: dict[str, int]
     """Its own key and those derived from it, with their hashes."""
     words: dict[str, int]
-    """Words that say more than the kind of thing, the longest of them."""
+    """Those that say more than the kind of thing, the longest of them."""
     bones: dict[str, int]
     """The consonants of each of these, of names of several words."""
     parts_of_words: list[int]
     sounds: list[int]
     sounded: str
-    content: frozenset[int]
-    """Of all its words but links."""
-    signature: int
-    """A bit of 64 for each of these: names whose bits have none in common share no word."""
-    may_exchange: bool
-    """Whether a word may stand for another: it names a kind of thing, or has such a word."""
+    marks: WordMarks
 
     def all(self) -> list[int]:
         """Hashes that it is filed under, none twice."""
-        of_words = (*self.words.values(), *self.bones.values(), *self.parts_of_words)
-        found = (*of_words, *self.sounds, *self.safe.values())
-        return list(set(found))
+        of_words = {*self.words.values(), *self.bones.values(), *self.parts_of_words}
+        return [*of_words.union(self.sounds, self.safe.values())]
 
 
 class BlockingIndex:
@@ -117,24 +110,23 @@ class BlockingIndex:
 
     def __init__(self, first_part_entries: int = FIRST_PART_ENTRIES) -> None:
         self._table = KeyTable(first_part_entries)
-        self._derived = BloomFilter()
+        self._derived = BloomFilter(false_positive_rate=DERIVED_ERROR_RATE)
         self._sounds: list[str] = []
         """A text each: in a text column they take a third of that, and most of a look-up."""
         self._sounds_byte_count = 0
-        self._signatures = array("Q")
-        self._words = array("I")
-        """Hashes of each name's content words, name after name."""
-        self._word_ends = array("Q", [0])
+        self._marks = MarkColumn()
+        self._common: set[int] = set()
+        """Marks of words that may be common, and how many words they are of."""
+        self._common_count = 0
 
     def __len__(self) -> int:
-        return len(self._signatures)
+        return len(self._sounds)
 
     @property
     def byte_count(self) -> int:
         """Bytes that it takes in all."""
-        arrays = (self._signatures, self._words, self._word_ends)
-        flat = sum(each.itemsize * len(each) for each in arrays)
-        return flat + self._sounds_byte_count + self._table.byte_count + self._derived.byte_count
+        parts = (self._marks, self._table, self._derived)
+        return self._sounds_byte_count + sum(part.byte_count for part in parts)
 
     def add(self, name: Name) -> int:
         """File a name; its number: 0, 1, 2, ..."""
@@ -142,9 +134,7 @@ class BlockingIndex:
         keys = _keys(name)
         self._sounds.append(keys.sounded)
         self._sounds_byte_count += sys.getsizeof(keys.sounded) + _POINTER_BYTES
-        self._signatures.append(keys.signature)
-        self._words.extend(keys.content)
-        self._word_ends.append(len(self._words))
+        self._marks.append(keys.marks)
         self._derived.update(map(str.encode, keys.safe))
         self._table.add(keys.all(), number)
         return number
@@ -152,26 +142,54 @@ class BlockingIndex:
     def proposed(self, name: Name, rarity: Rarity) -> list[Proposal]:
         """The names to compare with `name`, the likeliest first."""
         keys, filed = _keys(name), self._table.filed_under_any
-        with_derived = filed(
-            [hashed for key, hashed in keys.safe.items() if key.encode() in self._derived],
-            LOOKED_AT_MAX,
-        )
+        derived = [hashed for key, hashed in keys.safe.items() if key.encode() in self._derived]
+        with_derived = filed(derived, LOOKED_AT_MAX)
         with_word = self._with_word(keys, rarity)
-        met = list(filed(keys.sounds, LOOKED_AT_ALIKE_MAX) | with_word | with_derived)
+        all_met = filed(keys.sounds, LOOKED_AT_ALIKE_MAX)
+        all_met |= with_word
+        if with_derived:
+            all_met |= with_derived
+            with_word -= with_derived
+        met, common = list(all_met), self._common_marks(rarity)
+        relations = self._marks.arranged(keys.marks, with_word, common)
         ranks = dict.fromkeys(with_derived, _DERIVED_RANK)
-        arranged = self._arranged_otherwise(keys, list(with_word - with_derived))
-        ranks.update(dict.fromkeys(arranged, _ARRANGED_RANK))
-        likenesses = process.extract(
-            keys.sounded,
-            _at(met, self._sounds),
-            scorer=Levenshtein.normalized_similarity,
-            score_cutoff=ALIKE_MIN,
-            limit=None,
-        )
-        for _, likeness, place in likenesses:
-            ranks[met[place]] = ranks.get(met[place], 0.0) + likeness
+        for number, relation in relations.items():
+            if relation is Relation.ARRANGED:
+                ranks[number] = _ARRANGED_RANK
+        sounded, sounds = keys.sounded, _at(met, self._sounds)
+        for other, likeness, place in process.extract(
+            sounded, sounds, scorer=_SIMILARITY, score_cutoff=ALIKE_MIN, limit=None
+        ):
+            number = met[place]
+            if number in ranks:
+                ranks[number] += likeness
+                continue
+            relation = relations.get(number) or self._marks.relation(keys.marks, number, common)
+            relations[number] = relation
+            if relation is Relation.SHARING:
+                longest = max(len(sounded), len(other))
+                apart = longest - self._shared_sounds(keys, number)
+                if longest * (1.0 - likeness) > apart * (1.0 - REST_ALIKE_MIN):
+                    continue
+            if relation is not Relation.DIFFERENT:
+                ranks[number] = likeness
         best = sorted((-rank, number) for number, rank in ranks.items())[:PROPOSED_MAX]
-        return [self._proposal(keys, number, number in with_derived) for _, number in best]
+        return [
+            Proposal(number, number in with_derived, relations.get(number, Relation.ARRANGED))
+            for _, number in best
+        ]
+
+    def _shared_sounds(self, keys: _Keys, number: int) -> float:
+        """About how many sounds of a name are those of words that another has too."""
+        letters = max(1, sum(map(len, keys.marks.of_words)))
+        return len(keys.sounded) * self._marks.shared_letters(keys.marks, number) / letters
+
+    def _common_marks(self, rarity: Rarity) -> set[int]:
+        words = rarity.once_common
+        if self._common_count != len(words) + len(rarity.topic_words):
+            self._common = set(map(marked, words | rarity.topic_words))
+            self._common_count = len(words) + len(rarity.topic_words)
+        return self._common
 
     def _with_word(self, keys: _Keys, rarity: Rarity) -> set[int]:
         """Those that share a word, or all words but for how they are spelled.
@@ -194,54 +212,12 @@ class BlockingIndex:
             found |= self._table.filed_under_any(asked, LOOKED_AT_ALIKE_MAX)
         return found
 
-    def _proposal(self, keys: _Keys, number: int, may_share_key: bool) -> Proposal:
-        if not keys.signature & self._signatures[number]:
-            return Proposal(number, may_share_key, False, False)
-        theirs = self._content(number)
-        shares_word = not keys.content.isdisjoint(theirs)
-        is_arranged = shares_word and _may_be_arranged_otherwise(keys.content, theirs)
-        return Proposal(number, may_share_key, shares_word, is_arranged)
-
-    def _content(self, number: int) -> array[int]:
-        return self._words[self._word_ends[number] : self._word_ends[number + 1]]
-
-    def _arranged_otherwise(self, keys: _Keys, numbers: Sequence[int]) -> list[int]:
-        """Those which, by their words alone, structure.py may find to be the same, or in doubt."""
-        own, content = keys.signature, keys.content
-        found = []
-        for number, theirs in zip(numbers, _at(numbers, self._signatures), strict=True):
-            shared = own & theirs
-            # Bits turn away most: who has words left on both sides has exchanged one for one.
-            if not shared or not (
-                shared in (own, theirs) or (keys.may_exchange and (own ^ theirs).bit_count() <= 2)
-            ):
-                continue
-            others = self._content(number)
-            if not content.isdisjoint(others) and _may_be_arranged_otherwise(content, others):
-                found.append(number)
-        return found
-
 
 def _at(places: Sequence[int], values: Sequence[T]) -> Sequence[T]:
     """The values at several places: in C, which waits for memory that is far apart but once."""
     if len(places) < 2:  # itemgetter gives no tuple of one.
         return [values[place] for place in places]
     return itemgetter(*places)(values)  # type: ignore[no-any-return]
-
-
-def _may_be_arranged_otherwise(own: frozenset[int], others: Iterable[int]) -> bool:
-    """The same of two names that share a word, by the hashes of their words."""
-    theirs = frozenset(others)
-    mine_left, theirs_left = own - theirs, theirs - own
-    if not (mine_left and theirs_left):
-        return True
-    if len(mine_left) > 1 or len(theirs_left) > 1:
-        return False
-    (mine,), (other,) = mine_left, theirs_left
-    if mine in _KIND_HASHES or other in _KIND_HASHES:
-        return False
-    is_exchanged = mine in _EXCHANGED_HASHES and other in _EXCHANGED_HASHES
-    return is_exchanged or not _KIND_HASHES.isdisjoint(own & theirs)
 
 
 def blocking_keys(name: Name) -> list[int]:
@@ -251,8 +227,8 @@ def blocking_keys(name: Name) -> list[int]:
 
 @lru_cache(maxsize=NAMES_REMEMBERED)
 def _keys(name: Name) -> _Keys:
-    said = {word: crc32(word.encode(), _WORD) for word in content(name)}
-    words = said
+    marks = word_marks(name)
+    said = words = marks.of_words
     if not KIND_WORDS.isdisjoint(said):
         words = {word: hashed for word, hashed in said.items() if not is_kind(word)}
     if len(words) > WORD_KEYS_MAX:
@@ -263,20 +239,14 @@ def _keys(name: Name) -> _Keys:
         if derived.key not in safe:
             safe[derived.key] = crc32(derived.key.encode(), _SAFE)
     sounded = sound_once(in_latin(name.joined))
-    hashes = frozenset(said.values())
-    signature = 0
-    for hashed in hashes:
-        signature |= 1 << (hashed & 63)
     return _Keys(
         safe,
         words,
         _keys_of_bones(name, words),
-        _keys_of_parts(content(name)),
+        _keys_of_parts(said),
         _sound_keys(sounded),
         sounded,
-        hashes,
-        signature,
-        not hashes.isdisjoint(_EXCHANGING_HASHES),
+        marks,
     )
 
 
@@ -341,8 +311,3 @@ def _with_one_less(kind: int, letters: str) -> list[int]:
 
 def _hashed(kind: int, letters: str) -> int:
     return crc32(letters.encode(), kind)
-
-
-_KIND_HASHES = frozenset(_hashed(_WORD, word) for word in KIND_WORDS)
-_EXCHANGED_HASHES = frozenset(_hashed(_WORD, word) for word in EXCHANGED_WORDS)
-_EXCHANGING_HASHES = _KIND_HASHES | _EXCHANGED_HASHES

@@ -121,7 +121,7 @@ def _is_canonical(words: tuple[str, ...], name: Name) -> bool:
     letters = "".join(words)
     if not letters.isalpha() or "is" in letters or "ys" in letters:
         return False
-    return not any(word.endswith("s") for word in name.lowercase)
+    return not (name.lowercase and any(word.endswith("s") for word in name.lowercase))
 
 
 def _in_canonical_form(words: tuple[str, ...], name: Name) -> tuple[str, str]:
@@ -148,8 +148,10 @@ def _in_canonical_form(words: tuple[str, ...], name: Name) -> tuple[str, str]:
 
 def _has_one_form(name: Name) -> bool:
     """Whether `_all_keys` has but one to say, as of most names."""
-    is_divided = name.gloss or name.inverted or name.unmarked
-    return not is_divided and _RESPELLED_LETTERS.isdisjoint(name.text)
+    if name.gloss or name.inverted or name.unmarked:
+        return False
+    text = name.text
+    return "-" not in text if text.isascii() else _RESPELLED_LETTERS.isdisjoint(text)
 
 
 def _all_keys(name: Name) -> Iterator[DerivedKey]:

@@ -136,7 +136,7 @@ def _maybe_exchanged(left: Leftover) -> str | None:
         return f"{word} may be used for {against}"
     shares_kind = any(map(is_kind, left.shared))
     begins_alike = word[:2] == against[:2] and abs(len(word) - len(against)) <= 3
-    if shares_kind and begins_alike and _is_adjective(word) != _is_adjective(against):
+    if shares_kind and begins_alike and is_adjective(word) != is_adjective(against):
         return "a name and its adjective"
     return None
 
@@ -216,7 +216,8 @@ def _kind_or_word(word: str) -> str:
     return f"{_KIND_MARK}{kind}>" if kind and kind not in vocabulary.ALIKE_KINDS else word
 
 
-def _is_adjective(word: str) -> bool:
+def is_adjective(word: str) -> bool:
+    """By its end, in English or German."""
     return word.endswith(("ish", "ese", "ian", "ean", "an", "ic", "ch", "i", "en", "ais"))
 
 
