@@ -560,6 +560,7 @@ async def test_the_last_frame_says_how_the_run_finished_and_how_to_reopen_it(
             "type": "state",
             "state": "stopped",
             "stop_reason": "target reached: 4 entries",
+            "run_id": "runs/paris",
             "run_dir": "runs/paris",
             "reopen_command": "python run_mesh.py view runs/paris",
             "final": True,
