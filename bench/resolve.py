@@ -5,6 +5,9 @@ them an earlier one written otherwise; each is resolved and taken in. `found` ar
 are said to be the same or put before a judge, `refound` those said to be the same.
 
 Where other work runs beside it, `processor` figures are nearer the truth than those by the clock.
+`late` figures tell whether page and mesh stay responsive: how late a timer of an event loop is
+while names are resolved in a thread beside it, a batch at a time, as the collector's are;
+`idle_late` is the same while nothing is resolved, which is what the machine's other work does.
 `growing` bytes are those of the arrays that hold the list; `fixed` is what else the process came to
 hold: caches and counted words, which have an upper limit, and the room that arrays keep free.
 """
@@ -12,11 +15,13 @@ hold: caches and counted words, which have an upper limit, and the room that arr
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # Runs from a chec
 from bench.made_up_names import made_up_names, variant
 from bench.reporting import Report
 from mesh.core.resolve import Resolution, Resolver
+from mesh.nodes.collecting.verdicts import NAMED_BATCH_ENTRIES_MAX
 
 SIZES = (100_000, 1_000_000)
 QUICK_SIZES = (20_000,)
@@ -34,6 +40,10 @@ NEW_NAMES = 5_000
 QUICK_NEW_NAMES = 1_000
 TARGETS = {100_000: ">= 3,000", 1_000_000: ">= 1,000"}
 VARIANTS_EVERY = 5
+BATCHES_BESIDE = 4
+"""Batches that are resolved beside an event loop."""
+TICK_S = 0.002
+IDLE_S = 1.0
 
 
 @dataclass(slots=True)
@@ -42,6 +52,8 @@ class _Tally:
 
     elapsed_s: float = 0.0
     processor_s: float = 0.0
+    took_us: list[float] = field(default_factory=list)
+    """Processor time of each name."""
     planted: Counter[str] = field(default_factory=Counter)
     found: Counter[str] = field(default_factory=Counter)
     refound: Counter[str] = field(default_factory=Counter)
@@ -66,8 +78,9 @@ def main() -> None:
 
 def measure(report: Report, size: int, new_count: int, seed: int) -> None:
     """Fill a list to `size` and time what comes then."""
-    names = list(made_up_names(size + new_count, seed))
-    earlier, later = names[:size], names[size:]
+    beside_count = BATCHES_BESIDE * NAMED_BATCH_ENTRIES_MAX
+    names = list(made_up_names(size + new_count + beside_count, seed))
+    earlier, later, beside = names[:size], names[size:-beside_count], names[-beside_count:]
     coming = _coming(later, earlier[:: max(1, size // new_count)], random.Random(seed))
     place = f"at_{size}"
     resolver = _filled(report, place, earlier)
@@ -84,6 +97,46 @@ def measure(report: Report, size: int, new_count: int, seed: int) -> None:
     report.add(f"{place}_new_taken_for_known_count", tally.false_count)
     for how in sorted(tally.planted):
         report.add(f"{place}_{how}_found_ratio", tally.found[how] / tally.planted[how])
+    took_us = sorted(tally.took_us)
+    report.add(f"{place}_name_p99_us", _share(took_us, 0.99))
+    report.add(f"{place}_name_longest_us", took_us[-1])
+    _tell_lateness(report, place, resolver, beside)
+
+
+def _tell_lateness(report: Report, place: str, resolver: Resolver, texts: Sequence[str]) -> None:
+    batches_ms: list[float] = []
+
+    def resolve() -> None:
+        for begin in range(0, len(texts), NAMED_BATCH_ENTRIES_MAX):
+            started_s = time.perf_counter()
+            for text in texts[begin : begin + NAMED_BATCH_ENTRIES_MAX]:
+                resolver.add(text, resolver.resolve(text))
+            batches_ms.append((time.perf_counter() - started_s) * 1e3)
+
+    idle_ms = asyncio.run(_lateness_ms(lambda: time.sleep(IDLE_S)))
+    late_ms = asyncio.run(_lateness_ms(resolve))
+    report.add(f"{place}_batch_ms", max(batches_ms))
+    for name, figures in (("idle_late", idle_ms), ("late", late_ms)):
+        report.add(f"{place}_{name}_p50_ms", _share(figures, 0.5))
+        report.add(f"{place}_{name}_p99_ms", _share(figures, 0.99))
+        report.add(f"{place}_{name}_longest_ms", figures[-1])
+
+
+async def _lateness_ms(work: Callable[[], None]) -> list[float]:
+    """How late a timer of a loop is while `work` is done in a thread: each time, sorted."""
+    loop = asyncio.get_running_loop()
+    working = loop.run_in_executor(None, work)
+    late_ms: list[float] = []
+    while not working.done():
+        due_s = loop.time() + TICK_S
+        await asyncio.sleep(TICK_S)
+        late_ms.append((loop.time() - due_s) * 1e3)
+    await working
+    return sorted(late_ms)
+
+
+def _share(ordered: Sequence[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 def _filled(report: Report, place: str, names: list[str]) -> Resolver:
@@ -116,7 +169,9 @@ def _take_in(resolver: Resolver, how: str | None, text: str, original: str, tall
     elapsed_s, processor_s = time.perf_counter(), time.process_time()
     resolution = resolver.resolve(text)
     resolver.add(text, resolution)
-    tally.processor_s += time.process_time() - processor_s
+    took_s = time.process_time() - processor_s
+    tally.processor_s += took_s
+    tally.took_us.append(took_s * 1e6)
     tally.elapsed_s += time.perf_counter() - elapsed_s
     if how is None:
         tally.false_count += resolution.number is not None

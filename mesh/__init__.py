@@ -10,4 +10,4 @@ Layers, each importing only what stands below it (checked by import-linter):
     config       settings as frozen values
 """
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"

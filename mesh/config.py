@@ -16,6 +16,11 @@ Api = Literal["openai", "anthropic"]
 DEFAULT_TOPIC = "Paris attractions"
 DEFAULT_BUDGET_USD = 1.0
 TICKET_EXPIRES_S = 7 * 24 * 3600.0
+PEERS_MAX = 250
+"""Producers on one machine at once."""
+TARGET_MAX = 100_000_000
+PORTS_A_NODE = 2
+"""A feed and a service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,9 @@ class ExploreSettings:
     output: Path
     models: tuple[ModelSpec, ...]
     """At least one; producers take them in turn."""
+    askable: tuple[ModelSpec, ...] | None = None
+    """Those of them that producers of this machine can ask; None: all. A machine that starts as a
+    collector alone may lack their keys."""
     peers: int = 5
     """Producers on this machine, 0..250. Each more costs a process of 70 to 95 MB, 30 of them not
     shared, and 2 descriptors in every other node."""

@@ -1,23 +1,19 @@
 // The page of a run: hands what the connection hears to the parts that show it.
 
-import { Connection } from "./js/connection.js";
+import { announce } from "./js/announcements.js";
 import { loadCharts, redraw } from "./js/charts.js";
+import { Connection } from "./js/connection.js";
+import { showMode } from "./js/connection_state.js";
 import { showControls } from "./js/controls.js";
-import { byId, setText, show } from "./js/dom.js";
+import { byId, show } from "./js/dom.js";
 import { showEnding } from "./js/ending.js";
-import { addEntries, newestOrdinal, SHOWN_MAX } from "./js/entries.js";
-import { keepFacets, refreshFacets } from "./js/facets.js";
+import { addEntries, showEntryCount } from "./js/entries.js";
+import { showFacets } from "./js/facets.js";
 import { extend, restart } from "./js/history.js";
-import { keepPeers, refreshPeers, showMesh } from "./js/mesh.js";
-import { keepNames, refreshNames, showReviewCommand } from "./js/names.js";
-import { showMetrics } from "./js/numbers.js";
-
-const MODE_WORDS = {
-  live: "Live",
-  polling: "Live, polling",
-  lost: "Connection lost, trying again",
-  over: "Server ended, results kept",
-};
+import { showMesh, showPeers } from "./js/mesh.js";
+import { showModels } from "./js/models.js";
+import { showNames } from "./js/names.js";
+import { showOverview } from "./js/overview.js";
 
 let latest = null;
 let mode = null;
@@ -26,35 +22,37 @@ const isConnected = () => mode === "live" || mode === "polling";
 
 function showAll(metrics) {
   latest = metrics;
-  showMetrics(metrics);
-  showControls(metrics.state, isConnected());
+  showControls(metrics, isConnected());
+  showOverview(metrics);
+  showModels(metrics);
+  showEntryCount(metrics);
   showMesh(metrics);
   showEnding(metrics);
-  showReviewCommand(metrics.reopen_command);
+  announce(metrics);
   redraw(metrics);
 }
 
 /** Another run may be served here later; what this page shows is kept until asked. */
 function isOtherRun(metrics) {
-  return latest !== null && (metrics.topic !== latest.topic
-    || metrics.run_dir !== latest.run_dir || metrics.unique_total < newestOrdinal());
+  return latest !== null && metrics.run_id !== latest.run_id;
 }
 
 const connection = new Connection({
-  wanted: SHOWN_MAX,
-  lastOrdinal: newestOrdinal,
   items: addEntries,
+  peers: showPeers,
+  facets: showFacets,
+  names: showNames,
 
   snapshot(metrics) {
     if (isOtherRun(metrics)) {
-      connection.stop();
       show(byId("other-run"), true);
-      return;
+      return false;
     }
     restart(metrics.history ?? []);
     showAll(metrics);
     // After the first numbers are painted: the chart library keeps the browser busy for a while.
     requestAnimationFrame(() => setTimeout(loadCharts));
+    return true;
   },
 
   metrics(metrics) {
@@ -66,27 +64,17 @@ const connection = new Connection({
   state(frame) {
     if (latest === null) return;
     const { state, stop_reason, run_dir, reopen_command } = frame;
-    showAll({ ...latest, state, stop_reason, run_dir, reopen_command });
+    const actions = ["draining", "stopped"].includes(state) ? [] : latest.actions;
+    showAll({ ...latest, state, stop_reason, run_dir, reopen_command, actions });
   },
 
   mode(newMode) {
     mode = newMode;
-    const line = byId("connection");
-    setText(line, MODE_WORDS[mode]);
-    line.dataset.mode = mode;
-    line.title = mode === "lost" && latest?.reopen_command
-      ? `If the run has ended, reopen its page: ${latest.reopen_command}` : "";
-    if (latest) showControls(latest.state, isConnected());
-    if (isConnected()) {
-      refreshPeers();
-      refreshFacets();
-      refreshNames();
-    }
+    showMode(mode, latest);
+    showControls(latest, isConnected());
+    if (latest) showMesh(latest);
   },
 });
 
 byId("show-other-run").addEventListener("click", () => location.reload());
 connection.start();
-keepPeers(isConnected);
-keepFacets(isConnected);
-keepNames(isConnected);

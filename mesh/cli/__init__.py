@@ -15,6 +15,7 @@ from mesh.cli.commands import (
     Command,
     ExploreCommand,
     ProducerCommand,
+    ReportCommand,
     ReviewCommand,
     SimulateCommand,
     UsageError,
@@ -64,6 +65,10 @@ def _carry_out(command: Command) -> int:
         from mesh.cli.check import check
 
         return check(command)
+    if isinstance(command, ReportCommand):
+        from mesh.cli.report import report
+
+        return report(command, program_name(sys.argv[0]))
     if isinstance(command, ReviewCommand):
         from mesh.cli.review import review
 

@@ -52,6 +52,8 @@ def announcement(
     lines += start.notices
     lines.append(_ends(settings, start))
     lines += _directory(settings, start)
+    if settings.verbosity:
+        lines.append(log_files_line(settings.run_dir, settings.verbosity))
     if (
         not settings.peers
         and settings.mesh.advertise_host is None
@@ -82,7 +84,15 @@ def guest_announcement(
     if any(map(_is_billed, crew.models)):
         lines.append("this machine's keys pay for its calls, up to the budget of the whole run")
     lines.append(f"logs: {crew.run_dir}; ends when the run ends; Ctrl-C hands over and leaves")
+    if crew.verbosity:
+        lines.append(log_files_line(crew.run_dir, crew.verbosity))
     return lines
+
+
+def log_files_line(run_dir: Path, verbosity: int) -> str:
+    """Where to read what processes log, for who wants more than the terminal says."""
+    more = "; -vv logs more" if verbosity == 1 else ""
+    return f"log files: {run_dir}/nodes/*/messages.log, {run_dir}/supervisor.log{more}"
 
 
 def _models(

@@ -12,7 +12,16 @@ from typing import Literal
 
 from mesh.config import TICKET_EXPIRES_S, TokenPrices
 
-COMMAND_NAMES = ("explore", "collector", "producer", "simulate", "check", "view", "review")
+COMMAND_NAMES = (
+    "explore",
+    "collector",
+    "producer",
+    "simulate",
+    "check",
+    "view",
+    "report",
+    "review",
+)
 
 
 class UsageError(Exception):
@@ -132,6 +141,15 @@ class ViewCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportCommand:
+    """`run_mesh.py report RUN_DIR`."""
+
+    run_dir: Path
+    file: Path | None = None
+    """None: report.html in the run's directory."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReviewCommand:
     """`run_mesh.py review RUN_DIR`."""
 
@@ -150,5 +168,11 @@ class ReviewCommand:
 
 
 Command = (
-    ExploreCommand | ProducerCommand | SimulateCommand | CheckCommand | ViewCommand | ReviewCommand
+    ExploreCommand
+    | ProducerCommand
+    | SimulateCommand
+    | CheckCommand
+    | ViewCommand
+    | ReportCommand
+    | ReviewCommand
 )

@@ -19,7 +19,7 @@ from mesh.cli import option_values
 from mesh.cli.announcement import Progress, Start, announcement
 from mesh.cli.commands import ExploreCommand, UsageError
 from mesh.cli.environment import load_environment
-from mesh.cli.models import choose_models, keys_of
+from mesh.cli.models import askable_models, choose_models, keys_of
 from mesh.cli.network import run_network
 from mesh.cli.offline import simulator_settings, usual_topic
 from mesh.config import DEFAULT_TOPIC, ApiKey, ExploreSettings, MeshSettings, ModelSpec
@@ -57,7 +57,11 @@ def explore(command: ExploreCommand) -> int:
     )
     selection = replace(selection, models=with_prices(selection.models, command.prices))
     topic = topic or topic_unasked(selection.models, usual)
-    keys = keys_of(selection.models, environment) if command.peers else {}
+    askable = selection.models
+    if not command.peers:
+        # Its page may still want producers on this machine, of whatever it can ask.
+        askable = askable_models(askable, environment)
+    keys = keys_of(askable, environment)
     cap = _cap(command, selection.models)
     mesh, notices = run_network(command.network, command.peers + 1)
     selection = replace(
@@ -68,7 +72,7 @@ def explore(command: ExploreCommand) -> int:
     _check_embedder(command)
     run = _opened(settings)
     # A continued run keeps the spelling of its topic, and with it what providers have cached.
-    settings = replace(settings, topic=run.identity.topic)
+    settings = replace(settings, topic=run.identity.topic, askable=askable)
     try:
         return _explore(command, settings, run, selection, cap, keys)
     finally:
@@ -190,7 +194,8 @@ def _explore(
         estimate=estimate_line(settings.models),
     )
     log_to_file(run.directory / LOG_FILE, settings.verbosity)
-    with TerminalView(RUN_LINES) as terminal:
+    explaining = settings.verbosity > 0
+    with TerminalView(RUN_LINES, live=not settings.headless, explaining=explaining) as terminal:
         for line in announcement(settings, start, price_line):
             terminal.say(line)
         # Imported here: what can be refused is refused before it.

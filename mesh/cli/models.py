@@ -13,6 +13,7 @@ from pathlib import Path
 from mesh.cli.commands import UsageError
 from mesh.cli.offline import simulated_models
 from mesh.config import ApiKey, ModelSpec
+from mesh.llm.endpoints import base_url_of, is_named_by_address, is_private_host
 from mesh.llm.selection import (
     ModelSelectionError,
     Selection,
@@ -67,6 +68,24 @@ def models_named(
         return models_from_specs(specs, environment, simulated, keys_needed=keys_needed)
     except ModelSelectionError as error:
         raise UsageError(str(error), exit_status=error.exit_status) from error
+
+
+def askable_models(
+    models: Sequence[ModelSpec], environment: Mapping[str, str]
+) -> tuple[ModelSpec, ...]:
+    """Those of `models` that calls from this machine reach: with a key where one is wanted."""
+    return tuple(model for model in models if _is_askable(model, environment))
+
+
+def _is_askable(model: ModelSpec, environment: Mapping[str, str]) -> bool:
+    if model.key_variable is None:
+        no_key_wanted = model.simulated or is_named_by_address(model)
+        return no_key_wanted or is_private_host(base_url_of(model))
+    try:
+        key_of(model, environment)
+    except ModelSelectionError:
+        return False
+    return True
 
 
 def keys_of(models: Sequence[ModelSpec], environment: Mapping[str, str]) -> dict[str, ApiKey]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from mesh.cli.commands import NetworkOptions, UsageError
-from mesh.config import MeshSettings
+from mesh.config import PORTS_A_NODE, MeshSettings
 from mesh.nodes.supervising.own_address import (
     Outward,
     address_elsewhere,
@@ -18,7 +18,6 @@ from mesh.nodes.supervising.own_address import (
     outward_address,
 )
 
-PORTS_A_NODE = 2
 LOOPBACK = "127.0.0.1"
 
 

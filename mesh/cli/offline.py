@@ -9,7 +9,7 @@ from pathlib import Path
 from mesh.cli.commands import ExploreCommand, UsageError
 from mesh.config import DEFAULT_TOPIC, ModelSpec, SimulatorSettings
 from mesh.llm.selection import SimulatedModels
-from mesh.simulation.catalog import CatalogUnusable, find_catalog, known_topics
+from mesh.simulation.catalog import CatalogShelf, CatalogUnusable, known_topics
 from mesh.simulation.models import ModelsUnusable, model_choices
 
 TOPICS_SHOWN_MAX = 20
@@ -66,9 +66,9 @@ def simulator_settings(
 
 
 def check_topic(topic: str, catalogs: Sequence[Path]) -> None:
-    """Raise UsageError unless simulated models know `topic`; its catalog is read whole."""
+    """Raise UsageError unless simulated models know `topic` and can use its catalog."""
     try:
-        if find_catalog(topic, catalogs) is not None:
+        if CatalogShelf(catalogs).knows(topic):
             return
     except CatalogUnusable as error:
         raise UsageError(f"--catalog: {error}") from error

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from mesh.config import PEERS_MAX, TARGET_MAX
 from mesh.core.normalize import clean_text
 
-PEERS_MAX = 250
 CONCURRENCY_MAX = 64
-TARGET_MAX = 100_000_000
 PORT_MAX = 65_535
 SEED_MAX = 2**63 - 1
 TIME_SCALE_MAX = 10_000.0

@@ -26,6 +26,7 @@ other commands ({prog} COMMAND --help):
   producer --join T   producers that join a run, on any machine
   check               one tiny call to each model: key, name, streaming, price, limits
   view RUN_DIR        show the page of a finished run again
+  report RUN_DIR      write that page into one HTML file, to keep or share
   review RUN_DIR      names that count as one entry, or may: look, and decide otherwise
   simulate            only the simulated models, as a server for other programs
   explore [TOPIC]     what is done without a command
@@ -99,7 +100,8 @@ def _add_run(parser: OptionParser, version: str, *, with_producers: bool = True)
         "--verbose",
         dest="verbosity",
         action="count",
-        help="log more (-vv: still more); logs are in the run directory",
+        help="say what happens and why, in lines that stay: what starts, ends and fails, what the "
+        "mesh and the models do; log more, too. -vv: log everything, to files in the run directory",
     )
     other.add_argument("--version", action="version", version=f"topicmesh {version}")
     add_help(other)
@@ -145,7 +147,12 @@ def producer_parser(program: str) -> OptionParser:
     _add_catalog(parser)
     _add_models_file(parser)
     parser.add_argument(
-        "-v", "--verbose", dest="verbosity", action="count", help="log more, in the run directory"
+        "-v",
+        "--verbose",
+        dest="verbosity",
+        action="count",
+        help="say what happens and why, in lines that stay; log more, too. -vv: log everything, to "
+        "files in the run directory",
     )
     add_help(parser)
     return parser
@@ -321,7 +328,11 @@ def _add_files(parser: OptionParser) -> None:
 def _add_page(parser: OptionParser) -> None:
     group = parser.add_argument_group("page")
     add_page_address(group)
-    group.add_argument("--headless", action=argparse.BooleanOptionalAction, help="no page")
+    group.add_argument(
+        "--headless",
+        action=argparse.BooleanOptionalAction,
+        help="no page, and plain lines on the terminal, as in a pipe",
+    )
     group.add_argument(
         "--keep-page",
         action=argparse.BooleanOptionalAction,

@@ -19,6 +19,7 @@ from mesh.cli.commands import (
     ExploreCommand,
     NetworkOptions,
     ProducerCommand,
+    ReportCommand,
     ReviewCommand,
     SimulateCommand,
     UsageError,
@@ -33,7 +34,7 @@ from mesh.cli.options import (
     producer_parser,
     simulate_parser,
 )
-from mesh.cli.past_run_options import review_parser, view_parser
+from mesh.cli.past_run_options import report_parser, review_parser, view_parser
 
 WORDS_MAX = 10_000
 """More words than that on one command line are refused."""
@@ -67,6 +68,8 @@ def parse(
         return CheckCommand(**_tuples(check_parser(program).given(rest)))
     if name == "view":
         return ViewCommand(**view_parser(program).given(rest))
+    if name == "report":
+        return ReportCommand(**report_parser(program).given(rest))
     if name == "review":
         return ReviewCommand(**_pairs(_tuples(review_parser(program).given(rest))))
     if name == "collector":

@@ -1,4 +1,4 @@
-"""Options of the commands that take the directory of a run: its page, and its names."""
+"""Options of the commands that take the directory of a run: its page, a report, its names."""
 
 from __future__ import annotations
 
@@ -15,6 +15,25 @@ def view_parser(program: str) -> OptionParser:
     )
     parser.add_argument("run_dir", type=values.path, metavar="RUN_DIR", help="the run's directory")
     add_page_address(parser)
+    add_help(parser)
+    return parser
+
+
+def report_parser(program: str) -> OptionParser:
+    parser = OptionParser(
+        program,
+        "%(prog)s report RUN_DIR [--to FILE]",
+        "Write the page of a run into one HTML file that needs no server: to keep, or to share.",
+        f"example:\n  {program} report runs/paris-attractions-0c5a1e --to paris.html",
+    )
+    parser.add_argument("run_dir", type=values.path, metavar="RUN_DIR", help="the run's directory")
+    parser.add_argument(
+        "--to",
+        dest="file",
+        type=values.path,
+        metavar="FILE",
+        help="default report.html in the run's directory; replaced if it is there",
+    )
     add_help(parser)
     return parser
 

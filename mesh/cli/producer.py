@@ -122,7 +122,7 @@ def _opened(directory: Path, terms: RunTerms) -> JoinedDirectory:
 
 def _join(command: ProducerCommand, crew: CrewSettings, notices: tuple[str, ...]) -> int:
     log_to_file(crew.run_dir / LOG_FILE, command.verbosity)
-    with TerminalView(GUEST_LINES) as terminal:
+    with TerminalView(GUEST_LINES, explaining=command.verbosity > 0) as terminal:
         for line in guest_announcement(crew, notices, price_line):
             terminal.say(line)
         # Imported here: what can be refused is refused before it.

@@ -76,8 +76,10 @@ class _Slice:
         return cls(item_count_max, shape, bits)
 
     def add(self, low: int, high: int) -> None:
-        size = self.shape.bit_count
-        self.bits[[(low + n * high) % size for n in range(self.shape.hash_count)]] = 1
+        size, bits = self.shape.bit_count, self.bits
+        for _ in range(self.shape.hash_count):
+            bits[low % size] = 1
+            low += high
         self.item_count += 1
 
     def holds(self, low: int, high: int) -> bool:

@@ -258,6 +258,13 @@ class ModelAssigned(Entry, tag="M", frozen=True):
     model: Note
 
 
+class ProducerDismissed(Entry, tag="P", frozen=True):
+    """Control: this producer is to finish, hand over and leave, for as long as this start of the
+    run lasts; what it has found stays."""
+
+    origin: Origin
+
+
 class BudgetSet(Entry, tag="G", frozen=True):
     """Control: what the whole run may cost; the latest holds."""
 
@@ -314,6 +321,7 @@ LogEntry = (
     | JudgementAsked
     | StateChanged
     | ModelAssigned
+    | ProducerDismissed
     | BudgetSet
     | BudgetGranted
     | TicketIssued

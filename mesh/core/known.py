@@ -141,9 +141,10 @@ class KnownItems:
         beyond = ordinal > len(self.accepted)
         if beyond and self._column_epochs and self._column_epochs[-1][1] > epoch:
             return True
-        return any(
-            later > epoch and ordinal >= first for later, first in self._first_of_epoch.items()
-        )
+        for later, first in self._first_of_epoch.items():
+            if later > epoch and ordinal >= first:
+                return True
+        return False
 
     def _epoch_at(self, ordinal: int) -> int:
         """The epoch that accepted the column's item `ordinal`."""

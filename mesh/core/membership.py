@@ -184,14 +184,10 @@ class Membership:
             return Liveness.UNHEARD
         if standing.left:
             return Liveness.LEFT
-        silence_s = self._silence_s(standing.heard_s, now_s, own_lag_s)
+        silence_s = _silence_s(standing.heard_s, now_s, own_lag_s, self.heartbeat_s)
         if silence_s < SUSPECT_AFTER_S:
             return Liveness.ALIVE
         return Liveness.SUSPECT if silence_s < DEAD_AFTER_S else Liveness.DEAD
-
-    def _silence_s(self, heard_s: float, now_s: float, own_lag_s: float) -> float:
-        """Time since `heard_s`, as it counts where nodes beat once a second and loops are idle."""
-        return (now_s - heard_s - own_lag_s) * HEARTBEAT_S / self.heartbeat_s
 
     @property
     def heartbeat_s(self) -> float:
@@ -199,23 +195,26 @@ class Membership:
         return max(HEARTBEAT_S, len(self._members) / HEARTBEATS_PER_S_MAX)
 
     def alive(self, now_s: float, own_lag_s: float = 0.0) -> frozenset[NodeId]:
-        return frozenset(
-            origin
-            for origin in self._members
-            if self.liveness(origin, now_s, own_lag_s) in (Liveness.ALIVE, Liveness.SUSPECT)
-        )
+        return frozenset(self._heard_within(DEAD_AFTER_S, now_s, own_lag_s, left=False))
 
     def reachable(self, now_s: float, own_lag_s: float = 0.0) -> frozenset[NodeId]:
         """Who can be asked: also those who have said goodbye and are still heard, for they stay
         until the collector holds what they said."""
-        leaving = (
+        leaving = self._heard_within(SUSPECT_AFTER_S, now_s, own_lag_s, left=True)
+        return self.alive(now_s, own_lag_s).union(leaving)
+
+    def _heard_within(
+        self, silence_s_max: float, now_s: float, own_lag_s: float, *, left: bool
+    ) -> list[NodeId]:
+        """Of those who said goodbye, or of those who did not, who was silent for less than this."""
+        heartbeat_s = self.heartbeat_s
+        return [
             origin
             for origin, standing in self._standing.items()
-            if standing.left
+            if standing.left is left
             and standing.heard_s is not None
-            and self._silence_s(standing.heard_s, now_s, own_lag_s) < SUSPECT_AFTER_S
-        )
-        return self.alive(now_s, own_lag_s).union(leaving)
+            and _silence_s(standing.heard_s, now_s, own_lag_s, heartbeat_s) < silence_s_max
+        ]
 
     def connected_both_ways(self, now_s: float) -> bool:
         """Every member that is alive hears me and is heard by me; False before any is."""
@@ -254,6 +253,11 @@ class Membership:
         if self._digest is None:
             self._digest = members_digest(self.all())
         return self._digest
+
+
+def _silence_s(heard_s: float, now_s: float, own_lag_s: float, heartbeat_s: float) -> float:
+    """Time since `heard_s`, as it counts where nodes beat once a second and loops are idle."""
+    return (now_s - heard_s - own_lag_s) * HEARTBEAT_S / heartbeat_s
 
 
 def _keys(member: Member) -> tuple[bytes, bytes]:

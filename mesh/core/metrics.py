@@ -20,6 +20,7 @@ from mesh.core.entries import CallFinished
 WINDOW_S = 60.0
 HISTORY_POINTS_MAX = 600
 LATENCIES_MAX = 512
+LAST_ERROR_CHARACTERS_MAX = 300
 
 FAILED_OUTCOMES = frozenset({"retry", "unreachable", "give_up", "shorten_prompt"})
 CUT_OUTCOME = "cut"
@@ -72,6 +73,8 @@ class HistoryPoint:
     duplicate_rate: float
     models: dict[str, int]
     """Unique in the last minute, per model."""
+    cost_usd: float | None = None
+    """Known costs so far; None in points that were stored before it was noted."""
 
 
 @dataclass(slots=True)
@@ -86,6 +89,7 @@ class RunMetrics:
     _window: deque[tuple[float, str, int]] = field(default_factory=deque)
     _window_counts: dict[str, int] = field(default_factory=dict)
     _latencies: dict[str, deque[float]] = field(default_factory=dict)
+    _last_errors: dict[str, str] = field(default_factory=dict)
     _open: dict[str, OpenCalls] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -105,9 +109,15 @@ class RunMetrics:
 
     def count_call(self, call: CallFinished) -> None:
         self.of(call.model).count_call(call)
-        if call.outcome not in FAILED_OUTCOMES and call.outcome != "cancelled":
-            latencies = self._latencies.setdefault(call.model, deque(maxlen=LATENCIES_MAX))
-            latencies.append(call.latency_s)
+        self.restore_end(call.model, call.outcome, call.error, call.latency_s)
+
+    def restore_end(self, model: str, outcome: str, error: str | None, latency_s: float) -> None:
+        """Take up how a call ended that is counted already, the earliest first."""
+        if outcome in FAILED_OUTCOMES:
+            self._last_errors[model] = (error or outcome)[:LAST_ERROR_CHARACTERS_MAX]
+        elif outcome != "cancelled":
+            latencies = self._latencies.setdefault(model, deque(maxlen=LATENCIES_MAX))
+            latencies.append(latency_s)
 
     def call_started(self, place: Place, model: str, reserved_usd: float | None) -> None:
         """From here on the call may cost so much, until its end is known."""
@@ -133,6 +143,7 @@ class RunMetrics:
             unique_last_minute=sum(last_minute.values()),
             duplicate_rate=round(self.duplicate_rate, 4),
             models=last_minute,
+            cost_usd=round(self.cost_usd, 6),
         )
         self.history.append(point)
         self._thin()
@@ -149,13 +160,13 @@ class RunMetrics:
     @property
     def cost_usd(self) -> float:
         """Sum of the known costs."""
-        return sum(counts.cost_usd for counts in self.models.values())
+        return math.fsum(counts.cost_usd for counts in self.models.values())
 
     @property
     def reserved_usd(self) -> float:
         """What calls may cost whose end is not known: they are under way, or were cut by a crash.
         With the known costs this is never less than what providers bill."""
-        return sum(calls.total_usd for calls in self._open.values())
+        return math.fsum(calls.total_usd for calls in self._open.values())
 
     @property
     def cost_complete(self) -> bool:
@@ -202,13 +213,15 @@ class RunMetrics:
                 "unique_last_minute": point.unique_last_minute,
                 "duplicate_rate": point.duplicate_rate,
                 "models": point.models,
+                "cost_usd": point.cost_usd,
             }
             for point in self.history
         ]
 
     def _model_snapshot(self, model: str, last_minute: int) -> dict[str, Any]:
         counts = self.models[model]
-        latencies = self._latencies.get(model)
+        latencies = self._latencies.get(model, ())
+        slow = percentile(latencies, 0.95)
         open_calls = self._open.get(model, OpenCalls())
         unpriced = counts.calls_unpriced > 0 and counts.cost_usd == 0
         cost_usd = None if unpriced else counts.cost_usd
@@ -232,6 +245,8 @@ class RunMetrics:
             "reserved_usd": round(open_calls.total_usd, 6),
             "cost_per_100_unique_usd": cost_per_100_usd(cost_usd, counts.unique),
             "latency_s_p50": round(statistics.median(latencies), 3) if latencies else None,
+            "latency_s_p95": round(slow, 3) if slow is not None else None,
+            "last_error": self._last_errors.get(model),
         }
 
     def _last_minute(self, t_s: float) -> dict[str, int]:

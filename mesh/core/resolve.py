@@ -22,12 +22,15 @@ from mesh.core.names.comparing import (
     Comparison,
     Verdict,
     compare,
+    compare_proposed,
+    compare_rest,
     compare_without_keys,
     compare_without_words,
 )
 from mesh.core.names.derived_keys import canonical_words
 from mesh.core.names.nearness import Near, by_neighbour
 from mesh.core.names.rarity import Rarity
+from mesh.core.names.word_marks import Relation
 from mesh.core.names.words import Name, parsed
 from mesh.core.text_column import TextColumn
 
@@ -58,6 +61,9 @@ class Resolution:
     """Names of further groups that it is the same as."""
     doubts: tuple[Doubt, ...] = ()
     """The likeliest first."""
+
+
+NEW = Resolution()
 
 
 @dataclass(slots=True)
@@ -91,7 +97,13 @@ class Resolver:
             near: (number, cosine) of the names whose vectors are nearest to that of `text`, the
                 nearest first; at most nearness.NEIGHBOURS are looked at.
         """
-        found = self._compared(text, near)
+        found = [
+            (number, comparison)
+            for number, comparison in self._compared(text, near)
+            if comparison.verdict is not Verdict.DIFFERENT
+        ]
+        if not found:
+            return NEW
         doubts = [
             Doubt(number, comparison.reason, comparison.by_meaning)
             for number, comparison in found
@@ -142,9 +154,10 @@ class Resolver:
     def _compared(self, text: str, near: Near) -> list[tuple[int, Comparison]]:
         """`text` and every name that blocking or `near` proposes, the likeliest first."""
         name = parsed(text)
-        proposals = {each.number: each for each in self.index.proposed(name, self.rarity)}
+        proposed = self.index.proposed(name, self.rarity)
         if not near:
-            return [(number, self._by_letters(name, each)) for number, each in proposals.items()]
+            return [(each.number, self._by_letters(name, each)) for each in proposed]
+        proposals = {each.number: each for each in proposed}
         neighbours = by_neighbour(near, self.group)
         # Alternately from both, so that a limit on doubts takes the best of either.
         places = {number: 2 * rank + 1 for rank, number in enumerate(neighbours)}
@@ -167,8 +180,10 @@ class Resolver:
         other = parsed(self._texts[proposal.number])
         if proposal.may_share_key:
             return compare(name, other, self.rarity)
-        if proposal.may_share_word:
-            return compare_without_keys(name, other, self.rarity)
+        if proposal.relation is Relation.ARRANGED:
+            return compare_proposed(name, other, self.rarity)
+        if proposal.relation is Relation.SHARING:
+            return compare_rest(name, other, self.rarity)
         return compare_without_words(name, other)
 
     def unite(self, one: int, other: int) -> None:

@@ -51,11 +51,12 @@ class TextColumn(Sequence[str]):
     def __getitem__(self, index: int | slice) -> str | list[str]:
         if isinstance(index, slice):
             return [self[place] for place in range(*index.indices(len(self)))]
+        ends = self._ends
         if index < 0:
-            index += len(self)
-        if not 0 <= index < len(self):
+            index += len(ends) - 1
+        if not 0 <= index < len(ends) - 1:
             raise IndexError(index)
-        return self._bytes[self._ends[index] : self._ends[index + 1]].decode()
+        return self._bytes[ends[index] : ends[index + 1]].decode()
 
     def __iter__(self) -> Iterator[str]:
         return (self[place] for place in range(len(self)))

@@ -7,12 +7,15 @@ these producers know and said.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mesh.nodes.terminal import Lines, shown
+from mesh.nodes.run_live import flowed
+from mesh.nodes.run_remarks import activity_remark
+from mesh.nodes.terminal import Lines, Remark, shown
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
 GuestStatus = Mapping[str, Any]
 """`topic`, `simulated`, `elapsed_s`, and `producers`: a list of `label`, `state`, `known_count`
@@ -37,22 +40,44 @@ def guest_plain_line(status: GuestStatus) -> str:
 
 def guest_live_block(status: GuestStatus, _page_url: str | None = None) -> RenderableType:
     """The live lines, as rich draws them."""
-    from rich.console import Group
-    from rich.text import Text
+    return _GuestBlock(status)
 
-    head = Text.assemble((shown(status["topic"]), "bold"), "  joined", no_wrap=True)
-    if status["simulated"]:
-        head.append("  ").append(" SIMULATED ", "black on yellow")
-    head.append(f"  {_duration(status)}", "dim")
-    rows = status["producers"]
-    lines = [
-        Text(shown(f"{row['label']}  {row['said_count']:,} said  {row['state']}"), no_wrap=True)
-        for row in rows[:PRODUCERS_SHOWN_MAX]
-    ]
-    if len(rows) > PRODUCERS_SHOWN_MAX:
-        lines.append(Text(f"and {len(rows) - PRODUCERS_SHOWN_MAX} more"))
-    figures = Text("  ".join(_figures(status)), style="bold green")
-    return Group(head, figures, *lines, Text("Ctrl-C hands over and leaves", style="dim"))
+
+@dataclass(frozen=True, slots=True)
+class _GuestBlock:
+    """These producers, drawn for the size that it finds, one line less than the terminal has."""
+
+    status: GuestStatus
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.text import Text
+
+        status, width = self.status, options.max_width
+        head = [Text(shown(status["topic"]), "bold"), Text("joined")]
+        if status["simulated"]:
+            # Reversed, so that it stands out without colours, too.
+            head.append(Text(" SIMULATED ", "bold reverse yellow"))
+        head.append(Text(_duration(status), "dim"))
+        lines = flowed(head, width)
+        lines += flowed([Text(each, "bold green") for each in _figures(status)], width)
+        foot = flowed([Text("Ctrl-C hands over and leaves", "dim")], width)
+        rows = [
+            Text(shown(f"{row['label']}  {row['said_count']:,} said  {row['state']}"))
+            for row in status["producers"]
+        ]
+        room = max(1, min(PRODUCERS_SHOWN_MAX, options.max_height - 1 - len(lines) - len(foot)))
+        if len(rows) > room:
+            rows = [*rows[: room - 1], Text(f"and {len(rows) - room + 1} more", "dim")]
+        lines += [line for row in rows for line in flowed([row], width)]
+        yield from [*lines, *foot][: max(1, options.max_height - 1)]
+
+
+def guest_remarks(before: GuestStatus, now: GuestStatus) -> list[Remark]:
+    """What keeps a producer from calling, when it begins."""
+    earlier = {row["label"]: row["state"] for row in before.get("producers", ())}
+    changed = [row for row in now["producers"] if row["state"] != earlier.get(row["label"])]
+    remarks = (activity_remark(row["label"], row["state"]) for row in changed)
+    return [remark for remark in remarks if remark is not None]
 
 
 def guest_summary_lines(status: GuestStatus, reason: str) -> list[str]:
@@ -89,4 +114,10 @@ def _milestone(status: GuestStatus) -> object:
     return [row["state"] for row in status["producers"] if row["state"] not in _UNREMARKABLE]
 
 
-GUEST_LINES = Lines(plain=guest_plain_line, live=guest_live_block, milestone=_milestone)
+GUEST_LINES = Lines(
+    plain=guest_plain_line,
+    live=guest_live_block,
+    milestone=_milestone,
+    plain_explained=guest_plain_line,
+    remarks=guest_remarks,
+)

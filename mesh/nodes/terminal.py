@@ -1,7 +1,8 @@
 """The terminal: a few live lines, or plain ones where it is no terminal, and lines that stay.
 
 Fed with a status by plain method calls, about twice a second; it measures nothing and starts no
-thread. How a status reads is run_lines.py's and guest_lines.py's.
+thread. How a status reads is run_lines.py's and guest_lines.py's, how live lines are drawn
+live_area.py's. Asked to explain, it also says, in lines that stay, what happens and why.
 
 A terminal that is gone must not end a run: after the first failure to write nothing is shown.
 """
@@ -18,8 +19,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.live import Live
+    from rich.console import RenderableType
+
+    from mesh.nodes.live_area import LiveArea
 
 Status = Mapping[str, Any]
 """What there is to show; {} before there is anything. Of its keys only `notices` is read here."""
@@ -27,6 +29,17 @@ Status = Mapping[str, Any]
 PLAIN_EVERY_S = 5.0
 LINE_CHARACTERS_MAX = 1_000
 """A longer line is cut."""
+SAID_ONCE_MAX = 1_000
+"""Remarks remembered that are made once; past it nothing more is remarked of that kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something worth a line that stays, for who asks for explanations."""
+
+    text: str
+    once_as: str | None = None
+    """Said only if nothing was said before by this name; None: each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +52,10 @@ class Lines:
     """As live lines; the second argument is the page's address."""
     milestone: Callable[[Status], object]
     """What is said at once when it changes."""
+    plain_explained: Callable[[Status], str]
+    """In one line, with more figures."""
+    remarks: Callable[[Status, Status], Sequence[Remark]]
+    """What has happened between one status, {} before the first, and the next."""
 
 
 class TerminalView:
@@ -49,9 +66,18 @@ class TerminalView:
         lines: Lines,
         stream: TextIO | None = None,
         *,
+        live: bool = True,
+        explaining: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`stream`: None for standard output. `clock`: seconds, for the rhythm of plain lines."""
+        """Open the terminal; nothing is written yet.
+
+        Args:
+            stream: None for standard output.
+            live: False for plain lines on a terminal, too.
+            explaining: say what happens and why.
+            clock: seconds, for the rhythm of plain lines.
+        """
         self._lines = lines
         self._stream = sys.stdout if stream is None else stream
         self._clock = clock
@@ -61,8 +87,11 @@ class TerminalView:
         self._said_milestone: object = None
         self._said_at_s = 0.0
         self._said_notices: frozenset[str] = frozenset()
-        self._live: Live | None = None
-        self._console = _console(self._stream)
+        self._explaining = explaining
+        self._said_once: set[str] = set()
+        self._status: Status = {}
+        self._area = _live_area(self._stream) if live else None
+        self._is_drawn = False
 
     def __enter__(self) -> Self:
         return self
@@ -86,22 +115,45 @@ class TerminalView:
         """Show how things are now; after `finish` nothing more."""
         if not status or self._gone or self._finished:
             return
+        before, self._status = self._status, status
+        for remark in self._lines.remarks(before, status):
+            self.explain(remark.text, remark.once_as)
+        if self._area is None or self._explaining:
+            self._say_notices(status)
         try:
-            if self._console is not None:
-                self._show_live(self._console, status)
+            if self._area is not None:
+                self._show_live(self._area, status)
             else:
                 self._show_plain(status)
         except OSError:
             self._give_up()
+
+    def resized(self) -> None:
+        """Fit the live lines into the terminal as it is now."""
+        if self._area is None or not self._is_drawn or self._gone:
+            return
+        try:
+            self._area.draw_again()
+        except OSError:
+            self._give_up()
+
+    def explain(self, line: str, once_as: str | None = None) -> None:
+        """Print one line, if explanations were asked for; see Remark."""
+        if not self._explaining:
+            return
+        if once_as is not None:
+            if once_as in self._said_once or len(self._said_once) >= SAID_ONCE_MAX:
+                return
+            self._said_once.add(once_as)
+        self.say(line)
 
     def say(self, line: str) -> None:
         """Print one line, above the live ones."""
         if self._gone:
             return
         try:
-            if self._live is not None:
-                # Through the console, which moves the live lines out of the way.
-                self._live.console.out(shown(line), highlight=False)
+            if self._area is not None and self._is_drawn:
+                self._area.say(shown(line))
             else:
                 self._stream.write(f"{shown(line)}\n")
                 self._stream.flush()
@@ -117,45 +169,38 @@ class TerminalView:
 
     def close(self) -> None:
         """Take the live lines away and give the cursor back; may be repeated."""
-        live, self._live = self._live, None
-        if live is not None and not self._gone:
+        is_drawn, self._is_drawn = self._is_drawn, False
+        if self._area is not None and is_drawn and not self._gone:
             try:
-                live.stop()
+                self._area.close()
             except OSError:
                 self._give_up()
 
-    def _show_live(self, console: Console, status: Status) -> None:
-        from rich.live import Live
-
-        block = self._lines.live(status, self._page_url)
-        if self._live is None:
-            self._live = Live(
-                block,
-                console=console,
-                auto_refresh=False,
-                transient=True,
-                redirect_stdout=False,
-                redirect_stderr=False,
-            )
-            self._live.start()
-        self._live.update(block, refresh=True)
+    def _show_live(self, area: LiveArea, status: Status) -> None:
+        self._is_drawn = True
+        area.draw(self._lines.live(status, self._page_url))
 
     def _show_plain(self, status: Status) -> None:
-        """A line now and then, at once at a milestone; each notice when it appears."""
-        notices = frozenset(map(str, status.get("notices", ())))
-        for notice in sorted(notices - self._said_notices):
-            self.say(f"note: {notice}")
-        self._said_notices = notices
+        """A line now and then, at once at a milestone."""
         milestone = self._lines.milestone(status)
         now_s = self._clock()
         if milestone != self._said_milestone or now_s - self._said_at_s >= PLAIN_EVERY_S:
             self._said_milestone, self._said_at_s = milestone, now_s
-            self.say(self._lines.plain(status))
+            line = self._lines.plain_explained if self._explaining else self._lines.plain
+            self.say(line(status))
+
+    def _say_notices(self, status: Status) -> None:
+        """Each when it appears, and when it is over."""
+        notices = frozenset(map(str, status.get("notices", ())))
+        for notice in sorted(notices - self._said_notices):
+            self.say(f"note: {notice}")
+        for notice in sorted(self._said_notices - notices):
+            self.explain(f"no longer: {notice}")
+        self._said_notices = notices
 
     def _give_up(self) -> None:
         """Nobody reads any more: write nowhere from now on, also when Python flushes at its end."""
         self._gone = True
-        self._live = None
         try:
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self._stream.fileno())
@@ -177,17 +222,12 @@ def shown(text: object) -> str:
     return line if len(line) <= LINE_CHARACTERS_MAX else f"{line[: LINE_CHARACTERS_MAX - 1]}…"
 
 
-def _console(stream: TextIO) -> Console | None:
+def _live_area(stream: TextIO) -> LiveArea | None:
     """Where live lines are drawn; None: `stream` is not made for them."""
     if not stream.isatty():
         return None
-    from rich.console import Console
+    # Imported here: plain lines are written without rich.
+    from mesh.nodes.live_area import LiveArea, open_console
 
-    class LastingConsole(Console):
-        """Reports a terminal that is gone, where rich's own would end the process."""
-
-        def on_broken_pipe(self) -> None:
-            raise BrokenPipeError
-
-    console = LastingConsole(file=stream, highlight=False, markup=False, emoji=False)
-    return console if console.is_terminal and not console.is_dumb_terminal else None
+    console = open_console(stream)
+    return None if console is None else LiveArea(console)

@@ -11,7 +11,8 @@ import signal
 import sys
 from pathlib import Path
 
-from mesh.nodes.collecting.run_view import DatabaseReader, FinishedRunView
+from mesh.nodes.collecting.database_reader import DatabaseReader
+from mesh.nodes.collecting.finished_view import FinishedRunView
 from mesh.nodes.supervising.own_address import address_elsewhere
 from mesh.nodes.terminal import program_name
 from mesh.storage.database import RunDatabase, UnusableDatabase

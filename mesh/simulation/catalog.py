@@ -104,10 +104,23 @@ class CatalogShelf:
 
     def find(self, topic: str) -> Catalog | None:
         """The catalog that `topic` means, whatever its case, articles and punctuation."""
+        meant = self._meant(topic)
+        return None if meant is None else self._catalog(*meant)
+
+    def knows(self, topic: str) -> bool:
+        """Whether there is a catalog that `topic` means, and it can be used. Sooner than `find`:
+        its entries are looked for, and not taken up. Raises CatalogUnusable."""
+        meant = self._meant(topic)
+        if meant is None:
+            return False
+        _entry_lines_of(meant[0])
+        return True
+
+    def _meant(self, topic: str) -> tuple[Traversable, _Head] | None:
         wanted = folded(topic)
         for file, head in self._all_heads():
             if wanted in map(folded, (head.topic, *head.wordings)):
-                return self._catalog(file, head)
+                return file, head
         return None
 
     def named_in(self, text: str) -> Catalog | None:
@@ -146,11 +159,6 @@ def known_topics(files: Sequence[Path] = ()) -> list[str]:
     return CatalogShelf(files).topics()
 
 
-def find_catalog(topic: str, files: Sequence[Path] = ()) -> Catalog | None:
-    """The catalog that `topic` means, None when there is none. Raises CatalogUnusable."""
-    return CatalogShelf(files).find(topic)
-
-
 def read_catalog(file: Traversable, head: _Head | None = None) -> Catalog:
     """Read a whole catalog. Of entries or aliases that fold to one name, the first stands.
 
@@ -158,16 +166,16 @@ def read_catalog(file: Traversable, head: _Head | None = None) -> Catalog:
         CatalogUnusable: the file cannot be read, is too large or holds no entry.
     """
     head = head or _read_head(file)
-    entries = [_entry(line) for line in _entry_lines(_text(file).splitlines())]
     kept: list[CatalogEntry] = []
     index_of: dict[str, int] = {}
-    for entry in entries:
-        if folded(entry.name) not in index_of:
-            index_of[folded(entry.name)] = len(kept)
+    for entry in map(_entry, _entry_lines_of(file)):
+        name = folded(entry.name)
+        if name not in index_of:
+            index_of[name] = len(kept)
             kept.append(entry)
-    if not kept:
-        raise CatalogUnusable(f"catalog {file} holds no entry: write one a line")
     for index, entry in enumerate(kept):
+        if not entry.aliases:
+            continue
         # An alias that is another entry's name would be taken for that one.
         own = tuple(a for a in entry.aliases if index_of.setdefault(folded(a), index) == index)
         if own != entry.aliases:
@@ -181,6 +189,14 @@ def _packaged_files() -> list[Traversable]:
         return []
     files = [file for file in folder.iterdir() if file.name.endswith(".tsv")]
     return sorted(files, key=lambda file: file.name)
+
+
+def _entry_lines_of(file: Traversable) -> list[str]:
+    """At least one. Raises CatalogUnusable."""
+    lines = list(_entry_lines(_text(file).splitlines()))
+    if not lines:
+        raise CatalogUnusable(f"catalog {file} holds no entry: write one a line")
+    return lines
 
 
 def _entry_lines(lines: Iterable[str]) -> Iterator[str]:

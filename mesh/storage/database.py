@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields
 from importlib import resources
 from operator import attrgetter
@@ -20,15 +20,18 @@ from typing import Any
 
 from mesh.core.accounts import AccountRow, CallRow
 from mesh.core.entries import CallFinished, CallStarted, FacetProposed
-from mesh.core.facet_ids import facet_id
 from mesh.core.facets import FacetPlan
 from mesh.core.items import EntryId, LogId, NodeId
 from mesh.core.metrics import HistoryPoint, ModelCounts
 from mesh.core.seqset import SeqSet
-from mesh.storage import name_tables
+from mesh.storage import call_tables, name_tables
+from mesh.storage.call_tables import CallTables
 from mesh.storage.name_tables import DoubtRow, NameTables, OtherFormRow, WaitingRow, write
+from mesh.storage.page_queries import PageQueries
 
-FORMAT_VERSION = "3"
+FORMAT_VERSION = "4"
+READABLE_VERSIONS = frozenset({"3", FORMAT_VERSION})
+"""Runs of 0.4.0 are shown; the log that their collector would go on with is of another protocol."""
 LOOK_UP_KEYS_MAX = 500
 """Keys in one SELECT, well below SQLite's bound on parameters."""
 
@@ -89,41 +92,6 @@ class Batch:
 _totals_of = attrgetter(*(column.name for column in fields(ModelCounts)))
 _TOTAL_COLUMNS = ", ".join(f'"{column.name}"' for column in fields(ModelCounts))
 _account_of = attrgetter(*(column.name for column in fields(AccountRow)))
-_STARTED_COLUMNS = ("model", "asked_count", "facet", "purpose", "started_ms", "reserved_usd")
-_FINISHED_COLUMNS = (
-    *("call", "model", "outcome", "error", "found_count", "repeat_count"),
-    *("input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens"),
-    *("reasoning_tokens", "estimated", "cost_usd", "latency_s", "first_token_s"),
-)
-_started_of = attrgetter(*_STARTED_COLUMNS)
-_finished_of = attrgetter(*_FINISHED_COLUMNS)
-_STARTED_SQL = """
-    INSERT INTO calls (origin, epoch, seq, model, asked_count, facet, purpose, started_ms,
-        reserved_usd)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET asked_count = excluded.asked_count, facet = excluded.facet,
-        purpose = excluded.purpose, started_ms = excluded.started_ms,
-        reserved_usd = excluded.reserved_usd, model = excluded.model"""
-_FINISHED_SQL = """
-    INSERT INTO calls (origin, epoch, seq, model, outcome, error, found_count, repeat_count,
-        input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
-        estimated, cost_usd, latency_s, first_token_s)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET outcome = excluded.outcome, error = excluded.error,
-        found_count = excluded.found_count, repeat_count = excluded.repeat_count,
-        input_tokens = excluded.input_tokens, cached_input_tokens = excluded.cached_input_tokens,
-        cache_write_tokens = excluded.cache_write_tokens,
-        output_tokens = excluded.output_tokens, reasoning_tokens = excluded.reasoning_tokens,
-        estimated = excluded.estimated, cost_usd = excluded.cost_usd,
-        latency_s = excluded.latency_s, first_token_s = excluded.first_token_s"""
-_ITEMS_SQL = """
-    SELECT items.ordinal, items.text, items.model, coalesce(nodes.label, ''),
-        coalesce((SELECT name FROM facets WHERE id = items.facet), calls.facet), items.t_s
-    FROM items LEFT JOIN nodes ON nodes.origin = items.origin
-    LEFT JOIN calls ON calls.origin = items.origin AND calls.epoch = items.epoch
-        AND calls.seq = items.call
-    WHERE items.ordinal > ? AND (? = '%%' OR items.text LIKE ? ESCAPE '\\')
-    ORDER BY items.ordinal LIMIT ?"""
 
 
 class RunDatabase:
@@ -132,6 +100,8 @@ class RunDatabase:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.names = NameTables(connection)
+        self.pages = PageQueries(connection)
+        self._calls = CallTables(connection)
 
     @classmethod
     def open(cls, path: Path) -> RunDatabase:
@@ -166,7 +136,7 @@ class RunDatabase:
                 f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False
             )
             database = cls(connection)
-            database._check_format(path)
+            database._check_format(path, READABLE_VERSIONS)
         except sqlite3.Error as error:
             raise UnusableDatabase(f"cannot read {path}: {error}") from error
         return database
@@ -241,48 +211,21 @@ class RunDatabase:
         query = "SELECT ordinal, origin, epoch, seq, text, facet FROM items ORDER BY ordinal"
         yield from self._connection.execute(query)
 
-    def items(self, *, after: int, limit: int, containing: str) -> list[dict[str, Any]]:
-        """Rows for `/api/items`, ascending by ordinal."""
-        pattern = "%" + containing.translate({92: "\\\\", 37: "\\%", 95: "\\_"}) + "%"
-        rows = self._connection.execute(_ITEMS_SQL, (after, pattern, pattern, limit))
-        columns = ("ordinal", "text", "model", "node", "facet", "t_s")
-        return [dict(zip(columns, row, strict=True)) for row in rows]
-
     def model_totals(self) -> dict[str, ModelCounts]:
         query = f"SELECT model, {_TOTAL_COLUMNS} FROM model_totals"  # noqa: S608 our own columns
         return {row[0]: ModelCounts(*row[1:]) for row in self._connection.execute(query)}
 
     def calls(self) -> Iterator[CallRow]:
         """Every call, of which start or end is known."""
-        query = """SELECT origin, epoch, seq, model, started_ms IS NOT NULL, reserved_usd,
-            outcome IS NOT NULL, cost_usd FROM calls"""
-        for origin, epoch, seq, model, started, reserved, ended, cost in self._connection.execute(
-            query
-        ):
-            log = LogId(NodeId(origin), epoch)
-            yield CallRow(log, seq, model, bool(started), reserved, bool(ended), cost)
+        return self._calls.calls()
+
+    def ended_calls(self) -> Iterator[tuple[str, str, str | None, float]]:
+        """(model, outcome, error, seconds) of calls whose end is known, the earliest first."""
+        return self._calls.ended_calls()
 
     def plan(self) -> FacetPlan:
         """The plan as it follows from all calls and the facets that they named."""
-        plan = FacetPlan(holds_members=False)
-        proposals = "SELECT origin, epoch, seq, name, parent, call, model FROM facets"
-        for origin, epoch, seq, *proposed in self._connection.execute(proposals):
-            plan.proposed(LogId(NodeId(origin), epoch), seq, FacetProposed(*proposed))
-        started_columns = ", ".join(_STARTED_COLUMNS)
-        finished_columns = ", ".join(_FINISHED_COLUMNS[1:])
-        query = (
-            f"SELECT origin, epoch, seq, {started_columns}, {finished_columns} FROM calls "  # noqa: S608
-            "ORDER BY started_ms"
-        )
-        for origin, epoch, seq, *told in self._connection.execute(query):
-            started = dict(zip(_STARTED_COLUMNS, told, strict=False))
-            ended = dict(zip(_FINISHED_COLUMNS[1:], told[len(_STARTED_COLUMNS) :], strict=True))
-            plan.restore_call(
-                (LogId(NodeId(origin), epoch), seq),
-                CallStarted(**started) if started["started_ms"] is not None else None,
-                CallFinished(call=seq, **ended) if ended["outcome"] is not None else None,
-            )
-        return plan
+        return self._calls.plan()
 
     def accounts(self) -> Iterator[AccountRow]:
         """What each producer may spend."""
@@ -305,6 +248,11 @@ class RunDatabase:
     def history(self) -> list[HistoryPoint]:
         rows = self._connection.execute("SELECT point FROM history ORDER BY t_s")
         return [HistoryPoint(**json.loads(row[0])) for row in rows]
+
+    def labels(self) -> dict[NodeId, str]:
+        """What those who took part are called."""
+        rows = self._connection.execute("SELECT origin, label FROM nodes")
+        return {NodeId(origin): label for origin, label in rows}
 
     def meta(self) -> dict[str, str]:
         return dict(self._connection.execute("SELECT name, value FROM meta"))
@@ -334,15 +282,15 @@ class RunDatabase:
     def _prepare(self, path: Path) -> None:
         tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if tables:
-            self._check_format(path)
+            self._check_format(path, {FORMAT_VERSION})
             return
         schema = resources.files("mesh.storage").joinpath("schema.sql").read_text("utf-8")
         version = f"INSERT INTO meta VALUES ('format_version', '{FORMAT_VERSION}');"  # noqa: S608
         self._connection.executescript(f"BEGIN; {schema} {version} COMMIT;")
 
-    def _check_format(self, path: Path) -> None:
+    def _check_format(self, path: Path, usable: Set[str | None]) -> None:
         version = self.meta().get("format_version")
-        if version != FORMAT_VERSION:
+        if version not in usable:
             raise UnusableDatabase(
                 f"{path} has format {version}, this version reads {FORMAT_VERSION}: "
                 "continue it with the version that wrote it, or start with --new"
@@ -370,33 +318,13 @@ class RunDatabase:
         )
         name_tables.store(cursor, batch.other_forms, batch.doubts, batch.waiting, batch.settled)
         write(cursor, "INSERT OR IGNORE INTO excluded VALUES (?, ?)", batch.excluded)
-        self._store_calls(cursor, batch)
-        write(
-            cursor,
-            "INSERT OR REPLACE INTO facets VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (facet_id(f.name), f.name, f.parent, f.model, f.call, log.origin, log.epoch, seq)
-                for log, seq, f in batch.facets
-            ],
-        )
+        call_tables.store(cursor, batch.calls_started, batch.calls_finished, batch.facets)
         write(
             cursor,
             "INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?)",
             [_account_of(row) for row in batch.accounts],
         )
         self._store_progress(cursor, batch)
-
-    def _store_calls(self, cursor: sqlite3.Cursor, batch: Batch) -> None:
-        write(
-            cursor,
-            _STARTED_SQL,
-            [(*log, seq, *_started_of(call)) for log, seq, call in batch.calls_started],
-        )
-        write(
-            cursor,
-            _FINISHED_SQL,
-            [(*log, *_finished_of(call)) for log, call in batch.calls_finished],
-        )
 
     def _store_progress(self, cursor: sqlite3.Cursor, batch: Batch) -> None:
         write(

@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mesh.core.topic_slug import topic_slug
 from mesh.storage.node_log import write_json
 from mesh.storage.run_directory import (
     LOCK_FILE,
@@ -20,7 +21,6 @@ from mesh.storage.run_directory import (
     ForeignDirectory,
     RunGoesOn,
     UnwritableRunDirectory,
-    topic_slug,
 )
 
 JOINED_FILE = "joined.json"

@@ -152,9 +152,10 @@ class NameTables:
 
     def merges(self, limit: int, offset: int = 0) -> list[Merge]:
         """The latest first."""
-        query = """SELECT o.text, coalesce(i.text, ''), o.rule FROM other_forms o
-            LEFT JOIN items i ON i.ordinal = o.ordinal ORDER BY o.t_s DESC, o.key
-            LIMIT ? OFFSET ?"""
+        # Only those shown are looked up among the entries: pages ask every few seconds.
+        query = """SELECT o.text, coalesce(i.text, ''), o.rule
+            FROM (SELECT * FROM other_forms ORDER BY t_s DESC, key LIMIT ? OFFSET ?) o
+            LEFT JOIN items i ON i.ordinal = o.ordinal ORDER BY o.t_s DESC, o.key"""
         return [Merge(*row) for row in self._connection.execute(query, (limit, offset))]
 
     def doubts(self, limit: int, offset: int = 0) -> list[Doubt]:

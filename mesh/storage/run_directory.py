@@ -13,13 +13,12 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import secrets
-import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mesh.core.normalize import clean_text
+from mesh.core.topic_slug import topic_slug
 from mesh.storage.node_log import write_json
 
 RUNS_DIRECTORY = Path("runs")
@@ -31,7 +30,7 @@ RUN_ID_BYTES = 16
 CREATED_MS_MAX = 253_402_300_799_999
 """The end of the year 9999, where dates end."""
 
-SLUG_CHARACTERS_MAX = 40
+
 """What is longer is cut: the hash tells long topics apart."""
 TOPIC_HASH_DIGITS = 6
 LOCK_TRIES_MAX = 10
@@ -164,13 +163,6 @@ def default_run_dir(topic: str, *, simulated: bool) -> Path:
     digits = hashlib.sha256(_comparable(topic).encode()).hexdigest()[:TOPIC_HASH_DIGITS]
     parent = RUNS_DIRECTORY / "simulated" if simulated else RUNS_DIRECTORY
     return parent / f"{topic_slug(topic)}-{digits}"
-
-
-def topic_slug(topic: str) -> str:
-    """`topic` as part of a file's name. Example: `paris-attractions`."""
-    decomposed = unicodedata.normalize("NFKD", topic).encode("ascii", "ignore").decode()
-    words = re.findall(r"[a-z0-9]+", decomposed.lower())
-    return "-".join(words)[:SLUG_CHARACTERS_MAX].strip("-") or "topic"
 
 
 def open_run(directory: Path, *, topic: str, simulated: bool, new: bool, now_ms: int) -> OpenedRun:

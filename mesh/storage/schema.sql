@@ -4,6 +4,8 @@
 -- t_s is seconds of the run, which go on where the previous start left off.
 
 CREATE TABLE meta (                -- format_version, run_id, topic, stop_reason, state, ...
+                                   -- peers, shown: JSON of what the page last showed of nodes, and
+                                   -- of what no other table tells; every 10 s and at the end
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) WITHOUT ROWID;
@@ -98,8 +100,10 @@ CREATE TABLE calls (               -- every attempt to ask a model
     cost_usd            REAL,      -- NULL: price unknown
     latency_s           REAL,
     first_token_s       REAL,
+    ended               INTEGER,   -- 1, 2, 3, ... as ends became known; absent in older runs
     PRIMARY KEY (origin, epoch, seq)
 ) WITHOUT ROWID;
+CREATE INDEX calls_by_ended ON calls (ended);
 
 CREATE TABLE model_totals (        -- sums over all log entries taken in, one row a model
     model               TEXT PRIMARY KEY,

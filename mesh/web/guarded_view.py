@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
+from mesh.core.downloads import DownloadFormat
+from mesh.core.item_query import ItemQuery
 from mesh.web.connections import Doorway
 from mesh.web.gate import Gate
 from mesh.web.interface import JsonObject, RunView
@@ -27,8 +31,8 @@ class GuardedView:
     def metrics(self, *, with_history: bool) -> JsonObject:
         return self.counted(self._view.metrics(with_history=with_history))
 
-    async def items(self, *, after: int, limit: int, containing: str) -> JsonObject:
-        return await self._view.items(after=after, limit=limit, containing=containing)
+    async def items(self, query: ItemQuery) -> JsonObject:
+        return await self._view.items(query)
 
     def facets(self) -> JsonObject:
         return self._view.facets()
@@ -39,8 +43,8 @@ class GuardedView:
     def peers(self) -> JsonObject:
         return self._view.peers()
 
-    async def output_text(self) -> bytes:
-        return await self._view.output_text()
+    def output(self, form: DownloadFormat) -> AsyncIterator[bytes]:
+        return self._view.output(form)
 
     async def control(self, action: str, arguments: JsonObject) -> str | None:
         return await self._view.control(action, arguments)

@@ -5,7 +5,11 @@ Values are plain JSON objects in the shapes of the HTTP contract (README, "HTTP"
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any, Protocol
+
+from mesh.core.downloads import DownloadFormat
+from mesh.core.item_query import ItemQuery
 
 JsonObject = dict[str, Any]
 
@@ -17,9 +21,8 @@ class RunView(Protocol):
         """`/api/metrics`; `history` only where asked."""
         ...
 
-    async def items(self, *, after: int, limit: int, containing: str) -> JsonObject:
-        """`/api/items`: entries with ordinal > `after`, ascending, at most `limit`; `containing`
-        filters by text, case-insensitive, "" for all."""
+    async def items(self, query: ItemQuery) -> JsonObject:
+        """`/api/items`: a page of entries, and how many match in all."""
         ...
 
     def peers(self) -> JsonObject:
@@ -34,8 +37,8 @@ class RunView(Protocol):
         """`/api/names`: other forms of entries and pairs in doubt, at most `limit` of each."""
         ...
 
-    async def output_text(self) -> bytes:
-        """`/output.txt`: the accepted entries, one a line, UTF-8."""
+    def output(self, form: DownloadFormat) -> AsyncIterator[bytes]:
+        """`/output.txt`, `.csv`, `.jsonl`: the accepted entries piece by piece, UTF-8."""
         ...
 
     async def control(self, action: str, arguments: JsonObject) -> str | None:

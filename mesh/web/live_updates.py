@@ -1,9 +1,10 @@
 """What open pages are told over their WebSockets: once a second the metrics and what is new.
 
-A page that connects fetches the past by GET; here it hears the rest. A frame that a page missed,
-or entries skipped because they come faster than anyone reads, it sees as a hole in the ordinals
-and fetches by ordinal. A client that reads too slowly is dropped and may come back: it never holds
-up the others, nor the run.
+A page that connects fetches past entries and the history by GET; here it hears the rest, and what
+nodes, facets and names are like at once and whenever that has changed. Each frame is built once
+for all pages. A frame that a page missed, or entries skipped because they come faster than anyone
+reads, it sees as a hole in the ordinals and fetches by ordinal. A client that reads too slowly is
+dropped and may come back: it never holds up the others, nor the run.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable
+from typing import Final
 
-from aiohttp import WSCloseCode, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
+from mesh.core.item_query import ItemQuery
 from mesh.web.interface import JsonObject, RunView
 
 UPDATE_S = 1.0
@@ -22,8 +25,14 @@ ITEM_FRAMES_PER_UPDATE_MAX = 4
 """2,000 entries a second; of more the oldest are left for pages to fetch."""
 CLIENTS_MAX = 100
 """Further pages are refused with 503, and poll."""
-CLIENT_FRAMES_MAX = 32
-"""Frames waiting for one client, some 8 s of them; past it the client is dropped."""
+PEERS, FACETS, NAMES = "peers", "facets", "names"
+UPDATES_BETWEEN: Final = {PEERS: 1, FACETS: 2, NAMES: 3}
+"""After how many updates each is looked at again, as far as anyone listens."""
+NAMES_SHOWN_MAX = 100
+"""Merges and doubts in a frame, of each the latest."""
+CLIENT_FRAMES_MAX = 64
+"""Frames waiting for one client, 8 s of the most there can be; past it the client is dropped. All
+clients wait for the same frames: they are in memory once."""
 CLIENT_MESSAGE_BYTES_MAX = 1024
 HEARTBEAT_S = 20.0
 LAST_FRAMES_S = 1.0
@@ -39,6 +48,10 @@ class LiveUpdates:
         self._clients: set[_Client] = set()
         self._told_ordinal = 0
         self._told_state: JsonObject = {}
+        self._latest: dict[str, bytes] = {}
+        """The latest frames about nodes, facets and names; empty while nobody listens."""
+        self._building = asyncio.Lock()
+        self._update_count = 0
         self._over = False
 
     @property
@@ -55,17 +68,29 @@ class LiveUpdates:
             due_s = max(due_s + self._update_s, loop.time())
             await asyncio.sleep(due_s - loop.time())
 
-    async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Keep one page up to date until it leaves, is dropped, or the run's server ends."""
-        if self._over or len(self._clients) >= CLIENTS_MAX:
-            raise web.HTTPServiceUnavailable(text="no more live connections: poll /api/metrics")
+    async def serve(self, request: web.Request, *, compress: bool = True) -> web.StreamResponse:
+        """Keep one page up to date until it leaves, is dropped, or the run's server ends.
+
+        Args:
+            compress: whether its frames may be; each client's are, anew. Five times the work.
+        """
+        self._refuse_if_full()
+        # Someone has to be first, and the others wait for what it asks for.
+        async with self._building:
+            for kind in UPDATES_BETWEEN.keys() - self._latest.keys():
+                self._latest[kind] = await self._built(kind)
+        self._refuse_if_full()
         socket = web.WebSocketResponse(
-            heartbeat=HEARTBEAT_S, max_msg_size=CLIENT_MESSAGE_BYTES_MAX, timeout=LAST_FRAMES_S
+            heartbeat=HEARTBEAT_S,
+            max_msg_size=CLIENT_MESSAGE_BYTES_MAX,
+            timeout=LAST_FRAMES_S,
+            compress=compress,
         )
         await socket.prepare(request)
         client = _Client(socket, request.transport)
         metrics = self._view.metrics(with_history=False)
         client.offer([_frame("metrics", metrics), _frame("state", _state(metrics))])
+        client.offer(self._latest[kind] for kind in UPDATES_BETWEEN if kind in self._latest)
         self._clients.add(client)
         try:
             await client.serve()
@@ -74,10 +99,14 @@ class LiveUpdates:
             client.left.set()
         return socket
 
+    def _refuse_if_full(self) -> None:
+        if self._over or len(self._clients) >= CLIENTS_MAX:
+            raise web.HTTPServiceUnavailable(text="no more live connections: poll /api/metrics")
+
     async def finish(self, metrics: JsonObject) -> None:
         """Tell everyone the rest and how the run ended, then close."""
         self._over = True
-        await self._update(metrics)
+        await self._update(metrics, is_last=True)
         clients = list(self._clients)
         for client in clients:
             client.offer([_frame("state", {**_state(metrics), "final": True})])
@@ -95,27 +124,48 @@ class LiveUpdates:
         for client in self._clients:
             client.drop()
 
-    async def _update(self, metrics: JsonObject) -> None:
+    async def _update(self, metrics: JsonObject, *, is_last: bool = False) -> None:
         unique_total = int(metrics.get("unique_total", 0))
+        self._update_count += 1
         if not self._clients:
             self._told_ordinal, self._told_state = unique_total, _state(metrics)
+            self._latest.clear()
             return
         frames = [_frame("metrics", metrics)]
         frames += await self._item_frames(unique_total)
         if (state := _state(metrics)) != self._told_state:
             self._told_state = state
             frames.append(_frame("state", state))
+        frames += await self._changed_frames(is_last=is_last)
         for client in self._clients:
             client.offer(frames)
 
-    async def _item_frames(self, unique_total: int) -> list[str]:
+    async def _changed_frames(self, *, is_last: bool) -> list[bytes]:
+        """What has changed of nodes, facets and names."""
+        frames: list[bytes] = []
+        async with self._building:
+            for kind, updates_between in UPDATES_BETWEEN.items():
+                if self._update_count % updates_between == 0 or is_last:
+                    frame = await self._built(kind)
+                    if frame != self._latest.get(kind):
+                        self._latest[kind] = frame
+                        frames.append(frame)
+        return frames
+
+    async def _built(self, kind: str) -> bytes:
+        if kind == PEERS:
+            return _frame(kind, self._view.peers())
+        if kind == FACETS:
+            return _frame(kind, self._view.facets())
+        return _frame(kind, await self._view.names(limit=NAMES_SHOWN_MAX))
+
+    async def _item_frames(self, unique_total: int) -> list[bytes]:
         items_max = ITEMS_PER_FRAME_MAX * ITEM_FRAMES_PER_UPDATE_MAX
         self._told_ordinal = max(self._told_ordinal, unique_total - items_max)
-        frames: list[str] = []
+        frames: list[bytes] = []
         while len(frames) < ITEM_FRAMES_PER_UPDATE_MAX:
-            page = await self._view.items(
-                after=self._told_ordinal, limit=ITEMS_PER_FRAME_MAX, containing=""
-            )
+            query = ItemQuery(after=self._told_ordinal, limit=ITEMS_PER_FRAME_MAX)
+            page = await self._view.items(query)
             if not page["items"]:
                 break
             self._told_ordinal = page["items"][-1]["ordinal"]
@@ -132,9 +182,9 @@ class _Client:
         self.left = asyncio.Event()
         self._socket = socket
         self._transport = transport
-        self._waiting: asyncio.Queue[str | None] = asyncio.Queue()
+        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue()
 
-    def offer(self, frames: Iterable[str]) -> None:
+    def offer(self, frames: Iterable[bytes]) -> None:
         """Queue `frames`; a client with more than CLIENT_FRAMES_MAX waiting is dropped."""
         for frame in frames:
             self._waiting.put_nowait(frame)
@@ -153,16 +203,23 @@ class _Client:
     async def serve(self) -> None:
         """Send what is offered until the client leaves, is dropped or has taken the end."""
         async with asyncio.TaskGroup() as tasks:
-            sending = tasks.create_task(self._send())
+            tasks.create_task(self._send())
             # A page says nothing; reading answers its pings and notices when it leaves.
             async for _ in self._socket:
                 pass
-            sending.cancel()
+            self._forget_waiting()
+            # Not cancelled: a frame that is being compressed goes on without whoever waits for it,
+            # and what it then says of the closed connection would reach nobody but the terminal.
+            self.end()
+
+    def _forget_waiting(self) -> None:
+        while not self._waiting.empty():
+            self._waiting.get_nowait()
 
     async def _send(self) -> None:
         try:
             while (frame := await self._waiting.get()) is not None:
-                await self._socket.send_str(frame)
+                await self._socket.send_frame(frame, WSMsgType.TEXT)
             await self._socket.close(code=WSCloseCode.GOING_AWAY, message=b"the run has ended")
         except ConnectionError:
             # Left or dropped: the reading side ends too.
@@ -170,9 +227,10 @@ class _Client:
 
 
 def _state(metrics: JsonObject) -> JsonObject:
-    keys = ("state", "stop_reason", "run_dir", "reopen_command")
+    keys = ("state", "stop_reason", "run_id", "run_dir", "reopen_command")
     return {key: metrics.get(key) for key in keys}
 
 
-def _frame(kind: str, content: JsonObject) -> str:
-    return json.dumps({"type": kind, **content}, ensure_ascii=False, separators=(",", ":"))
+def _frame(kind: str, content: JsonObject) -> bytes:
+    text = json.dumps({"type": kind, **content}, ensure_ascii=False, separators=(",", ":"))
+    return text.encode()

@@ -34,6 +34,7 @@ _MODEL_COUNTERS = (
 _MODEL_GAUGES = (
     ("topicmesh_unique_entries_last_minute", "Accepted in the last minute", "unique_last_minute"),
     ("topicmesh_call_latency_p50_seconds", "Median time of a call", "latency_s_p50"),
+    ("topicmesh_call_latency_p95_seconds", "19 of 20 take no longer", "latency_s_p95"),
     ("topicmesh_reserved_usd", "What calls may cost whose end is not known", "reserved_usd"),
     ("topicmesh_cost_per_100_unique_usd", "Of entries accepted so far", "cost_per_100_unique_usd"),
     ("topicmesh_cached_input_ratio", "Share of input read from a cache", "cached_share"),

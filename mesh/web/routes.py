@@ -10,9 +10,11 @@ import json
 from typing import Any
 
 from aiohttp import HttpVersion11, hdrs, web
-from aiohttp.typedefs import Middleware
+from aiohttp.typedefs import Handler, Middleware
 
-from mesh.web.access import PageAccess
+from mesh.core.downloads import DownloadFormat, file_name
+from mesh.core.item_query import ItemQuery
+from mesh.web.access import PageAccess, is_loopback
 from mesh.web.gate import Gate, Refusal
 from mesh.web.interface import JsonObject, RunView
 from mesh.web.live_updates import LiveUpdates
@@ -33,6 +35,8 @@ ITEMS_MAX = 10_000
 ORDINAL_MAX = 2**53 - 1
 """The largest whole number that every JSON reader keeps exact."""
 SEARCH_CHARACTERS_MAX = 200
+NAME_CHARACTERS_MAX = 600
+"""Of a model or facet to filter by: no name in a log is longer than 512 bytes."""
 COMPRESS_BYTES_MIN = 4096
 BODY_S = 10.0
 """Time for the body of a wish."""
@@ -41,6 +45,11 @@ LARGE_ANSWERS_MAX = 8
 LARGE_ANSWER_S = 60.0
 """Time for one of them; a reader slower than that is cut."""
 LARGE_ITEMS_MIN = 1000
+OUTPUT_TYPES = {
+    DownloadFormat.TEXT: "text/plain",
+    DownloadFormat.CSV: "text/csv",
+    DownloadFormat.JSON_LINES: "application/jsonl",
+}
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -84,7 +93,7 @@ class Routes:
             "/api/names": self._names,
             "/ws": self._websocket,
             "/metrics": self._prometheus,
-            "/output.txt": self._output,
+            **{f"/output.{form}": self._output_in(form) for form in DownloadFormat},
             chart_library_path(): self._charts.respond,
         }.items():
             app.router.add_get(path, handler, expect_handler=_expected)
@@ -107,16 +116,18 @@ class Routes:
         return response
 
     async def _items(self, request: web.Request) -> web.Response:
-        after = _whole_number(request, "after", default=0, least=0, most=ORDINAL_MAX)
-        limit = _whole_number(request, "limit", default=ITEMS_DEFAULT, least=1, most=ITEMS_MAX)
-        containing = request.query.get("q", "")
-        if len(containing) > SEARCH_CHARACTERS_MAX:
-            raise _bad_request(f"q has more than {SEARCH_CHARACTERS_MAX} characters")
-        if limit < LARGE_ITEMS_MIN:
-            return _json(await self._view.items(after=after, limit=limit, containing=containing))
+        query = ItemQuery(
+            limit=_whole_number(request, "limit", default=ITEMS_DEFAULT, least=1, most=ITEMS_MAX),
+            after=_whole_number(request, "after", default=0, least=0, most=ORDINAL_MAX),
+            skip=_whole_number(request, "skip", default=0, least=0, most=ORDINAL_MAX),
+            containing=_text(request, "q", SEARCH_CHARACTERS_MAX) or "",
+            model=_text(request, "model", NAME_CHARACTERS_MAX),
+            facet=_text(request, "facet", NAME_CHARACTERS_MAX),
+        )
+        if query.limit < LARGE_ITEMS_MIN:
+            return _json(await self._view.items(query))
         async with self._large_answers:
-            items = await self._view.items(after=after, limit=limit, containing=containing)
-            return await _sent(request, _json(items))
+            return await _sent(request, _json(await self._view.items(query)))
 
     async def _peers(self, request: web.Request) -> web.Response:
         return _json(self._view.peers())
@@ -126,6 +137,8 @@ class Routes:
 
     async def _names(self, request: web.Request) -> web.Response:
         limit = _whole_number(request, "limit", default=NAMES_DEFAULT, least=1, most=ITEMS_MAX)
+        if limit < LARGE_ITEMS_MIN:
+            return _json(await self._view.names(limit=limit))
         async with self._large_answers:
             return await _sent(request, _json(await self._view.names(limit=limit)))
 
@@ -135,22 +148,46 @@ class Routes:
             raise web.HTTPForbidden(text=reason)
         if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
             raise web.HTTPUpgradeRequired(text="this address speaks WebSocket")
-        return await self._live.serve(request)
+        # On this machine bytes cost less than compressing them; behind a proxy they go further.
+        is_near = self._access.public_url is None and is_loopback(request.remote or "")
+        return await self._live.serve(request, compress=not is_near)
 
     async def _prometheus(self, request: web.Request) -> web.Response:
         metrics = self._view.metrics(with_history=False)
         body = prometheus_text(metrics, self._view.peers()["peers"])
         return web.Response(body=body, headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
 
-    async def _output(self, request: web.Request) -> web.Response:
-        async with self._large_answers:
-            response = web.Response(
-                body=await self._view.output_text(),
-                content_type="text/plain",
-                charset="utf-8",
-                headers={hdrs.CONTENT_DISPOSITION: 'inline; filename="output.txt"'},
-            )
-            return await _sent(request, _compressed(response))
+    def _output_in(self, form: DownloadFormat) -> Handler:
+        async def output(request: web.Request) -> web.StreamResponse:
+            async with self._large_answers:
+                return await self._output(request, form)
+
+        return output
+
+    async def _output(self, request: web.Request, form: DownloadFormat) -> web.StreamResponse:
+        """All entries, as a file to keep with `?download`."""
+        disposition = f'inline; filename="output.{form}"'
+        if "download" in request.query:
+            topic = str(self._view.metrics(with_history=False).get("topic", ""))
+            disposition = f'attachment; filename="{file_name(topic, form)}"'
+        headers = {
+            hdrs.CONTENT_TYPE: f"{OUTPUT_TYPES[form]}; charset=utf-8",
+            hdrs.CONTENT_DISPOSITION: disposition,
+        }
+        if request.method == hdrs.METH_HEAD:
+            return web.Response(headers=headers)
+        response = web.StreamResponse(headers=headers)
+        # Each piece is long enough to be compressed in a thread rather than on the loop.
+        response.enable_compression()
+        try:
+            async with asyncio.timeout(LARGE_ANSWER_S):
+                await response.prepare(request)
+                async for piece in self._view.output(form):
+                    await response.write(piece)
+                await response.write_eof()
+        except TimeoutError:
+            _cut(request)
+        return response
 
     async def _control(self, request: web.Request) -> web.Response:
         if reason := self._access.refusal(request.headers):
@@ -220,9 +257,13 @@ async def _sent(request: web.Request, response: web.Response) -> web.Response:
             await response.prepare(request)
             await response.write_eof()
     except TimeoutError:
-        if request.transport is not None:
-            request.transport.abort()
+        _cut(request)
     return response
+
+
+def _cut(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
 
 
 def _control_answer(status: int, reason: str | None) -> web.Response:
@@ -257,6 +298,14 @@ def _whole_number(request: web.Request, name: str, *, default: int, least: int, 
     if text.isascii() and text.isdecimal() and len(text) <= 16 and least <= int(text) <= most:
         return int(text)
     raise _bad_request(f"{name} must be a whole number from {least} to {most}")
+
+
+def _text(request: web.Request, name: str, characters_max: int) -> str | None:
+    """Return the query's `name`, None where there is none; raises a 400 where it is too long."""
+    text = request.query.get(name)
+    if text is not None and len(text) > characters_max:
+        raise _bad_request(f"{name} has more than {characters_max} characters")
+    return text
 
 
 def _bad_request(reason: str) -> web.HTTPBadRequest:

@@ -13,6 +13,7 @@ A table that outgrows one frame goes in several: every Swapped part stands for i
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -226,8 +227,11 @@ class Terms(Message, frozen=True):
     terms: Annotated[bytes, msgspec.Meta(max_length=128 * 1024)]
 
 
+_encoder = msgspec.msgpack.Encoder()
+
+
 def encode_body(message: Message) -> bytes:
-    return msgspec.msgpack.encode(message)
+    return _encoder.encode(message)
 
 
 def record_claim(record: MemberRecord, run_id: bytes) -> bytes:
@@ -250,9 +254,16 @@ M = TypeVar("M", bound=Message)
 E = TypeVar("E")
 
 
+@functools.cache
+def _decoder(kind: type[M]) -> msgspec.msgpack.Decoder[M]:
+    """Made once for each of the few kinds: to make one costs more than a decoding."""
+    return msgspec.msgpack.Decoder(kind)
+
+
 def decode_body(frame: bytes, header: FrameHeader, kind: type[M]) -> M:
     """Read a frame's body as `kind`; BadFrame `body` when it is none."""
     try:
-        return msgspec.msgpack.decode(frame_body(frame, header), type=kind)
+        body: M = _decoder(kind).decode(frame_body(frame, header))
+        return body
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadFrame("body", str(error)[:200]) from None

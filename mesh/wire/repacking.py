@@ -10,7 +10,7 @@ are. A frame that others would refuse stays alone, so that nothing is refused wi
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mesh.core.items import LogId
@@ -37,7 +37,7 @@ class _Batch:
     time_us: int = 0
     count: int = 0
     size: int = 0
-    elements: list[memoryview] = field(default_factory=list)
+    elements: list[bytes] = field(default_factory=list)
 
     def takes(self, header: FrameHeader) -> bool:
         return (
@@ -47,7 +47,7 @@ class _Batch:
             and self.size + header.body_bytes <= ENTRIES_BYTES_MAX - _ARRAY_HEADER_BYTES_MAX
         )
 
-    def add(self, header: FrameHeader, elements: memoryview) -> None:
+    def add(self, header: FrameHeader, elements: bytes) -> None:
         self.elements.append(elements)
         self.count += header.count
         self.size += len(elements)
@@ -66,7 +66,7 @@ class _Batch:
         )
 
 
-def repacked(frames: Iterable[bytes], *, run_id: bytes, sign: Sign | None) -> list[bytes]:
+def repacked(frames: Sequence[bytes], *, run_id: bytes, sign: Sign | None) -> list[bytes]:
     """The entries of `frames`, in order, in as few frames as hold them.
 
     Args:
@@ -74,6 +74,8 @@ def repacked(frames: Iterable[bytes], *, run_id: bytes, sign: Sign | None) -> li
         sign: that origin's; None in plaintext runs.
     """
     packed: list[bytes] = []
+    if len(frames) < 2:
+        return [*frames]  # Alone it would be made anew as it is.
     batch: _Batch | None = None
     for frame in frames:
         try:
@@ -95,7 +97,7 @@ def _frames(batch: _Batch | None, run_id: bytes, sign: Sign | None) -> list[byte
     return [batch.frame(run_id, sign)] if batch is not None else []
 
 
-def _elements(frame: bytes, header: FrameHeader) -> memoryview:
+def _elements(frame: bytes, header: FrameHeader) -> bytes:
     """What stands behind the array header of a frame's body; BadFrame as who takes it in."""
     if header.kind is not FrameKind.ENTRIES:
         raise BadFrame("kind", header.kind.name)

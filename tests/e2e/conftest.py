@@ -1,15 +1,18 @@
-"""What end-to-end tests share: a simulated LLM server apart from any run."""
+"""What end-to-end tests share: a simulated LLM server apart from any run, a browser."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import pytest_asyncio
+from playwright.async_api import Browser
 
 from mesh.config import SimulatorSettings
 from mesh.simulation.server import serve
+from tests.e2e.chromium import launched
 from tests.e2e.running import end_all_runs
 
 
@@ -46,3 +49,17 @@ def simulator_url() -> Iterator[str]:
     yield urls[0]
     loop.call_soon_threadsafe(serving.cancel)
     thread.join(timeout=10)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def chromium() -> AsyncIterator[Browser]:
+    async with launched() as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def browser(chromium: Browser) -> AsyncIterator[Browser]:
+    """Chromium; the pages that a test opened are closed with it."""
+    yield chromium
+    for context in chromium.contexts:
+        await context.close()

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -115,7 +116,7 @@ class Run:
         with urllib.request.urlopen(f"{self.page_url()}/{path}", timeout=5) as answer:
             return json.load(answer)
 
-    def control(self, **request: str) -> tuple[int, Any]:
+    def control(self, **request: Any) -> tuple[int, Any]:
         """POST /api/control; (status, answer)."""
         asked = urllib.request.Request(
             f"{self.page_url()}/api/control",
@@ -163,6 +164,16 @@ def start_run(
     run = Run(directory, process, directory / "run", directory / "output.txt")
     _started.append(run)
     return run
+
+
+def copy_of(finished: Run, directory: Path) -> Run:
+    """A run that has ended, as it would be had it been made in `directory`: what continues it
+    there changes nothing for other tests that look at it. `review` alone still knows where its
+    output was."""
+    shutil.copytree(finished.run_dir, directory / finished.run_dir.name)
+    shutil.copy2(finished.output, directory)
+    name = finished.run_dir.name, finished.output.name
+    return Run(directory, finished.process, directory / name[0], directory / name[1])
 
 
 def start_producers(

@@ -67,7 +67,9 @@ def test_a_run_stays_paused_when_its_collector_dies(tmp_path: Path) -> None:
     assert run.wait() == 0
 
 
-def test_a_producer_given_another_model_makes_its_next_calls_with_it(tmp_path: Path) -> None:
+def test_a_producer_given_another_model_calls_it_alone_and_so_do_its_successors(
+    tmp_path: Path,
+) -> None:
     run = start_run(
         tmp_path, PARIS, "--peers", "2", time_scale=10, page_port="0", usual_models=True
     )
@@ -83,18 +85,7 @@ def test_a_producer_given_another_model_makes_its_next_calls_with_it(tmp_path: P
         status, answer = run.control(action="set_model", node=node, model=model)
         assert status == 409
         assert (node if node == "producer-9" else model) in answer["reason"]
-    run.signal_group()
-    assert run.wait() == 0
 
-
-def test_a_model_given_to_a_producer_outlives_it_and_the_collector(tmp_path: Path) -> None:
-    run = start_run(
-        tmp_path, PARIS, "--peers", "2", time_scale=10, page_port="0", usual_models=True
-    )
-    eventually(run.lines, "entries")
-    eventually(lambda: _models_called_since(run, "producer-1", 0), "its first call")
-    run.control(action="set_model", node="producer-1", model="simulated:haiku")
-    eventually(lambda: _peer(run, "producer-1")["model"] == "simulated:haiku", "the new model")
     collector, producer = node_process(run, "collector"), node_process(run, "producer-1")
     collector.kill()
     producer.kill()
@@ -110,18 +101,19 @@ def test_a_model_given_to_a_producer_outlives_it_and_the_collector(tmp_path: Pat
 def test_excluded_entries_are_in_every_prompt_and_never_in_the_output(
     tmp_path: Path, simulator_url: str
 ) -> None:
-    excluded = ["Eiffel Tower", "Louvre Museum", "Notre-Dame de Paris", "Sacré-Cœur", "Panthéon"]
+    excluded = ["EIFFEL TOWER", "the louvre", "Louvre Museum", "Notre-Dame de Paris", "Sacré-Cœur"]
     (tmp_path / "known.txt").write_text("".join(f"- {name}\n" for name in excluded), "utf-8")
     model = f"atlas@{simulator_url}/v1"
-    words = (PARIS, "--model", model, "--peers", "2", "--target", "60", "--exclude", "known.txt")
+    words = (PARIS, "--model", model, "--peers", "2", "--target", "150", "--exclude", "known.txt")
     run = start_run(tmp_path, *words)
     assert run.wait() == 0
+    assert not {"Louvre", "The Louvre", "Eiffel Tower"} & set(run.lines())
     found = {item_key(line) for line in run.lines()}
-    assert len(found) >= 60
+    assert len(found) >= 150
     assert not found & {item_key(name) for name in excluded}
     calls = [call for call in _books(simulator_url, "calls") if call["entry_count"]]
     assert min(call["listed_count"] for call in calls) >= 4
-    again = start_run(tmp_path, *words[:-4], "--target", "90")
+    again = start_run(tmp_path, *words[:-4], "--target", "180")
     assert again.wait() == 0, "without the option what was excluded once stays so"
     found = {item_key(line) for line in again.lines()}
     assert not found & {item_key(name) for name in excluded}

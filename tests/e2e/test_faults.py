@@ -14,13 +14,15 @@ from bench.fault_rounds import Tally, run_round, take_collector_away
 from bench.fault_runs import FaultRun, Layout, await_that, started_run
 from mesh.core.normalize import item_key
 
+ENTRIES = 40_000
+"""Of the catalog, which each machine reads: several times what so short a run finds."""
 CONVERGE_WAIT_S = 30.0
 """Only a broken mesh takes so long; what it takes is measured by bench/faults.py."""
 
 
 def test_one_fault_of_each_kind_loses_nothing(tmp_path: Path) -> None:
     chance, tally = random.Random(1), Tally()
-    layout = Layout(producers=(2, 1), time_scale=10)
+    layout = Layout(producers=(2, 1), time_scale=10, catalog_entries=ENTRIES)
     with RelayNetwork(3) as network, started_run(tmp_path, layout, network) as run:
         kinds = possible_kinds(run, list(ALL))
         for pair in zip(kinds[::2], kinds[1::2], strict=True):
@@ -34,7 +36,7 @@ def test_what_was_said_and_not_sent_when_a_producer_was_killed_is_in_the_output(
     tmp_path: Path,
 ) -> None:
     """The relay holds what the producer tells until it is dead: then nobody has it but its disk."""
-    layout = Layout(producers=(1, 1), time_scale=10)
+    layout = Layout(producers=(1, 1), time_scale=10, catalog_entries=ENTRIES)
     with RelayNetwork(3) as network, started_run(tmp_path, layout, network) as run:
         victim = run.producers[0]
         await_that(lambda: run.collector_disk.output_count() > 30, "entries", CONVERGE_WAIT_S)
@@ -55,7 +57,7 @@ def test_what_was_said_and_not_sent_when_a_producer_was_killed_is_in_the_output(
 
 def test_producers_go_on_while_the_collector_is_away(tmp_path: Path) -> None:
     tally = Tally()
-    layout = Layout(producers=(1, 1), time_scale=10)
+    layout = Layout(producers=(1, 1), time_scale=10, catalog_entries=ENTRIES)
     with RelayNetwork(3) as network, started_run(tmp_path, layout, network) as run:
         await_that(lambda: run.collector_disk.output_count() > 30, "entries", CONVERGE_WAIT_S)
         absence = take_collector_away(run, 3.0, tally)

@@ -147,28 +147,42 @@ def test_a_run_with_producers_of_its_own_can_be_joined_too(tmp_path: Path) -> No
     assert_nothing_lost_or_doubled(run, guest)
 
 
-def test_a_guest_that_is_interrupted_hands_over_and_the_run_goes_on(tmp_path: Path) -> None:
+def test_a_guest_that_is_interrupted_hands_over_and_a_killed_producer_of_another_comes_back(
+    tmp_path: Path,
+) -> None:
     collector = start_collector(tmp_path / "collector")
     guest = start_producers(tmp_path / "guest", "--join", ticket_of(collector))
-    stays = start_producers(tmp_path / "stays", "--join", ticket_of(collector))
+    stays = start_producers(tmp_path / "stays", "--join", ticket_of(collector), "--peers", "2")
     await_entries(guest, "producer-1", 20)
     guest.signal_group(signal.SIGINT)
     assert guest.wait() == 0, guest.said
     assert "stopped by Ctrl-C" in guest.said
     assert guest.children() == []
-    end_after_entries_of(collector, stays)
+
+    victim = node_process(stays, "producer-2")
+    await_entries(stays, "producer-2", 10)
+    victim.kill()
+    eventually(lambda: node_process(stays, "producer-2").pid != victim.pid, "its successor")
+    end_after_entries_of(collector, stays, peers=2)
+    assert "producer-2 died; starting it again" in stays.said
     assert_nothing_lost_or_doubled(collector, guest, stays)
 
 
-def test_a_killed_producer_of_a_guest_comes_back_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_what_a_killed_producer_had_said_is_handed_over_by_its_successor(tmp_path: Path) -> None:
+    """Though that is told to leave before it has said anything itself."""
     collector = start_collector(tmp_path / "collector")
-    guest = start_producers(tmp_path / "guest", "--join", ticket_of(collector), "--peers", "2")
-    victim = node_process(guest, "producer-2")
-    await_entries(guest, "producer-2", 10)
+    guest = start_producers(tmp_path / "guest", "--join", ticket_of(collector))
+    await_entries(guest, "producer-1")
+    deaf, victim = node_process(collector, "collector"), node_process(guest, "producer-1")
+    deaf.send_signal(signal.SIGSTOP)
+    await_entries(guest, "producer-1", len(said_entries(guest)) + 20)
     victim.kill()
-    eventually(lambda: node_process(guest, "producer-2").pid != victim.pid, "its successor")
-    end_after_entries_of(collector, guest, peers=2)
-    assert "producer-2 died; starting it again" in guest.said
+    deaf.kill()  # What had reached it is gone with it.
+    eventually(lambda: node_process(guest, "producer-1").pid != victim.pid, "its successor")
+    guest.signal_group(signal.SIGINT)
+    assert guest.wait() == 0, guest.said
+    collector.signal_group(signal.SIGINT)
+    assert collector.wait() == 0
     assert_nothing_lost_or_doubled(collector, guest)
 
 

@@ -21,6 +21,8 @@ from bench.fault_networks import NamespaceNetwork
 from bench.fault_runs import FaultRun, Layout, await_that, started_run
 from tests.e2e.namespaces import NoNamespaces, check_namespaces
 
+ENTRIES = 40_000
+"""Of the catalog, which each machine reads: several times what so short a run finds."""
 CONVERGE_WAIT_S = 30.0
 """Far above the 5 s that bench/faults.py measures against: the machine may be busy."""
 COLLECTOR, FIRST, SECOND, THIRD = range(4)
@@ -43,7 +45,7 @@ def test_four_machines_lose_nothing_when_the_network_between_them_fails(
     tmp_path: Path, network: NamespaceNetwork
 ) -> None:
     switch = network.namespaces
-    layout = Layout(producers=(1, 1, 1), time_scale=10)
+    layout = Layout(producers=(1, 1, 1), time_scale=10, catalog_entries=ENTRIES)
     with started_run(tmp_path, layout, network) as run:
         first, second, third = run.producers
         await_that(lambda: all_have_said_more(run, {}), "entries of each", CONVERGE_WAIT_S)

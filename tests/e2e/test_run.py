@@ -12,6 +12,7 @@ from mesh.core.entries import CallFinished
 from tests.e2e.running import (
     Run,
     assert_nothing_lost_or_doubled,
+    copy_of,
     eventually,
     node_logs,
     node_process,
@@ -21,23 +22,40 @@ from tests.e2e.running import (
 PARIS = "Paris attractions"
 
 
-def test_a_run_ends_by_itself_at_its_target(tmp_path: Path) -> None:
-    run = start_run(tmp_path, PARIS, "--peers", "5", "--target", "200", usual_models=True)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run that has ended by itself, for tests to look at."""
+    directory = tmp_path_factory.mktemp("finished")
+    run = start_run(directory, PARIS, "--peers", "5", "--target", "200", usual_models=True)
     assert run.wait() == 0
-    assert len(run.lines()) >= 200
-    assert_nothing_lost_or_doubled(run)
-    assert "simulated" in run.said.lower()
-    assert "target of 200 entries reached" in run.said
-    assert run.children() == []
+    return run
 
 
-def test_every_generated_entry_is_unique_duplicate_or_rejected(tmp_path: Path) -> None:
-    run = start_run(tmp_path, PARIS, "--peers", "2", "--target", "120")
-    assert run.wait() == 0
-    (unique,) = run.query('SELECT sum("unique") FROM model_totals')[0]
-    assert unique == len(run.lines())
-    calls, finished = run.query("SELECT count(*), count(outcome) FROM calls")[0]
-    assert calls == finished > 0
+@pytest.fixture
+def earlier(finished: Run, tmp_path: Path) -> Run:
+    """The same in a directory of the test's own, to be continued there."""
+    return copy_of(finished, tmp_path)
+
+
+def test_a_run_ends_by_itself_at_its_target(finished: Run) -> None:
+    assert len(finished.lines()) >= 200
+    assert_nothing_lost_or_doubled(finished)
+    assert "simulated" in finished.said.lower()
+    assert "target of 200 entries reached" in finished.said
+    assert finished.children() == []
+
+
+def test_every_generated_entry_is_unique_duplicate_or_rejected(finished: Run) -> None:
+    (unique,) = finished.query('SELECT sum("unique") FROM model_totals')[0]
+    assert unique == len(finished.lines())
+    calls, ended = finished.query("SELECT count(*), count(outcome) FROM calls")[0]
+    assert calls == ended > 0
+
+
+def test_files_of_a_run_are_readable_by_their_owner_alone(finished: Run) -> None:
+    for path in finished.run_dir.rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path
+    assert finished.run_dir.stat().st_mode & 0o077 == 0
 
 
 def test_a_run_stops_at_its_budget(tmp_path: Path) -> None:
@@ -85,6 +103,23 @@ def test_a_signal_to_the_group_ends_the_run_with_everything_kept(
     assert run.wait(timeout_s=5) == 0
     assert run.children() == []
     assert_nothing_lost_or_doubled(run)
+    assert_cut_calls_keep_their_lines_and_their_estimated_cost(run)
+
+
+def assert_cut_calls_keep_their_lines_and_their_estimated_cost(run: Run) -> None:
+    cut = run.query(
+        "SELECT count(items.ordinal), input_tokens, output_tokens, estimated, cost_usd "
+        "FROM calls LEFT JOIN items ON items.origin = calls.origin AND items.epoch = calls.epoch "
+        "AND items.call = calls.seq WHERE outcome = 'cancelled' GROUP BY calls.origin"
+    )
+    assert cut
+    assert sum(row[0] for row in cut) > 0
+    for _, input_tokens, output_tokens, estimated, cost_usd in cut:
+        assert input_tokens > 0
+        assert output_tokens >= 0
+        assert estimated == 1
+        assert cost_usd > 0
+    assert run.query("SELECT count(*) FROM calls WHERE outcome IS NULL") == [(0,)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -134,47 +169,42 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
     eventually(lambda: run.children() == [], "no process left", wait_s=5)
 
 
-def test_the_same_command_continues_the_run(tmp_path: Path) -> None:
-    first = start_run(tmp_path, PARIS, "--peers", "3", "--target", "60")
-    assert first.wait() == 0
-    found = first.lines()
-    second = start_run(tmp_path, PARIS, "--peers", "1", "--target", "120")
+def test_the_same_command_continues_the_run(earlier: Run) -> None:
+    found = earlier.lines()
+    target = len(found) + 60
+    second = start_run(earlier.directory, PARIS, "--peers", "1", "--target", str(target))
     assert second.wait() == 0
     assert f"continuing: {len(found)} entries" in second.said
     assert second.lines()[: len(found)] == found
-    assert len(second.lines()) >= 120
+    assert len(second.lines()) >= target
     assert_nothing_lost_or_doubled(second)
 
 
-def test_a_target_met_already_is_said_with_how_to_raise_it(tmp_path: Path) -> None:
-    start_run(tmp_path, PARIS, "--peers", "1", "--target", "30").wait()
-    again = start_run(tmp_path, PARIS, "--peers", "1", "--target", "30")
+def test_a_target_met_already_is_said_with_how_to_raise_it(earlier: Run) -> None:
+    again = start_run(earlier.directory, PARIS, "--peers", "1", "--target", "200")
     assert again.wait() == 0
     assert "--target" in again.said
 
 
-def test_new_starts_afresh_and_keeps_the_old_run_under_another_name(tmp_path: Path) -> None:
-    first = start_run(tmp_path, PARIS, "--peers", "1", "--target", "30")
-    first.wait()
-    found = first.lines()
-    second = start_run(tmp_path, PARIS, "--peers", "1", "--target", "30", "--new", "--seed", "7")
+def test_new_starts_afresh_and_keeps_the_old_run_under_another_name(earlier: Run) -> None:
+    found, directory = earlier.lines(), earlier.directory
+    second = start_run(directory, PARIS, "--peers", "1", "--target", "30", "--new", "--seed", "7")
     assert second.wait() == 0
     assert_nothing_lost_or_doubled(second)
-    (kept,) = tmp_path.glob("output-*.txt")
+    (kept,) = directory.glob("output-*.txt")
     assert kept.read_text("utf-8").splitlines() == found
-    assert len([path for path in tmp_path.glob("run*") if path.is_dir()]) == 2
+    assert len([path for path in directory.glob("run*") if path.is_dir()]) == 2
 
 
-def test_another_topic_in_the_directory_is_refused(tmp_path: Path) -> None:
-    start_run(tmp_path, PARIS, "--peers", "1", "--target", "20").wait()
-    other = start_run(tmp_path, "Chemical elements", "--peers", "1")
+def test_another_topic_in_the_directory_is_refused(earlier: Run) -> None:
+    other = start_run(earlier.directory, "Chemical elements", "--peers", "1")
     assert other.wait() == 2
     assert PARIS in other.said
 
 
-def test_real_models_do_not_continue_a_simulated_run(tmp_path: Path) -> None:
-    start_run(tmp_path, PARIS, "--peers", "1", "--target", "20").wait()
-    real = start_run(tmp_path, PARIS, "--model", "llama@http://127.0.0.1:9/v1", "--peers", "1")
+def test_real_models_do_not_continue_a_simulated_run(earlier: Run) -> None:
+    llama = "llama@http://127.0.0.1:9/v1"
+    real = start_run(earlier.directory, PARIS, "--model", llama, "--peers", "1")
     assert real.wait() == 2
     assert "simulated" in real.said
 
@@ -189,23 +219,14 @@ def test_a_foreign_file_at_the_output_path_is_moved_aside_untouched(tmp_path: Pa
     assert_nothing_lost_or_doubled(run)
 
 
-def test_a_torn_last_line_of_the_output_is_mended(tmp_path: Path) -> None:
-    first = start_run(tmp_path, PARIS, "--peers", "1", "--target", "20")
-    first.wait()
-    torn = first.output.read_bytes()[:-4]
-    first.output.write_bytes(torn)
-    second = start_run(tmp_path, PARIS, "--peers", "1", "--target", "40")
+def test_a_torn_last_line_of_the_output_is_mended(earlier: Run) -> None:
+    torn = earlier.output.read_bytes()[:-4]
+    earlier.output.write_bytes(torn)
+    target = str(len(earlier.accepted()) + 20)
+    second = start_run(earlier.directory, PARIS, "--peers", "1", "--target", target)
     assert second.wait() == 0
     assert_nothing_lost_or_doubled(second)
-    assert list(tmp_path.glob("output-*.txt")) == []
-
-
-def test_excluded_entries_are_never_written(tmp_path: Path) -> None:
-    (tmp_path / "known.txt").write_text("the louvre\nEIFFEL TOWER\n")
-    run = start_run(tmp_path, PARIS, "--peers", "2", "--target", "150", "--exclude", "known.txt")
-    assert run.wait() == 0
-    assert not {"Louvre", "The Louvre", "Eiffel Tower"} & set(run.lines())
-    assert len(run.lines()) >= 150
+    assert list(earlier.directory.glob("output-*.txt")) == []
 
 
 def test_a_busy_page_port_is_one_clear_line(tmp_path: Path) -> None:
@@ -296,11 +317,3 @@ def test_one_provider_failing_does_not_stop_the_others(tmp_path: Path, simulator
     assert "credit" in run.said or "quota" in run.said
     rows = dict(run.query('SELECT model, "unique" FROM model_totals'))
     assert rows[f"atlas@{simulator_url}/v1"] == len(run.lines())
-
-
-def test_files_of_a_run_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
-    run = start_run(tmp_path, PARIS, "--peers", "1", "--target", "20")
-    run.wait()
-    for path in run.run_dir.rglob("*"):
-        assert path.stat().st_mode & 0o077 == 0, path
-    assert run.run_dir.stat().st_mode & 0o077 == 0

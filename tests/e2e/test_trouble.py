@@ -69,27 +69,6 @@ def test_a_notice_goes_when_nobody_calls_its_model_any_more(
         assert run.wait() == 0
 
 
-def test_a_call_cut_by_the_end_keeps_its_lines_and_its_estimated_cost(tmp_path: Path) -> None:
-    run = start_run(tmp_path, PARIS, "--peers", "2", time_scale=2)
-    eventually(lambda: len(run.lines()) > 20, "entries")
-    run.signal_group()
-    assert run.wait() == 0
-    cut = run.query(
-        "SELECT count(items.ordinal), input_tokens, output_tokens, estimated, cost_usd "
-        "FROM calls LEFT JOIN items ON items.origin = calls.origin AND items.epoch = calls.epoch "
-        "AND items.call = calls.seq WHERE outcome = 'cancelled' GROUP BY calls.origin"
-    )
-    assert cut
-    assert sum(row[0] for row in cut) > 0
-    for _, input_tokens, output_tokens, estimated, cost_usd in cut:
-        assert input_tokens > 0
-        assert output_tokens >= 0
-        assert estimated == 1
-        assert cost_usd > 0
-    assert run.query("SELECT count(*) FROM calls WHERE outcome IS NULL") == [(0,)]
-    assert_nothing_lost_or_doubled(run)
-
-
 def test_a_collector_killed_while_producers_hand_over_is_waited_for(tmp_path: Path) -> None:
     run = start_run(tmp_path, PARIS, "--peers", "3", time_scale=5)
     eventually(lambda: len(run.lines()) > 30, "entries")

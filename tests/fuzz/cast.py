@@ -115,6 +115,7 @@ class Cast:
             log.Lost(origin, epoch - 5, 1, 3),
             log.StateChanged("running", None),
             log.ModelAssigned(origin, "anthropic:haiku"),
+            log.ProducerDismissed(origin),
             log.BudgetSet(1.0),
             log.BudgetGranted(origin, 0.25),
             log.TicketRevoked(b"ticket 0"),

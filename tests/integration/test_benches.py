@@ -6,10 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from bench.page_children import open_pages, served_run
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 QUICK_S = 60.0
@@ -226,3 +229,26 @@ def test_a_long_list_knows_its_names_again(tmp_path: Path) -> None:
     assert figures["at_5000_found_ratio"] >= 0.95
     assert figures["at_5000_entries_per_s"] > 0
     assert figures["at_5000_new_taken_for_known_count"] <= 5
+
+
+def test_the_run_that_the_page_bench_serves_is_whole_and_goes_on(tmp_path: Path) -> None:
+    """The bench itself takes a minute of a browser: here is what it measures, small."""
+    with served_run(tmp_path / "run", entries_count=2000, producers_count=5, seed=0) as run:
+
+        def told(path: str) -> Any:
+            with urllib.request.urlopen(f"{run.url}/api/{path}") as answer:
+                return json.load(answer)
+
+        metrics = told("metrics")
+        assert metrics["unique_total"] == told("items")["total"] == 2000
+        assert len(metrics["models"]) == 4
+        assert len(metrics["history"]) == 600
+        assert len(told("peers")["peers"]) == 6
+        assert len(told("facets")["facets"]) == 61
+        assert told("names")["merged_total"] >= 200
+        run.go_on(1000)
+        with open_pages(run, 3) as reading:
+            assert run.processor_share(1.5) > 0
+        total = run.go_on(0)
+        assert reading.told["frames"] >= 3 * 3
+        assert 2500 < total == told("metrics")["unique_total"] == told("items")["total"]

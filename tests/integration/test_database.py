@@ -15,6 +15,7 @@ import pytest
 from mesh.core.accounts import AccountRow, CallRow
 from mesh.core.entries import CallFinished, CallStarted, FacetProposed
 from mesh.core.facet_ids import facet_id
+from mesh.core.item_query import ItemQuery
 from mesh.core.items import LogId, NodeId
 from mesh.core.metrics import HistoryPoint, ModelCounts
 from mesh.core.seqset import SeqSet
@@ -82,7 +83,7 @@ def contents(database: RunDatabase) -> dict[str, object]:
         "epochs": database.own_epochs(),
         "frames": database.own_frames(5, 1, 100, ALL_BYTES),
         "meta": database.meta(),
-        "items": database.items(after=0, limit=100, containing=""),
+        "items": database.pages.items(ItemQuery(limit=100))["items"],
     }
 
 
@@ -108,6 +109,7 @@ def test_a_restart_finds_everything_that_a_batch_held(path: Path, database: RunD
                 "node": "producer 1",
                 "facet": "museums",
                 "t_s": 0.5,
+                "forms": [],
             }
             for ordinal in (1, 2)
         ],
@@ -161,7 +163,7 @@ def test_an_entry_shows_the_name_of_the_facet_that_it_was_found_in(database: Run
             ]
         )
     )
-    rows = database.items(after=0, limit=9, containing="")
+    rows = database.pages.items(ItemQuery(limit=9))["items"]
     assert [row["facet"] for row in rows] == ["museums", None]
     assert [row[-1] for row in database.acceptances()] == [facet_id("museums"), 0]
 
@@ -251,14 +253,14 @@ def test_a_search_takes_its_text_literally(
     database: RunDatabase, containing: str, expected: list[str]
 ) -> None:
     database.commit(Batch(items=[item(n, text) for n, text in enumerate(TEXTS, 1)]))
-    found = database.items(after=0, limit=100, containing=containing)
+    found = database.pages.items(ItemQuery(limit=100, containing=containing))["items"]
     assert [row["text"] for row in found] == expected
 
 
 def test_items_are_paged_by_ordinal(database: RunDatabase) -> None:
     database.commit(Batch(items=[item(n) for n in range(1, 8)]))
     pages = [
-        [row["ordinal"] for row in database.items(after=after, limit=3, containing="")]
+        [row["ordinal"] for row in database.pages.items(ItemQuery(limit=3, after=after))["items"]]
         for after in (0, 3, 6, 7)
     ]
     assert pages == [[1, 2, 3], [4, 5, 6], [7], []]
@@ -267,7 +269,7 @@ def test_items_are_paged_by_ordinal(database: RunDatabase) -> None:
 
 def test_an_item_of_an_unknown_node_and_call_is_listed_all_the_same(database: RunDatabase) -> None:
     database.commit(Batch(items=[item(1, call=99)]))
-    (row,) = database.items(after=0, limit=1, containing="")
+    (row,) = database.pages.items(ItemQuery(limit=1))["items"]
     assert (row["node"], row["facet"]) == ("", None)
 
 
@@ -386,3 +388,35 @@ def test_a_directory_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 def test_only_its_owner_may_read_a_run(path: Path, database: RunDatabase) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_ends_of_calls_come_back_in_the_order_in_which_they_were_taken_in(
+    path: Path, database: RunDatabase
+) -> None:
+    for call in (5, 3, 9):
+        ended = msgspec.structs.replace(finished(call), latency_s=float(call))
+        database.commit(Batch(calls_finished=[(LOG, ended)]))
+    database.close()
+    restarted = RunDatabase.open(path)
+    restarted.commit(Batch(calls_finished=[(LOG, finished(1)), (LOG, finished(2))]))
+    assert list(restarted.ended_calls()) == [
+        ("atlas", "ok", None, latency_s) for latency_s in (5.0, 3.0, 9.0, 1.5, 1.5)
+    ]
+    restarted.close()
+
+
+def test_a_run_of_the_format_before_is_shown_but_not_continued(
+    path: Path, database: RunDatabase
+) -> None:
+    database.commit(whole_batch())
+    database.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP INDEX calls_by_ended")
+        connection.execute("ALTER TABLE calls DROP COLUMN ended")
+        connection.execute("UPDATE meta SET value = '3' WHERE name = 'format_version'")
+    connection.close()
+    reading = RunDatabase.open_read_only(path)
+    assert list(reading.ended_calls()) == [("atlas", "ok", None, 1.5)]
+    reading.close()
+    with pytest.raises(UnusableDatabase, match="has format 3"):
+        RunDatabase.open(path)

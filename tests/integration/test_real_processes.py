@@ -15,8 +15,9 @@ import pytest
 from tests.integration.eventually import eventually
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-PROCESSES = 7
-"""The simulator, a collector, five producers."""
+PRODUCERS = 2
+PROCESSES = 2 + PRODUCERS
+"""The simulator and a collector beside them."""
 START_S = 45.0
 """With imports, on a busy machine."""
 
@@ -28,8 +29,9 @@ async def test_no_process_outlives_a_bench_that_is_ended(
 ) -> None:
     # Whoever was started in the background ignores it, and would have the bench ignore it too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    words = ("--modes", "all", "--time-scale", "1", "--producers", str(PRODUCERS))
     bench = subprocess.Popen(  # noqa: ASYNC220 started, not awaited
-        [sys.executable, "bench/real_modes.py", "--modes", "all", "--time-scale", "1"],
+        [sys.executable, "bench/real_modes.py", *words],
         cwd=CHECKOUT,
         env={**os.environ, "TMPDIR": str(tmp_path)},
         stdout=subprocess.DEVNULL,

@@ -10,7 +10,6 @@ from mesh.simulation.catalog import (
     CatalogEntry,
     CatalogShelf,
     CatalogUnusable,
-    find_catalog,
     known_topics,
     read_catalog,
 )
@@ -73,13 +72,16 @@ def test_a_users_catalog_comes_first_and_hides_one_of_the_same_topic(tmp_path: P
     mine = file(tmp_path, "# topic: Paris attractions\nMy own tower\n")
     assert known_topics([mine])[0] == "Paris attractions"
     assert known_topics([mine]).count("Paris attractions") == 1
-    catalog = find_catalog("paris attractions", [mine])
+    catalog = CatalogShelf([mine]).find("paris attractions")
     assert catalog is not None
     assert [entry.name for entry in catalog.entries] == ["My own tower"]
 
 
 def test_a_topic_that_nobody_knows_finds_nothing(tmp_path: Path) -> None:
-    assert find_catalog("Moons of Saturn", [file(tmp_path, "x")]) is None
+    shelf = CatalogShelf([file(tmp_path, "x", "deep-sea.txt")])
+    assert shelf.find("Moons of Saturn") is None
+    assert not shelf.knows("Moons of Saturn")
+    assert shelf.knows("The deep sea")
 
 
 def test_the_longest_wording_in_a_text_wins(tmp_path: Path) -> None:
@@ -108,6 +110,8 @@ def test_a_file_that_is_no_catalog_is_named_with_the_reason(
     with pytest.raises(CatalogUnusable, match=reason) as caught:
         read_catalog(path)
     assert str(path) in str(caught.value)
+    with pytest.raises(CatalogUnusable, match=reason):
+        CatalogShelf([path]).knows(CatalogShelf([path]).topics()[0])
 
 
 def test_a_catalog_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import gc
+import io
 import json
 import re
 from collections.abc import AsyncIterator
@@ -21,11 +24,13 @@ from aiohttp import (
 )
 from prometheus_client.parser import text_string_to_metric_families
 
+from mesh.core.item_query import ItemQuery
 from mesh.web.interface import JsonObject
-from mesh.web.live_updates import CLIENTS_MAX, ITEMS_PER_FRAME_MAX
+from mesh.web.live_updates import CLIENTS_MAX, ITEMS_PER_FRAME_MAX, NAMES_SHOWN_MAX
 from mesh.web.routes import CONTROL_BYTES_MAX, ITEMS_MAX
 from mesh.web.server import PageServer, PageUnavailable
-from tests.scripted_run import ScriptedRun
+from tests.integration.eventually import eventually
+from tests.scripted_run import MODELS, ScriptedRun
 
 UI = Path(__file__).resolve().parents[2] / "ui"
 UPDATE_S = 0.02
@@ -139,6 +144,17 @@ async def test_a_client_that_asks_before_it_sends_is_told_to_go_on(
         assert answer.status == status
 
 
+async def test_the_page_names_all_its_modules_so_that_none_is_asked_for_late(
+    run: ScriptedRun,
+) -> None:
+    async with served(run) as (_, client):
+        html = await (await client.get("/")).text()
+        named = re.findall(r'<link rel="modulepreload" href="([^"]+)">', html)
+        assert named == sorted(f"ui/js/{file.name}" for file in (UI / "js").glob("*.js"))
+        for path in named:
+            assert (await client.get(f"/{path}")).status == 200
+
+
 async def test_the_chart_library_is_compressed_for_those_who_take_it_and_kept_for_ever(
     run: ScriptedRun,
 ) -> None:
@@ -192,7 +208,12 @@ async def test_items_come_by_ordinal_in_pages_and_by_what_they_contain(run: Scri
         "limit=0",
         f"limit={ITEMS_MAX + 1}",
         "limit=1.5",
+        "skip=-1",
+        "skip=x",
+        "skip=99999999999999999999",
         f"q={'x' * 201}",
+        f"model={'x' * 601}",
+        f"facet={'x' * 601}",
     ],
 )
 async def test_a_query_out_of_bounds_is_answered_400_with_the_reason(
@@ -203,6 +224,63 @@ async def test_a_query_out_of_bounds_is_answered_400_with_the_reason(
         assert answer.status == 400
         reason = (await answer.json())["reason"]
         assert reason.startswith(query.partition("=")[0])
+
+
+async def test_items_are_filtered_by_model_facet_and_other_forms_all_at_once() -> None:
+    run = ScriptedRun()
+    run.find(["Louvre", "Orsay"], facet="museums")
+    run.find(["Pompidou", "Pont Neuf"], model=MODELS[1], facet="museums")
+    run.find(["Petit Palais"], model=MODELS[1])
+    run.merge("Beaubourg museum", 3)
+    async with served(run) as (_, client):
+
+        async def texts(**query: str) -> tuple[list[str], int]:
+            page = await (await client.get("/api/items", params=query)).json()
+            return [item["text"] for item in page["items"]], page["total"]
+
+        assert await texts(model=MODELS[1], limit="2") == (["Pompidou", "Pont Neuf"], 3)
+        assert await texts(facet="museums", skip="1", limit="2") == (["Orsay", "Pompidou"], 4)
+        assert await texts(facet="museums", model=MODELS[1], q="MUSEUM") == (["Pompidou"], 1)
+        assert await texts(q="nothing") == ([], 0)
+        assert await texts(skip="5") == ([], 5)
+        [item] = (await (await client.get("/api/items?after=2&limit=1")).json())["items"]
+        assert item["forms"] == ["Beaubourg museum"]
+
+
+async def test_entries_are_downloaded_as_a_table_and_as_lines_of_json() -> None:
+    run = ScriptedRun(topic="Musées de Paris")
+    run.find(["=1+1", 'He said "no"', "Жуковский"], facet="-museums")
+    run.merge("a, b", 2)
+    run.merge("c", 2)
+    async with served(run) as (_, client):
+        table = await client.get("/output.csv?download")
+        assert table.headers["Content-Disposition"] == (
+            'attachment; filename="musees-de-paris.csv"'
+        )
+        assert table.headers["Content-Type"] == "text/csv; charset=utf-8"
+        text = (await table.read()).decode("utf-8")
+        assert text.startswith("\ufeffordinal,text,model,node,facet,t_s,other_forms\r\n")
+        rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
+        assert [row["text"] for row in rows] == ["'=1+1", 'He said "no"', "Жуковский"]
+        assert [row["facet"] for row in rows] == ["'-museums"] * 3
+        assert rows[1]["other_forms"] == "a, b | c"
+        lines = await client.get("/output.jsonl")
+        assert lines.headers["Content-Disposition"] == 'inline; filename="output.jsonl"'
+        assert [json.loads(line) for line in (await lines.text()).splitlines()] == run.accepted
+        plain = await client.get("/output.txt?download")
+        assert 'filename="musees-de-paris.txt"' in plain.headers["Content-Disposition"]
+
+
+async def test_a_download_is_compressed_for_those_who_take_it(run: ScriptedRun) -> None:
+    run.find([f"Attraction number {number}" for number in range(1000)])
+    async with served(run) as (_, client):
+        plain = await client.get("/output.jsonl", headers={"Accept-Encoding": "identity"})
+        packed = await client.get("/output.jsonl", headers={"Accept-Encoding": "gzip"})
+        assert "Content-Encoding" not in plain.headers
+        assert packed.headers["Content-Encoding"] == "gzip"
+        assert await packed.read() == await plain.read()
+        head = await client.head("/output.jsonl")
+        assert (head.status, await head.read()) == (200, b"")
 
 
 async def test_peers_and_output_are_the_run_s_own(run: ScriptedRun) -> None:
@@ -358,6 +436,71 @@ async def test_a_new_client_is_told_numbers_and_state_at_once(run: ScriptedRun) 
         assert (state["type"], state["state"]) == ("state", "running")
 
 
+async def test_a_new_client_is_told_of_nodes_facets_and_names_at_once(run: ScriptedRun) -> None:
+    async with served(run) as (_, client), client.ws_connect("/ws") as socket:
+        assert await next_frame(socket, "peers") == {"type": "peers", **run.peers()}
+        assert await next_frame(socket, "facets") == {"type": "facets", **run.facets()}
+        names = await run.names(limit=NAMES_SHOWN_MAX)
+        assert await next_frame(socket, "names") == {"type": "names", **names}
+
+
+async def test_nodes_facets_and_names_are_told_when_they_change_and_only_then(
+    run: ScriptedRun,
+) -> None:
+    async with served(run) as (_, client), client.ws_connect("/ws") as socket:
+        await next_frame(socket, "names")
+        run.node_state = "suspect"
+        frame = await next_frame(socket, "peers")
+        assert {peer["state"] for peer in frame["peers"]} == {"suspect"}
+        run.add_facet("Bridges")
+        frame = await next_frame(socket, "facets")
+        assert frame["facets"][-1]["name"] == "Bridges"
+        run.merged_count = 7
+        assert (await next_frame(socket, "names"))["merged_total"] == 7
+        kinds = [(await socket.receive_json())["type"] for _ in range(20)]
+        assert set(kinds) == {"metrics"}
+
+
+async def test_each_frame_is_made_once_however_many_listen() -> None:
+    class Counting(ScriptedRun):
+        metrics_asked = names_asked = peers_asked = 0
+
+        def metrics(self, *, with_history: bool) -> JsonObject:
+            self.metrics_asked += 1
+            return super().metrics(with_history=with_history)
+
+        async def names(self, *, limit: int) -> JsonObject:
+            self.names_asked += 1
+            return await super().names(limit=limit)
+
+        def peers(self) -> JsonObject:
+            self.peers_asked += 1
+            return super().peers()
+
+    run = Counting()
+    async with served(run) as (_, client):
+        sockets = [await client.ws_connect("/ws") for _ in range(20)]
+        for socket in sockets:
+            await next_frame(socket, "names")
+        asked = run.metrics_asked
+        await eventually(lambda: run.metrics_asked > asked + 12)
+        # Each update asks for the metrics once, and so does each newcomer.
+        assert run.peers_asked <= run.metrics_asked + 1
+        assert run.names_asked <= run.metrics_asked
+        await asyncio.gather(*(socket.close() for socket in sockets))
+
+
+async def test_what_stays_on_this_machine_is_not_compressed(run: ScriptedRun) -> None:
+    async with served(run) as (_, client), client.ws_connect("/ws", compress=15) as socket:
+        assert socket.compress == 0
+    async with (
+        served(run, public_url="https://mesh.example/") as (_, client),
+        client.ws_connect("/ws", compress=15) as socket,
+    ):
+        assert socket.compress == 15
+        assert (await next_frame(socket, "peers"))["peers"]
+
+
 async def test_new_entries_are_sent_once_in_order_and_old_ones_not(run: ScriptedRun) -> None:
     async with served(run) as (_, client), client.ws_connect("/ws") as socket:
         await next_frame(socket, "state")
@@ -417,6 +560,7 @@ async def test_the_last_frame_says_how_the_run_finished_and_how_to_reopen_it(
             "type": "state",
             "state": "stopped",
             "stop_reason": "target reached: 4 entries",
+            "run_id": "runs/paris",
             "run_dir": "runs/paris",
             "reopen_command": "python run_mesh.py view runs/paris",
             "final": True,
@@ -468,6 +612,32 @@ async def test_one_client_more_than_can_be_served_is_told_to_poll(run: ScriptedR
         await asyncio.gather(*(socket.close() for socket in sockets))
 
 
+async def test_pages_that_leave_while_a_frame_is_compressed_for_them_leave_nothing_behind(
+    run: ScriptedRun,
+) -> None:
+    """Long frames are compressed in a thread; what went wrong there was told on the terminal."""
+    told: list[str] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(str(context)))
+    async with served(run, public_url="http://mesh.example/") as (server, client):
+        for number in range(10):
+            sockets = [await client.ws_connect("/ws", compress=15) for _ in range(10)]
+            run.find([f"A long name of an attraction {number} {each}" for each in range(400)])
+            await next_frame(sockets[0], "items")
+            for socket in sockets:
+                connection = socket._response.connection
+                assert connection is not None
+                assert connection.transport is not None
+                connection.transport.abort()
+            await eventually(lambda: server.client_count == 0)
+            for socket in sockets:
+                await socket.close()
+        gc.collect()
+        await asyncio.sleep(0)
+    loop.set_exception_handler(None)
+    assert told == []
+
+
 async def test_a_plain_get_of_the_websocket_is_refused(run: ScriptedRun) -> None:
     async with served(run) as (_, client):
         assert (await client.get("/ws")).status == 426
@@ -477,7 +647,7 @@ async def test_when_live_updates_fail_pages_are_sent_to_polling(
     run: ScriptedRun, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Unreadable(ScriptedRun):
-        async def items(self, *, after: int, limit: int, containing: str) -> JsonObject:
+        async def items(self, query: ItemQuery) -> JsonObject:
             raise OSError("disk gone")
 
     async with served(Unreadable()) as (server, client), client.ws_connect("/ws") as socket:

@@ -13,7 +13,7 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from pathlib import Path
@@ -23,7 +23,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from mesh.nodes.collecting.run_view import DatabaseReader
+from mesh.core.downloads import DownloadFormat
+from mesh.core.item_query import ItemQuery
+from mesh.nodes.collecting.database_reader import DatabaseReader
 from mesh.storage.database import Batch, ItemRow, RunDatabase
 from mesh.web.interface import JsonObject
 from mesh.web.server import PageServer
@@ -53,7 +55,15 @@ ROUTES = (
         "/ws",
         "/metrics",
     ),
-    *("/output.txt", "/ui/page.js", "/ui/js/mesh.js", "/ui/", chart_library_path()),
+    *(
+        "/output.txt",
+        "/output.csv",
+        "/output.jsonl?download",
+        "/ui/page.js",
+        "/ui/js/mesh.js",
+        "/ui/",
+        chart_library_path(),
+    ),
 )
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
 
@@ -74,11 +84,11 @@ class StoredRun(ScriptedRun):
         database.close()
         self._reader = DatabaseReader(path)
 
-    async def items(self, *, after: int, limit: int, containing: str) -> JsonObject:
-        return await self._reader.items(after=after, limit=limit, containing=containing)
+    async def items(self, query: ItemQuery) -> JsonObject:
+        return await self._reader.items(query)
 
-    async def output_text(self) -> bytes:
-        return await self._reader.output_text()
+    def output(self, form: DownloadFormat) -> AsyncIterator[bytes]:
+        return self._reader.output(form)
 
     async def control(self, action: str, arguments: JsonObject) -> str | None:
         """Like the collector it names in its refusal what was asked for."""
@@ -195,7 +205,12 @@ paths = st.one_of(
 )
 queries = st.lists(
     st.tuples(
-        st.sampled_from([b"after", b"limit", b"q", b"history", b"token", b"", b"%00", b"\xff"]),
+        st.sampled_from(
+            [
+                *(b"after", b"limit", b"q", b"model", b"facet", b"skip", b"download"),
+                *(b"history", b"token", b"", b"%00", b"\xff"),
+            ]
+        ),
         odd_texts,
     ),
     max_size=4,

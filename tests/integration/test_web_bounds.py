@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from aiohttp import ClientSession, web
 
+from mesh.core.downloads import DownloadFormat
 from mesh.web.connections import CONNECTIONS_MAX, BoundedSite, Doorway
 from mesh.web.routes import LARGE_ANSWERS_MAX
 from mesh.web.server import PageServer
@@ -85,9 +86,10 @@ async def test_readers_that_do_not_read_hold_a_bounded_number_of_large_answers()
     class Counting(ScriptedRun):
         asked_count = 0
 
-        async def output_text(self) -> bytes:
+        async def output(self, form: DownloadFormat) -> AsyncIterator[bytes]:
             self.asked_count += 1
-            return b"x" * 20_000_000
+            for _ in range(200):
+                yield b"x" * 100_000
 
     run = Counting()
     async with serving(run) as server, AsyncExitStack() as stack:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 
 from mesh.core import entries as log
 from mesh.core.entries import LogEntry
+from mesh.core.item_query import ItemQuery
 from mesh.core.items import LogId
 from mesh.core.metrics import ModelCounts
 from mesh.core.normalize import item_key
@@ -31,6 +33,7 @@ from tests.simulation.world import Slot, World
 Place = tuple[LogId, int]
 
 
+_figures_of = attrgetter(*(each.name for each in fields(ModelCounts)))
 _VERDICTS = (log.Accepted, log.Duplicate, log.Merged, log.Excluded)
 
 
@@ -271,7 +274,9 @@ def _places(stored: dict[LogId, SeqSet]) -> Iterator[Place]:
 def _plain(totals: dict[str, ModelCounts]) -> dict[str, tuple[object, ...]]:
     """Only models of which something was counted."""
     return {
-        model: astuple(counts) for model, counts in sorted(totals.items()) if any(astuple(counts))
+        model: figures
+        for model, counts in sorted(totals.items())
+        if any(figures := _figures_of(counts))
     }
 
 
@@ -286,7 +291,7 @@ def _recount(
             counts.rejected += isinstance(entry, log.Rejected)
             if isinstance(entry, log.CallFinished):
                 counts.count_call(entry)
-    for item in database.items(after=0, limit=1_000_000, containing=""):
+    for item in database.pages.items(ItemQuery(limit=1_000_000))["items"]:
         models[item["model"]].unique += 1
         models[item["model"]].duplicates -= 1
     return models

@@ -7,6 +7,7 @@ so that many find the same.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,8 @@ SYNC_S = 0.5
 WRITE_RETRY_S = 1.0
 GOODBYE_S = 0.25
 JUDGING_S = (0.01, 0.2)
+_FORMS = ("", AGAIN, PERHAPS)
+_FORM_SHARES_SUMMED = tuple(itertools.accumulate((0.92, 0.05, 0.03)))
 MODELS = ("openai:a", "anthropic:b", "simulated:c")
 CENT_FRACTION = 1 / 1024
 """Costs are multiples of a power of two: sums are exact in whatever order they are made."""
@@ -139,7 +142,7 @@ class ScriptedProducer(ScriptedProcess):
             # The square makes some names common: they are found by several at once.
             text = names[int(len(names) * dice.random() ** 2)]
             text = text.upper() if dice.random() < 0.1 else text
-            text += dice.choices(("", AGAIN, PERHAPS), (0.92, 0.05, 0.03))[0]
+            text += dice.choices(_FORMS, cum_weights=_FORM_SHARES_SUMMED)[0]
             if self.known.add(item_key(text), text):
                 said.append(log.Found(text, call, model))
             else:

@@ -7,32 +7,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.simulation.running import Tally, run_seed, run_seeds
-from tests.simulation.scenarios import ENTRIES_MIN, FAULTS_MIN, FaultKind
 
 ROOT = Path(__file__).resolve().parents[2]
-SEEDS = 1000
-NODES_MIN = 5
+SEEDS = 100
 
 
-@pytest.mark.timeout(600)
-def test_a_thousand_seeds_lose_nothing_double_nothing_and_converge() -> None:
-    """A command runs more: python -m tests.simulation --seeds 100000."""
+def test_a_hundred_seeds_lose_nothing_double_nothing_and_converge() -> None:
+    """.ci/run has a thousand of them, and a command as many as one likes:
+    python -m tests.simulation --seeds 100000."""
     tally = Tally()
-    # More than processors: beside other tests this gets more than half of them.
-    for outcome in run_seeds(range(SEEDS), processes=2 * (os.cpu_count() or 1)):
+    for outcome in run_seeds(range(SEEDS), processes=os.cpu_count() or 1):
         tally.add(outcome)
     assert [str(outcome) for outcome in tally.violations] == []
     assert tally.seeds == SEEDS
-    assert tally.least_nodes >= NODES_MIN
-    assert tally.least_entries >= ENTRIES_MIN
-    assert tally.least_faults >= FAULTS_MIN
-    happened = {kind for kind, count in tally.kinds.items() if count >= SEEDS / 20}
-    assert happened == set(FaultKind)
-    assert tally.recounted > 0.8 * SEEDS
-    assert tally.lost_places > 0, "no fault destroyed anything: losses were not put to the test"
+    assert tally.untested() == []
 
 
 def test_a_seed_replays_exactly_whatever_process_it_runs_in() -> None:

@@ -282,6 +282,36 @@ def test_what_was_spent_without_grants_counts_when_a_run_gets_a_budget() -> None
     assert purse.left_usd == pytest.approx(0.15, abs=EXACT)
 
 
+def test_a_run_that_had_no_cap_is_given_one_while_a_call_is_under_way() -> None:
+    treasury, purse, own = Treasury(None), purse_of(is_bounded=False), LogId(A, 1)
+    assert purse.reserve(0.4)
+    for heard in (treasury, purse):
+        heard.apply(own, 1, started(0.4))
+    assert treasury.held_usd == 0.4, "what it may cost counts already"
+    treasury.budget_usd = 0.6
+    purse.apply(COLLECTOR, 1, BudgetSet(0.6))
+    assert not purse.reserve(0.05)
+    asked = purse.ask(0.05)
+    assert asked is not None
+    treasury.apply(own, 2, asked)
+    (grant,) = treasury.grants([A])
+    purse.apply(COLLECTOR, 2, grant)
+    assert purse.reserve(0.05)
+    assert treasury.held_usd <= 0.6
+    purse.apply(own, 3, finished(1, 0.1))
+    assert purse.left_usd == pytest.approx(grant.total_usd - 0.1 - 0.05, abs=EXACT)
+
+
+def test_a_raised_budget_is_granted_to_who_waits_for_it() -> None:
+    treasury = Treasury(0.05)
+    asking(treasury, A, 0.06)
+    assert treasury.grants([A]) == []
+    assert treasury.unpaid_call_usd([A]) == 0.06
+    treasury.budget_usd = 0.5
+    assert treasury.unpaid_call_usd([A]) is None
+    assert [each.origin for each in treasury.grants([A])] == [A]
+
+
 def test_a_collector_from_an_old_copy_hears_what_it_has_granted() -> None:
     treasury = Treasury(0.1)
     treasury.hear_own_past(granted(A, 0.06))

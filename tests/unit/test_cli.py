@@ -532,3 +532,12 @@ def test_a_page_open_to_others_is_said() -> None:
     assert "the page on 0.0.0.0 opens to whoever has" in said(settings(page_host="0.0.0.0"))
     assert "the page on" not in said(settings(page_host="0.0.0.0", headless=True))
     assert "the page on" not in said(settings())
+
+
+def test_who_wants_more_is_told_where_the_log_files_are() -> None:
+    text = said(settings(verbosity=1, run_dir=Path("runs/birds")))
+    files = "log files: runs/birds/nodes/*/messages.log, runs/birds/supervisor.log"
+    assert f"{files}; -vv logs more" in text
+    assert said(settings(verbosity=2, run_dir=Path("runs/birds"))).count(files) == 1
+    assert "-vv" not in said(settings(verbosity=2))
+    assert "log files" not in said(settings())

@@ -50,6 +50,7 @@ EVERY_ENTRY: list[LogEntry] = [
     log.Lost(OTHER, 2, 3, 9),
     log.StateChanged("paused", "by the user"),
     log.ModelAssigned(OTHER, "anthropic:haiku"),
+    log.ProducerDismissed(OTHER),
     log.BudgetSet(1.0),
     log.BudgetSet(None),
     log.BudgetGranted(OTHER, 0.25),

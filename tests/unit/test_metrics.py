@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from mesh.core.accounts import CallRow
 from mesh.core.entries import CallFinished
 from mesh.core.items import LogId, NodeId
-from mesh.core.metrics import HISTORY_POINTS_MAX, WINDOW_S, HistoryPoint, RunMetrics, percentile
+from mesh.core.metrics import (
+    HISTORY_POINTS_MAX,
+    LAST_ERROR_CHARACTERS_MAX,
+    LATENCIES_MAX,
+    WINDOW_S,
+    HistoryPoint,
+    ModelCounts,
+    RunMetrics,
+    percentile,
+)
 
 
 def call(
@@ -172,6 +181,7 @@ def test_a_point_of_the_history_says_what_the_run_was_then() -> None:
     metrics = RunMetrics()
     metrics.count_unique("atlas", 2, t_s=0.5)
     metrics.of("sonata").duplicates = 2
+    metrics.of("sonata").cost_usd = 0.25
     metrics.sample(1.04)
     assert metrics.history_snapshot() == [
         {
@@ -180,8 +190,39 @@ def test_a_point_of_the_history_says_what_the_run_was_then() -> None:
             "unique_last_minute": 2,
             "duplicate_rate": 0.5,
             "models": {"atlas": 2, "sonata": 0},
+            "cost_usd": 0.25,
         }
     ]
+
+
+def test_a_point_that_was_stored_without_its_cost_says_so() -> None:
+    stored = {"t_s": 1.0, "unique_total": 2, "unique_last_minute": 2, "duplicate_rate": 0.5}
+    metrics = RunMetrics(history=[HistoryPoint(**stored, models={})])  # type: ignore[arg-type]
+    assert metrics.history_snapshot()[0]["cost_usd"] is None
+
+
+def test_slow_calls_show_in_the_95th_percentile_and_only_the_latest_count() -> None:
+    metrics = RunMetrics()
+    for _ in range(LATENCIES_MAX):
+        metrics.count_call(call(latency_s=1000.0))
+    for latency_s in range(LATENCIES_MAX):
+        metrics.count_call(call(latency_s=float(latency_s)))
+    row = of_model(metrics, "atlas")
+    assert (row["latency_s_p50"], row["latency_s_p95"]) == (255.5, 486.0)
+    assert of_model(RunMetrics({"atlas": ModelCounts()}), "atlas")["latency_s_p95"] is None
+
+
+def test_the_last_error_is_the_latest_failed_call_s_and_outlives_a_success() -> None:
+    metrics = RunMetrics()
+    metrics.count_call(call())
+    assert of_model(metrics, "atlas")["last_error"] is None
+    metrics.count_call(call(outcome="retry", error="429: too many requests"))
+    metrics.count_call(call(outcome="unreachable", error="x" * 5000))
+    metrics.count_call(call())
+    metrics.count_call(call(outcome="cancelled", error="the run ends"))
+    assert of_model(metrics, "atlas")["last_error"] == "x" * LAST_ERROR_CHARACTERS_MAX
+    metrics.count_call(call(outcome="give_up", error=None))
+    assert of_model(metrics, "atlas")["last_error"] == "give_up"
 
 
 def test_a_snapshot_is_plain_json() -> None:

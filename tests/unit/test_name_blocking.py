@@ -64,8 +64,8 @@ def test_a_word_that_a_large_share_has_proposes_nobody() -> None:
         index.add(name)
         rarity.add(canonical_words(name))
     assert rarity.is_common("firetail")
-    assert index.proposed(parsed("Firetail"), rarity) == []
-    assert len(index.proposed(parsed("Firetail"), Rarity())) == PROPOSED_MAX
+    assert index.proposed(parsed("Firetail (ruin)"), rarity) == []
+    assert len(index.proposed(parsed("Firetail (ruin)"), Rarity())) == PROPOSED_MAX
 
 
 def test_an_index_grows_by_parts_and_finds_in_all_of_them() -> None:
@@ -97,6 +97,26 @@ def test_a_table_of_many_parts_gives_the_latest_of_a_key_first() -> None:
     assert table.filed(7, found_max=3) == [99, 98, 97]
     assert table.filed(1_042, found_max=3) == [42]
     assert table.filed(8, found_max=3) == []
+
+
+def test_keys_of_one_chain_are_told_apart_though_they_come_at_once() -> None:
+    """Hashes that differ in their high bits alone begin in one place of the table."""
+    table = KeyTable(first_part_entries=2)
+    alike = [high << 20 | 5 for high in range(6)]
+    table.add(alike, 0)
+    table.add(alike[::2], 1)
+    assert [table.filed(hashed, found_max=9) for hashed in alike] == [[1, 0], [0]] * 3
+    assert table.filed_under_any(alike, found_max=1) == {0, 1}
+    assert table.filed(6 << 20 | 5, found_max=9) == []
+
+
+def test_a_word_spelled_otherwise_is_found_though_the_other_word_is_crowded() -> None:
+    """The consonants of a word are asked only then: else who shares the other word is looked at."""
+    index, rarity = BlockingIndex(), Rarity(name_count=1_000_000)
+    index.add(parsed("Firetail Klubauck"))
+    for text in OTHERS[:500]:
+        index.add(parsed(f"Firetail {text}"))
+    assert 0 in [each.number for each in index.proposed(parsed("Firetail Klubaucck"), rarity)]
 
 
 def test_keys_are_few_whatever_a_text_is_made_of() -> None:

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.core.names.comparing import Verdict, compare
+from mesh.core.names.comparing import (
+    Verdict,
+    compare,
+    compare_proposed,
+    compare_rest,
+    compare_without_keys,
+)
 from mesh.core.names.derived_keys import canonical_words
 from mesh.core.names.rarity import Rarity
 from mesh.core.names.words import parsed
@@ -164,3 +170,15 @@ def test_any_two_texts_compare_alike_either_way_and_each_with_itself(one: str, o
         assert compare(first, first).verdict is Verdict.SAME
         for second in names:
             assert compare(first, second).verdict is compare(second, first).verdict
+
+
+def test_the_shorter_ways_of_comparing_come_to_the_same_verdicts() -> None:
+    """Every name of the pairs above against every one."""
+    names = [parsed(text) for pair in (*SAME, *UNSURE, *DIFFERENT) for text in pair]
+    for one in names:
+        for other in names:
+            expected = compare_without_keys(one, other).verdict
+            assert compare_proposed(one, other).verdict is expected, (one.text, other.text)
+            if expected is not Verdict.DIFFERENT:
+                continue
+            assert compare_rest(one, other).verdict is expected, (one.text, other.text)

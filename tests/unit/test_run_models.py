@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mesh.cli.commands import UsageError
+from mesh.cli.models import askable_models, keys_of, models_named
 from mesh.cli.run_models import models_of_run
 from mesh.config import ModelSpec
 
@@ -99,3 +100,16 @@ def test_simulated_picks_those_simulated_models_that_the_run_has() -> None:
     assert list(models(*run, wanted=("simulated",))) == ["simulated:atlas"]
     with pytest.raises(UsageError, match="none of the run's models"):
         models("openai:gpt-4o-mini", wanted=("simulated",))
+
+
+def test_a_collector_alone_finds_out_which_of_its_models_it_could_ask() -> None:
+    specs = ("simulated:atlas", "openai:gpt", "anthropic:haiku", "llama@http://127.0.0.1:9/v1")
+    named = models_named(specs, ENVIRONMENT, None, keys_needed=False)
+    askable = askable_models(named, ENVIRONMENT)
+    assert [each.spec for each in askable] == [specs[0], specs[1], specs[3]]
+    assert list(keys_of(askable, ENVIRONMENT)) == ["OPENAI_API_KEY"]
+
+
+def test_a_model_whose_named_key_is_missing_is_not_asked() -> None:
+    named = models_named(("llama@http://h/v1,key=LAB_KEY",), {}, None, keys_needed=False)
+    assert askable_models(named, {}) == ()

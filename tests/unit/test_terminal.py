@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from mesh.nodes.guest_lines import (
     GUEST_LINES,
@@ -16,7 +15,8 @@ from mesh.nodes.guest_lines import (
     guest_plain_line,
     guest_summary_lines,
 )
-from mesh.nodes.run_lines import RUN_LINES, live_block, plain_line, summary_lines
+from mesh.nodes.run_lines import RUN_LINES, plain_line, summary_lines
+from mesh.nodes.run_live import live_block
 from mesh.nodes.terminal import (
     LINE_CHARACTERS_MAX,
     PLAIN_EVERY_S,
@@ -24,56 +24,9 @@ from mesh.nodes.terminal import (
     program_name,
     shown,
 )
+from tests.unit.shown_run import drawn, metrics, model_row
 
 ESCAPE = "\x1b"
-
-
-def model_row(model: str = "openai:a", **changes: Any) -> dict[str, Any]:
-    row = {
-        "model": model,
-        "unique_total": 500,
-        "unique_last_minute": 400,
-        "generated_total": 560,
-        "duplicates_total": 58,
-        "rejected_total": 2,
-        "calls_total": 14,
-        "calls_failed": 1,
-        "input_tokens": 9_000,
-        "cached_input_tokens": 4_000,
-        "output_tokens": 3_000,
-        "cost_usd": 0.01,
-        "latency_s_p50": 1.2,
-    }
-    return row | changes
-
-
-def metrics(**changes: Any) -> dict[str, Any]:
-    shape = {
-        "topic": "Paris attractions",
-        "state": "running",
-        "stop_reason": None,
-        "simulated": False,
-        "elapsed_s": 12.5,
-        "unique_total": 812,
-        "unique_last_minute": 640,
-        "generated_total": 900,
-        "duplicates_total": 85,
-        "rejected_total": 3,
-        "duplicate_rate": 0.0944,
-        "cost_usd": 0.0123,
-        "cost_complete": True,
-        "budget_usd": 1.0,
-        "models": [
-            model_row("openai:b", unique_total=312, unique_last_minute=240, cost_usd=0.0023),
-            model_row("openai:a"),
-        ],
-        "mesh": {"converged": True, "missing_entries": 0, "peers_alive": 5},
-        "run_dir": "runs/paris-attractions-0c5a1e",
-        "reopen_command": "python run_mesh.py view runs/paris-attractions-0c5a1e",
-        "target": None,
-        "notices": [],
-    }
-    return shape | changes
 
 
 class Clock:
@@ -110,13 +63,6 @@ def terminal_stream(monkeypatch: pytest.MonkeyPatch) -> TerminalStream:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     return TerminalStream()
-
-
-def drawn(block: Any, width: int = 120) -> str:
-    console = Console(file=io.StringIO(), width=width, force_terminal=False)
-    console.print(block)
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
 
 
 def test_the_plain_line_says_the_three_figures_that_matter_and_the_cost() -> None:
@@ -254,12 +200,14 @@ def test_the_live_lines_say_what_the_page_says() -> None:
         "page http://127.0.0.1:8080/  Ctrl-C stops",
     ):
         assert words in text
-    assert re.search(r"openai:a +500 +400 +58 +14 \(1 failed\) +\$0\.0100", text)
+    assert re.search(r"openai:a +500 +400 +89 % +58 +14 +1 +1\.2 s +\$0\.0100", text)
 
 
 def test_many_models_do_not_push_the_rest_off_the_screen() -> None:
     many = metrics(models=[model_row(f"openai:m{number}") for number in range(100)])
-    assert "and 88 more" in drawn(live_block(many))
+    assert len(drawn(live_block(many)).splitlines()) == 24
+    assert "and 82 more" in drawn(live_block(many))
+    assert "and" not in drawn(live_block(many), height=120)
     assert len(summary_lines(many, output=Path("o"))) < 30
 
 
@@ -361,6 +309,36 @@ def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> No
     assert stream.getvalue() == plain_line(metrics()) + "\n"
 
 
+def test_a_run_without_page_gets_plain_lines_on_a_terminal_too(
+    terminal_stream: TerminalStream,
+) -> None:
+    TerminalView(RUN_LINES, terminal_stream, live=False).update(metrics())
+    assert terminal_stream.getvalue() == plain_line(metrics()) + "\n"
+
+
+def test_a_terminal_that_wants_no_colours_gets_none(
+    monkeypatch: pytest.MonkeyPatch, terminal_stream: TerminalStream
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    with TerminalView(RUN_LINES, terminal_stream) as view:
+        view.update(metrics(simulated=True, target=1_000, notices=["a notice"]))
+    styles = set(re.findall(ESCAPE + r"\[([0-9;]*)m", terminal_stream.getvalue()))
+    assert styles
+    assert {code for style in styles for code in style.split(";")} <= {"0", "1", "2", "7"}
+
+
+def test_a_resized_terminal_is_drawn_again_at_once(terminal_stream: TerminalStream) -> None:
+    view = TerminalView(RUN_LINES, terminal_stream)
+    view.resized()
+    assert terminal_stream.getvalue() == ""
+    view.update(metrics())
+    view.resized()
+    assert terminal_stream.getvalue().count("812 found") == 2
+    view.finish(["done"])
+    view.resized()
+    assert terminal_stream.getvalue().endswith("done\n")
+
+
 def test_after_the_end_nothing_moves_any_more() -> None:
     stream = io.StringIO()
     view = TerminalView(RUN_LINES, stream, clock=Clock())
@@ -438,7 +416,7 @@ def test_a_guests_live_lines_show_every_producer_and_how_to_leave() -> None:
 
 def test_more_producers_than_fit_are_counted() -> None:
     row = guest_status()["producers"][0]
-    assert "and 8 more" in drawn(guest_live_block(guest_status(producers=[row] * 20)))
+    assert "and 9 more" in drawn(guest_live_block(guest_status(producers=[row] * 20)))
 
 
 def test_a_guests_summary_says_why_it_ended() -> None:

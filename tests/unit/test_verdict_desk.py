@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from mesh.core.entries import Accepted, Duplicate, EpochOpened, Found, LogEntry
+from mesh.core.item_query import ItemQuery
 from mesh.core.items import LogId, NodeId
 from mesh.core.known import DIGEST_MODULUS, digest_bytes, key_digest
 from mesh.core.ledger import Ledger
@@ -89,7 +90,7 @@ class Restored:
     @property
     def models(self) -> dict[str, str]:
         """Who is credited, by accepted text."""
-        rows = self.database.items(after=0, limit=99, containing="")
+        rows = self.database.pages.items(ItemQuery(limit=99))["items"]
         return {row["text"]: row["model"] for row in rows}
 
     # What the node asks of its owner

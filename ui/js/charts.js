@@ -5,8 +5,12 @@ import { byId, make, show } from "./dom.js";
 import { course, modelsSeen } from "./history.js";
 import { colourOf } from "./colours.js";
 import { count, duration, modelName } from "./format.js";
+import { swatch } from "./model_label.js";
+import { whenSeen } from "./seen.js";
 
 const REDRAW_MS_MIN = 900;
+/** Drawing takes at most this share of the time, however slow the machine. */
+const DRAWING_SHARE_MAX = 0.1;
 const TICK_STEPS_S = [5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400];
 const TICKS_WIDE_MAX = 7;
 const TICKS_NARROW_MAX = 5;
@@ -14,6 +18,7 @@ const CONFIG = { displayModeBar: false, responsive: true, scrollZoom: false, dou
 
 let library = null;
 let redrawnAt = 0;
+let drawnMs = 0;
 let pending = 0;
 let target = null;
 
@@ -21,10 +26,17 @@ let target = null;
 export function loadCharts() {
   if (library !== null) return;
   library = "loading";
+  if (window.Plotly) {  // A report carries it.
+    library = window.Plotly;
+    clearPlaces();
+    draw();
+    return;
+  }
   const script = make("script");
   script.src = trusted(document.body.dataset.chartLibrary);
   script.onload = () => { library = window.Plotly; clearPlaces(); draw(); };
   script.onerror = () => {
+    library = null;  // Tried again after the next interruption.
     for (const line of document.querySelectorAll(".chart .waiting")) {
       line.textContent = "The charts could not be loaded; all numbers stay live.";
     }
@@ -32,18 +44,21 @@ export function loadCharts() {
   document.head.append(script);
 }
 
+let policy = null;
+
 /** The page's policy lets text become code in this one place; elsewhere browsers refuse it. */
 function trusted(url) {
-  const policy = window.trustedTypes?.createPolicy("chart-library", { createScriptURL: (path) => path });
+  policy ??= window.trustedTypes?.createPolicy("chart-library", { createScriptURL: (path) => path });
   return policy ? policy.createScriptURL(url) : url;
 }
 
 /** Draw soon, at most about once a second and only while the page is seen. */
 export function redraw(metrics) {
-  target = metrics?.target ?? target;
+  if (metrics) ({ target } = metrics);
   if (pending || !ready()) return;
-  const wait = Math.max(0, redrawnAt + REDRAW_MS_MIN - performance.now());
-  pending = setTimeout(() => { pending = 0; draw(); }, wait);
+  const interval = Math.max(REDRAW_MS_MIN, drawnMs / DRAWING_SHARE_MAX);
+  const wait = Math.max(0, redrawnAt + interval - performance.now());
+  pending = setTimeout(() => { pending = 0; drawSoon(); }, wait);
 }
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw());
@@ -55,20 +70,25 @@ function clearPlaces() {
   for (const line of document.querySelectorAll(".chart .waiting")) line.remove();
 }
 
+/** Drawn when it is in sight: scrolled away, it costs nothing. */
+const drawSoon = whenSeen(byId("overview"), () => draw());
+
 function draw() {
   if (!ready() || document.hidden) return;
-  redrawnAt = performance.now();
+  const startedAt = performance.now();
   const points = course();
   const models = modelsSeen();
   const last_s = points.at(-1)?.t_s ?? 0;
   const times = points.map((point) => moment(point.t_s));
   const ink = styles();
   library.react(byId("chart-total"), [totalTrace(points, times, ink)],
-    layout(last_s, ink, byId("chart-total"), targetLine(points, ink)), CONFIG);
+    layout(last_s, points.at(-1)?.unique_total ?? 0, ink, byId("chart-total"), targetLine(points, ink)), CONFIG);
   library.react(byId("chart-rate"), models.map((model) => modelTrace(model, points, times)),
-    layout(last_s, ink, byId("chart-rate"), {}), CONFIG);
+    layout(last_s, Math.max(0, ...points.map((point) => point.unique_last_minute)), ink, byId("chart-rate"), {}), CONFIG);
   describe(points);
   showLegend(models);
+  redrawnAt = performance.now();
+  drawnMs = redrawnAt - startedAt;
 }
 
 /** Seconds of the run as a date from 1970 on, which Plotly writes as hours, minutes, seconds. */
@@ -108,7 +128,7 @@ function targetLine(points, ink) {
   };
 }
 
-function layout(last, ink, place, extra) {
+function layout(last, most, ink, place, extra) {
   const ticksMax = place.clientWidth < 480 ? TICKS_NARROW_MAX : TICKS_WIDE_MAX;
   const ticks = tickTimes(Math.max(10, last), ticksMax);
   const axis = { fixedrange: true, gridcolor: ink.line, zeroline: false, linecolor: ink.line };
@@ -124,7 +144,7 @@ function layout(last, ink, place, extra) {
       spikecolor: ink.muted, spikethickness: 1, spikedash: "solid",
       hoverformat: last < 3600 ? "%-M:%S" : "%-H:%M:%S",
     },
-    yaxis: { ...axis, rangemode: "tozero", nticks: 6, tickformat: ",d", minallowed: 0 },
+    yaxis: { ...axis, rangemode: "tozero", nticks: 6, tickformat: most < 10_000 ? ",d" : "~s", minallowed: 0 },
     ...extra,
   };
 }
@@ -161,9 +181,7 @@ function showLegend(models) {
   legendShown = models.join("\n");
   legend.replaceChildren(...models.map((model) => {
     const item = make("span", "model");
-    const swatch = make("span", "swatch");
-    swatch.style.background = colourOf(model);
-    item.append(swatch, modelName(model));
+    item.append(swatch(model), modelName(model));
     return item;
   }));
 }

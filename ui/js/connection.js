@@ -1,7 +1,7 @@
 // Keeps the page up to date: by WebSocket; by polling where that does not work; and after any
-// interruption by fetching what was missed. It tells the page what it hears and shows nothing.
+// interruption by fetching everything anew. It tells the page what it hears and shows nothing.
 
-import { getJson, socketUrl } from "./requests.js";
+import { detach, getJson, isReport, socketUrl } from "./requests.js";
 
 const TICK_MS = 1000;
 const OVER_POLL_MS = 10_000;
@@ -9,18 +9,22 @@ const SILENCE_MS = 5000;
 const OPENING_MS = 4000;
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 15_000;
+const SLOW_EVERY_TICKS = 3;
+/** What a socket pushes besides numbers and entries, and where polling finds it. */
+const PARTS = { peers: "api/peers", facets: "api/facets", names: "api/names?limit=100" };
 
 const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
 /**
  * The listener:
- *   snapshot(metrics)  everything, with history: at first and after each interruption
+ *   snapshot(metrics)  everything, with history: at first and after each interruption; false where
+ *                      it is of another run: nothing is asked of that one any more
  *   metrics(metrics)   once a second
  *   state(frame)       at once when the state changes
- *   items(items)       entries with rising ordinals; may repeat
- *   mode(mode)         "live", "polling", "lost", or "over" when the server has said goodbye
- *   lastOrdinal()      the newest entry that the page has
- *   wanted             how many of the newest entries it cares for
+ *   items(items)       entries that have just come; the list fetches what it lacks itself
+ *   peers(frame), facets(frame), names(frame)
+ *   mode(mode)         "live", "polling", "lost", "over" when the server has said goodbye, "other"
+ *                      when another run is at its address
  */
 export class Connection {
   #listener;
@@ -28,40 +32,48 @@ export class Connection {
   #socket = null;
   #heardAt = -Infinity;
   #pollAt = 0;
+  #polls = 0;
   #retryMs = RETRY_MS_MIN;
-  #behindTimes = 0;
   #stopped = false;
+  /** What a new socket has said before it was known which run speaks; null: that is known. */
+  #unheard = null;
 
   constructor(listener) {
     this.#listener = listener;
   }
 
   start() {
+    if (isReport()) {
+      this.#showReport();
+      return;
+    }
     this.#keepSocket();
     this.#keepPolling();
-  }
-
-  stop() {
-    this.#stopped = true;
-    this.#socket?.close();
   }
 
   #setMode(mode) {
     if (mode !== this.#mode && !this.#stopped) this.#listener.mode(this.#mode = mode);
   }
 
-  async #fetchAll() {
-    const metrics = await getJson("api/metrics");
-    if (this.#stopped) return;
-    this.#listener.snapshot(metrics);
-    if (!this.#stopped) await this.#fetchItems(metrics.unique_total);
+  async #showReport() {
+    await this.#fetchAll();
+    await this.#fetchParts();
+    this.#setMode("report");
   }
 
-  async #fetchItems(upTo) {
-    const { wanted } = this.#listener;
-    const after = Math.max(this.#listener.lastOrdinal(), upTo - wanted);
-    const page = await getJson(`api/items?after=${after}&limit=${wanted}`);
-    if (!this.#stopped) this.#listener.items(page.items);
+  async #fetchAll() {
+    const metrics = await getJson("api/metrics");
+    if (this.#stopped || this.#listener.snapshot(metrics)) return;
+    this.#setMode("other");
+    this.#stopped = true;
+    this.#socket?.close();
+    detach();
+  }
+
+  async #fetchParts() {
+    const answers = await Promise.all(Object.values(PARTS).map(getJson));
+    if (this.#stopped) return;
+    for (const [index, name] of Object.keys(PARTS).entries()) this.#listener[name](answers[index]);
   }
 
   // WebSocket: opened again whenever it ends, later each time
@@ -86,9 +98,14 @@ export class Connection {
     socket.onopen = () => {
       clearTimeout(opening);
       this.#heardAt = performance.now();
-      this.#fetchAll().catch(() => socket.close());
+      this.#unheard = [];
+      this.#fetchAll().then(() => this.#hearUnheard(), () => socket.close());
     };
-    socket.onmessage = (event) => this.#hear(JSON.parse(event.data));
+    socket.onmessage = (event) => {
+      const frame = JSON.parse(event.data);
+      if (this.#unheard) this.#unheard.push(frame);
+      else this.#hear(frame);
+    };
     return new Promise((resolve) => {
       socket.onclose = () => {
         clearTimeout(opening);
@@ -99,6 +116,12 @@ export class Connection {
     });
   }
 
+  #hearUnheard() {
+    const frames = this.#unheard ?? [];
+    this.#unheard = null;
+    for (const frame of frames) this.#hear(frame);
+  }
+
   #isSilent() {
     return this.#heardAt > 0 && performance.now() - this.#heardAt > SILENCE_MS;
   }
@@ -107,29 +130,10 @@ export class Connection {
     if (this.#stopped) return;
     this.#heardAt = performance.now();
     this.#retryMs = RETRY_MS_MIN;
-    if (frame.type === "metrics") this.#hearMetrics(frame);
-    else if (frame.type === "items") this.#hearItems(frame.items);
+    if (frame.type === "metrics") this.#setMode("live");
+    if (frame.type === "items") this.#listener.items(frame.items);
     else if (frame.type === "state") this.#hearState(frame);
-  }
-
-  #hearMetrics(metrics) {
-    this.#setMode("live");
-    this.#listener.metrics(metrics);
-    // Entries of this moment may still be on their way; of the last but one they may not.
-    const behind = metrics.unique_total > this.#listener.lastOrdinal();
-    this.#behindTimes = behind ? this.#behindTimes + 1 : 0;
-    if (this.#behindTimes > 2) this.#fetchItems(metrics.unique_total).catch(() => {});
-  }
-
-  #hearItems(items) {
-    if (!items.length) return;
-    const { wanted } = this.#listener;
-    const isHole = items[0].ordinal > this.#listener.lastOrdinal() + 1;
-    if (isHole && items.length < wanted) {
-      this.#fetchItems(items[items.length - 1].ordinal).catch(() => {});
-    } else {
-      this.#listener.items(items);
-    }
+    else this.#listener[frame.type]?.(frame);
   }
 
   #hearState(frame) {
@@ -154,14 +158,12 @@ export class Connection {
   }
 
   async #poll() {
-    if (this.#mode !== "polling") {
-      await this.#fetchAll();
-    } else {
-      const metrics = await getJson("api/metrics?history=0");
-      this.#listener.metrics(metrics);
-      if (metrics.unique_total > this.#listener.lastOrdinal()) await this.#fetchItems(metrics.unique_total);
-    }
-    if (this.#heardAt < 0) this.#setMode("polling");
+    if (this.#mode === "polling") this.#listener.metrics(await getJson("api/metrics?history=0"));
+    else await this.#fetchAll();
+    if (this.#heardAt > 0) return;
+    this.#setMode("polling");
+    // Numbers came: what is slower says nothing about the connection.
+    if (this.#polls++ % SLOW_EVERY_TICKS === 0) await this.#fetchParts().catch(() => {});
   }
 
   #notAnswered() {

@@ -28,9 +28,14 @@ export function showDropped(newPeers) {
   redraw();
 }
 
+/** How many messages a node has thrown away; what repair brought twice is none. */
+export const droppedCount = ({ dropped }) => Object.values(withoutHarmless(dropped)).reduce((sum, n) => sum + n, 0);
+
+const withoutHarmless = (dropped) => Object.fromEntries(Object.entries(dropped ?? {}).filter(([reason]) => reason !== HARMLESS));
+
 /** All that a node has thrown away, for its row. */
 export function droppedText({ dropped }) {
-  const text = reasonsText(dropped ?? {});
+  const text = reasonsText(withoutHarmless(dropped));
   return text ? `dropped: ${text}` : "";
 }
 
@@ -48,7 +53,7 @@ function troubles() {
   const lost = mesh.lost_entries ?? 0;
   const nodes = peers.map((peer) => [peer.node, reasonsText(dropsOf(peer))]).filter(([, text]) => text);
   const lines = nodes.slice(0, NODES_MAX).map(([node, text]) => `Dropped by ${node}: ${text}`);
-  if (nodes.length > NODES_MAX) lines.push(`Dropped by ${count(nodes.length - NODES_MAX)} more nodes: see "Behind"`);
+  if (nodes.length > NODES_MAX) lines.push(`Dropped by ${count(nodes.length - NODES_MAX)} more nodes: see the table`);
   const refused = reasonsText(mesh.refused ?? {});
   const turnedAway = reasonsText(page.refused ?? {});
   if (turnedAway) lines.unshift(`Refused by this page: ${turnedAway}`);
@@ -60,7 +65,7 @@ function troubles() {
 /** What the collector refused is told as such, not once more as its drops. */
 function dropsOf({ model, dropped = {} }) {
   const told = model ? {} : metrics.mesh?.refused ?? {};
-  return Object.fromEntries(Object.entries(dropped).filter(([reason]) => reason !== HARMLESS && !(reason in told)));
+  return Object.fromEntries(Object.entries(withoutHarmless(dropped)).filter(([reason]) => !(reason in told)));
 }
 
 /** { unknown_key: 3, revoked_key: 1 } → "3 unknown key, 1 revoked key", the most first. */

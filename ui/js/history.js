@@ -1,4 +1,5 @@
-// The course of the run as the charts draw it: fetched once, then continued from live metrics.
+// The course of the run as charts and sparklines draw it: fetched once, then continued from live
+// metrics.
 
 const POINTS_MAX = 1200;
 const STEP_S_MIN = 0.9;
@@ -7,7 +8,7 @@ let points = [];
 
 /** Replace everything by `history` of /api/metrics. */
 export function restart(history) {
-  points = history.map(({ t_s, unique_total, models }) => ({ t_s, unique_total, models }));
+  points = [...history];
 }
 
 /** Add one moment; detail of the older half fades when there are too many. */
@@ -17,6 +18,9 @@ export function extend(metrics) {
   points.push({
     t_s: metrics.elapsed_s,
     unique_total: metrics.unique_total,
+    unique_last_minute: metrics.unique_last_minute,
+    duplicate_rate: metrics.duplicate_rate,
+    cost_usd: metrics.cost_usd,
     models: Object.fromEntries(metrics.models.map((row) => [row.model, row.unique_last_minute])),
   });
   if (points.length > POINTS_MAX) {

@@ -1,102 +1,91 @@
-// The mesh: how it stands in one line, its nodes in a table, another model for a producer.
+// The mesh: how it stands in one line, its nodes as a picture and in a table; another model for a
+// producer, one producer more or less.
 
-import { byId, make, setText, show, toast } from "./dom.js";
-import { count, milliseconds } from "./format.js";
-import { droppedText, showDropped, showHealth } from "./health.js";
-import { control, getJson } from "./requests.js";
-import { modelLabel } from "./numbers.js";
-
-const REFRESH_MS = 2000;
-const WELL = new Set(["alive", "running", "asking"]);
-const GONE = new Set(["dead", "left"]);
-const OVER = new Set(["left", "stopped"]);
+import { allows, whileBusy } from "./controls.js";
+import { byId, keepRows, make, setText, show, toast } from "./dom.js";
+import { count, counted, milliseconds, modelName } from "./format.js";
+import { droppedCount, droppedText, showDropped, showHealth } from "./health.js";
+import { drawPicture } from "./mesh_picture.js";
+import { modelLabel } from "./model_label.js";
+import { isOver, numbered } from "./nodes.js";
+import { control } from "./requests.js";
+import { whenSeen } from "./seen.js";
 
 let models = [];
-let steerable = false;
+let latest = { peers: [] };
+let metrics = null;
 
-export function showMesh(metrics) {
+export function showMesh(newMetrics) {
+  metrics = newMetrics;
   models = metrics.available_models ?? [];
-  steerable = !["draining", "stopped"].includes(metrics.state) && models.length > 1;
   setText(byId("mesh-line"), meshText(metrics));
   showHealth(metrics);
+  showAdding();
+  draw();
 }
 
+export function showPeers({ peers }) {
+  latest = { peers: numbered(peers) };
+  setText(byId("nav-mesh"), count(peers.filter((peer) => !isOver(peer)).length));
+  showDropped(peers);
+  draw();
+}
+
+const draw = whenSeen(byId("mesh-card"), () => {
+  const { peers } = latest;
+  drawPicture(byId("mesh-picture"), peers, metrics);
+  show(byId("peers-table"), peers.length > 0);
+  keepRows(byId("peers"), peers, (peer) => peer.key, peerRow, updateRow);
+});
+
 function meshText({ mesh, state }) {
-  if (!mesh || state === "stopped") return mesh?.peers_alive ? aliveText(mesh) : "No node is running.";
+  if (!mesh || state === "stopped") return mesh?.peers_alive ? aliveText(mesh) : "The run is over: no node is running.";
   const delay = milliseconds(mesh.propagation_ms_p50);
   const worst = milliseconds(mesh.propagation_ms_p99);
-  const parts = [aliveText(mesh), mesh.converged ? "in step" : `${count(mesh.missing_entries)} entries on their way`];
+  const parts = [aliveText(mesh), mesh.converged ? "all know the same" : `${counted(mesh.missing_entries, "entry", "entries")} on their way`];
   if (delay) parts.push(`an entry reaches the others in ${delay}${worst ? ` (99 %: ${worst})` : ""}`);
   return parts.join(" · ");
 }
 
-const aliveText = ({ peers_alive: n }) => `${count(n)} ${n === 1 ? "peer" : "peers"} alive`;
+const aliveText = ({ peers_alive: n }) => `${counted(n, "producer")} alive`;
 
-/** Ask for the nodes. */
-export async function refreshPeers() {
-  try {
-    const { peers } = await getJson("api/peers");
-    showPeers(peers);
-    showDropped(peers);
-  } catch {
-    // The connection's own state says so already.
-  }
-}
+// The table
 
-/** Ask for the nodes every other second while `isConnected()` and the page is seen. */
-export function keepPeers(isConnected) {
-  setInterval(() => { if (isConnected() && !document.hidden) refreshPeers(); }, REFRESH_MS);
-}
-
-const rows = new Map();
-
-function showPeers(peers) {
-  show(byId("peers-table"), peers.length > 0);
-  const names = new Set(peers.map((peer) => peer.node));
-  for (const [name, row] of rows) if (!names.has(name)) { row.element.remove(); rows.delete(name); }
-  for (const peer of peers) {
-    let row = rows.get(peer.node);
-    if (!row) {
-      row = peerRow(peer.node);
-      rows.set(peer.node, row);
-      byId("peers").append(row.element);
-    }
-    updateRow(row, peer);
-  }
-}
-
-function peerRow(name) {
+function peerRow({ node, key }) {
   const element = make("tr");
   const head = make("th");
   head.scope = "row";
   const dot = make("span", "dot");
   const state = make("span", "peer-state");
-  head.append(dot, make("span", "", name), state);
-  const [model, knows, behind] = [make("td", "peer-model"), make("td"), make("td")];
-  element.append(head, model, knows, behind);
-  return { element, dot, state, model, knows, behind, name };
+  head.append(dot, make("span", "", key), state);
+  const [model, knows, behind, heard, dropped, removal] = Array.from({ length: 6 }, () => make("td"));
+  model.className = "peer-model";
+  const remove = make("button", "quiet", "Remove");
+  remove.type = "button";
+  remove.setAttribute("aria-label", `Remove ${node}`);
+  remove.addEventListener("click", () => askToRemove(node));
+  removal.append(remove);
+  element.append(head, model, knows, behind, heard, dropped, removal);
+  return { element, dot, state, model, knows, behind, heard, dropped, remove };
 }
 
 function updateRow(row, peer) {
-  row.dot.dataset.health = healthOf(peer.state);
-  row.dot.title = peer.state;
+  row.dot.dataset.health = peer.health;
   const restarts = peer.restarts ? `restarted ${count(peer.restarts)}×` : "";
-  setText(row.state, [WELL.has(peer.state) ? "" : peer.state, restarts].filter(Boolean).join(", "));
+  setText(row.state, [peer.health === "well" && peer.isUsual ? "" : peer.state, restarts].filter(Boolean).join(", "));
   setText(row.knows, count(peer.known_count));
   // A node that has left reads no more: what was said after it is nothing that it lacks.
-  setText(row.behind, OVER.has(peer.state) ? "–" : count(peer.behind));
-  row.behind.title = droppedText(peer);
+  setText(row.behind, isOver(peer) ? "–" : count(peer.behind));
+  setText(row.heard, milliseconds(peer.propagation_ms_p50) ?? "–");
+  row.heard.title = peer.propagation_ms_p99 ? `99 %: ${milliseconds(peer.propagation_ms_p99)}` : "";
+  setText(row.dropped, count(droppedCount(peer)));
+  row.dropped.title = droppedText(peer);
+  show(row.remove, allows("remove_producer") && peer.isProducer && !isOver(peer) && peer.health !== "gone");
   showModel(row, peer);
 }
 
-function healthOf(state) {
-  if (OVER.has(state)) return "over";
-  if (GONE.has(state)) return "gone";
-  return state === "suspect" || state === "unheard" || state.startsWith("waiting") ? "doubtful" : "well";
-}
-
 function showModel(row, peer) {
-  const canChange = steerable && peer.model && !GONE.has(peer.state);
+  const canChange = allows("set_model") && models.length > 1 && peer.model && !isOver(peer) && peer.health !== "gone";
   const key = `${canChange}|${peer.model}|${models.join("|")}`;
   if (row.shown === key || row.model.contains(document.activeElement)) return;
   row.shown = key;
@@ -113,7 +102,7 @@ function modelChoice(row, peer) {
   select.addEventListener("change", async () => {
     const model = select.value;
     const refused = await control({ action: "set_model", node: peer.node, model });
-    toast(refused ? `Not changed: ${refused}` : `${peer.node} uses ${model} from its next call on.`);
+    toast(refused ? `Not changed: ${refused}` : `${peer.node} asks ${modelName(model)} from its next call on.`);
     row.shown = "";
     select.blur();
   });
@@ -121,3 +110,39 @@ function modelChoice(row, peer) {
   choice.append(modelLabel(peer.model), select);
   return choice;
 }
+
+// One producer more, one less
+
+function showAdding() {
+  show(byId("add-producer"), allows("add_producer"));
+  const select = byId("add-model");
+  show(select, models.length > 1);
+  const key = models.join("\n");
+  if (select.choices === key || select === document.activeElement) return;
+  select.choices = key;
+  select.replaceChildren(new Option("next model in turn", ""), ...models.map((model) => new Option(modelName(model), model)));
+}
+
+byId("add-button").addEventListener("click", () => whileBusy(byId("add-button"), async () => {
+  const model = byId("add-model").value;
+  const refused = await control(model ? { action: "add_producer", model } : { action: "add_producer" });
+  toast(refused ? `Not added: ${refused}` : "One more producer is starting; it joins in some seconds.");
+}));
+
+let removing = "";
+
+function askToRemove(node) {
+  removing = node;
+  setText(byId("remove-title"), `Remove ${node}?`);
+  byId("remove-dialog").showModal();
+}
+
+byId("remove-dialog").addEventListener("close", async () => {
+  const dialog = byId("remove-dialog");
+  const wanted = dialog.returnValue === "remove";
+  dialog.returnValue = "";
+  if (!wanted) return;
+  const node = removing;
+  const refused = await control({ action: "remove_producer", node });
+  toast(refused ? `Not removed: ${refused}` : `${node} finishes its call, hands over and leaves.`);
+});

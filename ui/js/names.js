@@ -1,56 +1,41 @@
 // What counts as one entry under several names, and which pairs are in doubt.
 
 import { byId, make, setText, show } from "./dom.js";
-import { count } from "./format.js";
-import { getJson } from "./requests.js";
+import { compactCount, count, counted } from "./format.js";
+import { whenSeen } from "./seen.js";
 
-const REFRESH_MS = 3000;
-const SHOWN_MAX = 100;
-
-/** Ask for the names. */
-export async function refreshNames() {
-  try {
-    showNames(await getJson(`api/names?limit=${SHOWN_MAX}`));
-  } catch {
-    // The connection's own state says so already.
-  }
-}
-
-/** Ask for them every few seconds while `isConnected()` and the page is seen. */
-export function keepNames(isConnected) {
-  setInterval(() => { if (isConnected() && !document.hidden) refreshNames(); }, REFRESH_MS);
-}
-
-/** The command by which a person decides otherwise. */
-export function showReviewCommand(reopenCommand) {
-  setText(byId("review-command"), (reopenCommand ?? "").replace(" view ", " review "));
-}
-
-function showNames(names) {
-  const { merged_total, open_total, different_total, merged, doubts } = names;
-  show(byId("names-card"), merged_total + open_total + different_total > 0);
+export function showNames(names) {
+  const { merged_total, open_total, different_total } = names;
+  const any = merged_total + open_total + different_total > 0;
+  show(byId("names-card"), any);
+  show(byId("nav-names-link"), any);
+  setText(byId("nav-names"), compactCount(merged_total + open_total));
   const parts = [
-    `${count(merged_total)} other ${merged_total === 1 ? "form" : "forms"} of entries`,
+    counted(merged_total, "other form of entries", "other forms of entries"),
     `${count(open_total)} in doubt`,
     `${count(different_total)} judged different`,
   ];
   setText(byId("names-line"), parts.join(" · "));
-  const open = doubts.filter((each) => each.verdict === "open").map(doubtRow);
-  byId("names").replaceChildren(...open, ...merged.map(mergeRow));
+  draw(names);
 }
 
-function mergeRow(merge) {
-  return nameRow(merge.text, "same as", merge.entry || "(left out)", merge.rule);
-}
+let shown = "";
 
-function doubtRow(doubt) {
-  return nameRow(doubt.text, "perhaps", doubt.other, doubt.reason);
-}
+const draw = whenSeen(byId("names-card"), ({ merged, doubts }) => {
+  const key = JSON.stringify([merged, doubts]);
+  if (key === shown) return;
+  shown = key;
+  const open = doubts.filter((each) => each.verdict === "open").map((each) => nameRow(each.text, "perhaps", each.other, each.reason));
+  byId("names").replaceChildren(...open, ...merged.map((each) => nameRow(each.text, "same as", each.entry || "(left out)", each.rule)));
+});
 
 function nameRow(text, is, entry, why) {
   const element = make("tr");
   const head = make("th", "name", text);
   head.scope = "row";
-  element.append(head, make("td", "", is), make("td", "name", entry), make("td", "", why));
+  const other = make("td", "name", entry);
+  head.dir = "auto";
+  other.dir = "auto";
+  element.append(head, make("td", "", is), other, make("td", "", why));
   return element;
 }

@@ -1,12 +1,12 @@
 """Which few of a million names are worth comparing with a new one.
 
 Each name is filed under some blocking keys: its derived keys, its rare words, all its words in any
-order, the consonants of each word, and the consonants of its sound with one of them left out at a
-time, so that two spellings meet that differ in a consonant; a long name under the first and the
-last half of them, a short one under its whole sound in the same way. A new name is compared with
-those filed under a key of its own, the likeliest first. A key under which many are filed tells
-nothing: only the latest of them are proposed, so that the work for a name hardly grows with the
-list.
+order, the consonants of each word (asked only where too many share the other words), and the
+consonants of its sound with one of them left out at a time, so that two spellings meet that differ
+in a consonant; a long name under the first and the last half of them, a short one under its whole
+sound in the same way. A new name is compared with those filed under a key of its own, the likeliest
+first. A key under which many are filed tells nothing: only the latest of them are proposed, so that
+the work for a name hardly grows with the list.
 
 A Bloom filter over the derived keys answers first: most names have none that was seen before.
 
@@ -16,11 +16,13 @@ which the comparison turns away.
 
 from __future__ import annotations
 
-import zlib
-from array import array
-from collections.abc import Iterable
+import sys
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
+from typing import NamedTuple, TypeVar
+from zlib import crc32
 
 from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
@@ -30,14 +32,14 @@ from mesh.core.names.derived_keys import derived_keys, singular
 from mesh.core.names.key_table import KeyTable
 from mesh.core.names.rarity import Rarity
 from mesh.core.names.scripts import in_latin
-from mesh.core.names.sounds import skeleton, sound
-from mesh.core.names.structure import EXCHANGED_WORDS, KIND_WORDS, content, is_kind
+from mesh.core.names.sounds import skeleton, sound_once
+from mesh.core.names.structure import KIND_WORDS, is_kind
+from mesh.core.names.word_marks import MarkColumn, Relation, WordMarks, marked, word_marks
 from mesh.core.names.words import NAMES_REMEMBERED, Name
-from mesh.core.text_column import TextColumn
 
 WORDS_REMEMBERED = 16_384
 """Words of which the key of their consonants is kept; some 250 bytes each."""
-PROPOSED_MAX = 12
+PROPOSED_MAX = 8
 LOOKED_AT_MAX = 32
 """Of those filed under one key of a word."""
 LOOKED_AT_ALIKE_MAX = 16
@@ -51,51 +53,56 @@ MANY_BONES = 6
 """Of more consonants one that differs leaves the first or the last half as it is."""
 SOUND_MAX = 9
 """Letters of a sound that is filed with one left out at a time."""
-FIRST_PART_ENTRIES = 16_384
-"""Names that the first part of the index has room for; each further part has room for twice as
-many as the one before."""
+FIRST_PART_ENTRIES = 32_768
+"""Names that the first part of the index has room for, at 32 bytes each; each further part has
+room for four times as many as the one before."""
+DERIVED_ERROR_RATE = 0.1
+"""Of the Bloom filter: who passes for nothing is looked for once in vain, which is cheap."""
 ALIKE_MIN = 0.6
 """Share of sounds in common, of names that are not the same words arranged otherwise."""
+REST_ALIKE_MIN = 0.5
+"""The same of what is left of names that share words; comparing.py asks for as much."""
 
-_SAFE, _WORD, _ALL_WORDS, _WORD_BONES, _KIND_AND_BEGINNING = map(
-    zlib.crc32, (b"", b"w:", b"a:", b"v:", b"k:")
-)
-_BONES, _SOUND, _FIRST_HALF, _LAST_HALF = map(zlib.crc32, (b"b:", b"s:", b"h:", b"t:"))
+_SAFE, _ALL_WORDS, _WORD_BONES, _KIND_AND_BEGINNING = map(crc32, (b"", b"a:", b"v:", b"k:"))
+_BONES, _SOUND, _FIRST_HALF, _LAST_HALF = map(crc32, (b"b:", b"s:", b"h:", b"t:"))
 """Kinds of key: what the hash of a key goes on from, so that equal letters do not meet."""
 _DERIVED_RANK = 2.0
 """Added to how alike two names sound, 0..1."""
 _ARRANGED_RANK = 0.5
+_POINTER_BYTES = 8
+_SIMILARITY = Levenshtein.normalized_similarity
+
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(NamedTuple):
     """An earlier name that is worth comparing."""
 
     number: int
     may_share_key: bool
     """Its own key or a derived one may be the same; if not, none is."""
-    may_share_word: bool
-    """A word but links and the gloss may be the same; if not, none is."""
+    relation: Relation
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Keys:
     """What a name is filed under and looked for by: worked out once for both, as hashes."""
 
     safe: dict[str, int]
     """Its own key and those derived from it, with their hashes."""
     words: dict[str, int]
-    """Words that say more than the kind of thing, the longest of them."""
+    """Those that say more than the kind of thing, the longest of them."""
+    bones: dict[str, int]
+    """The consonants of each of these, of names of several words."""
     parts_of_words: list[int]
     sounds: list[int]
     sounded: str
-    content: frozenset[int]
-    """Of all its words but links."""
+    marks: WordMarks
 
     def all(self) -> list[int]:
         """Hashes that it is filed under, none twice."""
-        found = (*self.words.values(), *self.parts_of_words, *self.sounds, *self.safe.values())
-        return list(set(found))
+        of_words = {*self.words.values(), *self.bones.values(), *self.parts_of_words}
+        return [*of_words.union(self.sounds, self.safe.values())]
 
 
 class BlockingIndex:
@@ -103,11 +110,14 @@ class BlockingIndex:
 
     def __init__(self, first_part_entries: int = FIRST_PART_ENTRIES) -> None:
         self._table = KeyTable(first_part_entries)
-        self._derived = BloomFilter()
-        self._sounds = TextColumn()
-        self._words = array("I")
-        """Hashes of each name's content words, name after name."""
-        self._word_ends = array("Q", [0])
+        self._derived = BloomFilter(false_positive_rate=DERIVED_ERROR_RATE)
+        self._sounds: list[str] = []
+        """A text each: in a text column they take a third of that, and most of a look-up."""
+        self._sounds_byte_count = 0
+        self._marks = MarkColumn()
+        self._common: set[int] = set()
+        """Marks of words that may be common, and how many words they are of."""
+        self._common_count = 0
 
     def __len__(self) -> int:
         return len(self._sounds)
@@ -115,89 +125,99 @@ class BlockingIndex:
     @property
     def byte_count(self) -> int:
         """Bytes that it takes in all."""
-        flat = sum(each.itemsize * len(each) for each in (self._words, self._word_ends))
-        return self._table.byte_count + self._sounds.byte_count + flat + self._derived.byte_count
+        parts = (self._marks, self._table, self._derived)
+        return self._sounds_byte_count + sum(part.byte_count for part in parts)
 
     def add(self, name: Name) -> int:
         """File a name; its number: 0, 1, 2, ..."""
         number = len(self)
         keys = _keys(name)
         self._sounds.append(keys.sounded)
-        self._words.extend(keys.content)
-        self._word_ends.append(len(self._words))
+        self._sounds_byte_count += sys.getsizeof(keys.sounded) + _POINTER_BYTES
+        self._marks.append(keys.marks)
         self._derived.update(map(str.encode, keys.safe))
         self._table.add(keys.all(), number)
         return number
 
     def proposed(self, name: Name, rarity: Rarity) -> list[Proposal]:
         """The names to compare with `name`, the likeliest first."""
-        keys = _keys(name)
-        with_derived = self._filed(
-            (hashed for key, hashed in keys.safe.items() if key.encode() in self._derived),
-            LOOKED_AT_MAX,
-        )
-        with_word = self._filed(
-            (hashed for word, hashed in keys.words.items() if not rarity.is_common(word)),
-            LOOKED_AT_MAX,
-        )
-        with_word |= self._filed(keys.parts_of_words, LOOKED_AT_ALIKE_MAX)
-        met = list(self._filed(keys.sounds, LOOKED_AT_ALIKE_MAX) | with_word | with_derived)
+        keys, filed = _keys(name), self._table.filed_under_any
+        derived = [hashed for key, hashed in keys.safe.items() if key.encode() in self._derived]
+        with_derived = filed(derived, LOOKED_AT_MAX)
+        with_word = self._with_word(keys, rarity)
+        all_met = filed(keys.sounds, LOOKED_AT_ALIKE_MAX)
+        all_met |= with_word
+        if with_derived:
+            all_met |= with_derived
+            with_word -= with_derived
+        met, common = list(all_met), self._common_marks(rarity)
+        relations = self._marks.arranged(keys.marks, with_word, common)
         ranks = dict.fromkeys(with_derived, _DERIVED_RANK)
-        arranged = self._arranged_otherwise(keys.content, with_word - with_derived)
-        ranks.update(dict.fromkeys(arranged, _ARRANGED_RANK))
-        likenesses = process.extract(
-            keys.sounded,
-            self._sounds.at(met),
-            scorer=Levenshtein.normalized_similarity,
-            score_cutoff=ALIKE_MIN,
-            limit=None,
-        )
-        for _, likeness, place in likenesses:
-            ranks[met[place]] = ranks.get(met[place], 0.0) + likeness
+        for number, relation in relations.items():
+            if relation is Relation.ARRANGED:
+                ranks[number] = _ARRANGED_RANK
+        sounded, sounds = keys.sounded, _at(met, self._sounds)
+        for other, likeness, place in process.extract(
+            sounded, sounds, scorer=_SIMILARITY, score_cutoff=ALIKE_MIN, limit=None
+        ):
+            number = met[place]
+            if number in ranks:
+                ranks[number] += likeness
+                continue
+            relation = relations.get(number) or self._marks.relation(keys.marks, number, common)
+            relations[number] = relation
+            if relation is Relation.SHARING:
+                longest = max(len(sounded), len(other))
+                apart = longest - self._shared_sounds(keys, number)
+                if longest * (1.0 - likeness) > apart * (1.0 - REST_ALIKE_MIN):
+                    continue
+            if relation is not Relation.DIFFERENT:
+                ranks[number] = likeness
         best = sorted((-rank, number) for number, rank in ranks.items())[:PROPOSED_MAX]
         return [
-            Proposal(
-                number,
-                may_share_key=number in with_derived,
-                may_share_word=not keys.content.isdisjoint(self._content(number)),
-            )
+            Proposal(number, number in with_derived, relations.get(number, Relation.ARRANGED))
             for _, number in best
         ]
 
-    def _filed(self, hashes: Iterable[int], looked_at_max: int) -> set[int]:
-        """Those filed under one of some keys, the latest of each."""
-        found: set[int] = set()
-        for hashed in hashes:
-            found.update(self._table.filed(hashed, looked_at_max))
+    def _shared_sounds(self, keys: _Keys, number: int) -> float:
+        """About how many sounds of a name are those of words that another has too."""
+        letters = max(1, sum(map(len, keys.marks.of_words)))
+        return len(keys.sounded) * self._marks.shared_letters(keys.marks, number) / letters
+
+    def _common_marks(self, rarity: Rarity) -> set[int]:
+        words = rarity.once_common
+        if self._common_count != len(words) + len(rarity.topic_words):
+            self._common = set(map(marked, words | rarity.topic_words))
+            self._common_count = len(words) + len(rarity.topic_words)
+        return self._common
+
+    def _with_word(self, keys: _Keys, rarity: Rarity) -> set[int]:
+        """Those that share a word, or all words but for how they are spelled.
+
+        Who shares one word with a name and spells another one otherwise is found by the one that
+        they share. Only where too many share it for all to be looked at, the consonants of the
+        other are asked as well.
+        """
+        found = self._table.filed_under_any(keys.parts_of_words, LOOKED_AT_ALIKE_MAX)
+        crowded = []
+        for word, hashed in keys.words.items():
+            if not rarity.is_common(word):
+                under_word = self._table.filed(hashed, LOOKED_AT_MAX)
+                found.update(under_word)
+                if len(under_word) < LOOKED_AT_MAX:
+                    continue
+            crowded.append(word)
+        if crowded:
+            asked = [bones for word, bones in keys.bones.items() if crowded != [word]]
+            found |= self._table.filed_under_any(asked, LOOKED_AT_ALIKE_MAX)
         return found
 
-    def _content(self, number: int) -> array[int]:
-        return self._words[self._word_ends[number] : self._word_ends[number + 1]]
 
-    def _arranged_otherwise(self, own: frozenset[int], numbers: Iterable[int]) -> list[int]:
-        """Those which, by their words alone, structure.py may find to be the same, or in doubt."""
-        words, ends, shares_none = self._words, self._word_ends, own.isdisjoint
-        return [
-            number
-            for number in numbers
-            if not shares_none(theirs := words[ends[number] : ends[number + 1]])
-            and _may_be_arranged_otherwise(own, theirs)
-        ]
-
-
-def _may_be_arranged_otherwise(own: frozenset[int], others: Iterable[int]) -> bool:
-    """The same of two names that share a word, by the hashes of their words."""
-    theirs = frozenset(others)
-    mine_left, theirs_left = own - theirs, theirs - own
-    if not (mine_left and theirs_left):
-        return True
-    if len(mine_left) > 1 or len(theirs_left) > 1:
-        return False
-    (mine,), (other,) = mine_left, theirs_left
-    if mine in _KIND_HASHES or other in _KIND_HASHES:
-        return False
-    is_exchanged = mine in _EXCHANGED_HASHES and other in _EXCHANGED_HASHES
-    return is_exchanged or not _KIND_HASHES.isdisjoint(own & theirs)
+def _at(places: Sequence[int], values: Sequence[T]) -> Sequence[T]:
+    """The values at several places: in C, which waits for memory that is far apart but once."""
+    if len(places) < 2:  # itemgetter gives no tuple of one.
+        return [values[place] for place in places]
+    return itemgetter(*places)(values)  # type: ignore[no-any-return]
 
 
 def blocking_keys(name: Name) -> list[int]:
@@ -207,34 +227,39 @@ def blocking_keys(name: Name) -> list[int]:
 
 @lru_cache(maxsize=NAMES_REMEMBERED)
 def _keys(name: Name) -> _Keys:
-    said = {word: _hashed(_WORD, word) for word in content(name)}
-    words = said
+    marks = word_marks(name)
+    said = words = marks.of_words
     if not KIND_WORDS.isdisjoint(said):
         words = {word: hashed for word, hashed in said.items() if not is_kind(word)}
     if len(words) > WORD_KEYS_MAX:
         longest = sorted(words, key=lambda word: (-len(word), word))[:WORD_KEYS_MAX]
         words = {word: words[word] for word in longest}
-    safe = (name.key, *(derived.key for derived in derived_keys(name)))
-    sounded = sound(in_latin(name.joined))
+    safe = {name.key: crc32(name.key.encode(), _SAFE)}
+    for derived in derived_keys(name):
+        if derived.key not in safe:
+            safe[derived.key] = crc32(derived.key.encode(), _SAFE)
+    sounded = sound_once(in_latin(name.joined))
     return _Keys(
-        {key: _hashed(_SAFE, key) for key in safe},
+        safe,
         words,
-        _keys_of_parts(name, words),
+        _keys_of_bones(name, words),
+        _keys_of_parts(said),
         _sound_keys(sounded),
         sounded,
-        frozenset(said.values()),
+        marks,
     )
 
 
-def _keys_of_parts(name: Name, words: Iterable[str]) -> list[int]:
-    """All words in whatever order, the consonants of each, and the kind of thing with how its name
-    begins."""
-    said = content(name)
-    singulars = [singular(word) if word.endswith("s") else word for word in said]
-    hashes = [_hashed(_ALL_WORDS, " ".join(sorted(singulars)))]
+def _keys_of_bones(name: Name, words: Iterable[str]) -> dict[str, int]:
     if len(name.words) == 1:
-        return hashes
-    hashes += [hashed for word in words if (hashed := _bones_key(word)) is not None]
+        return {}
+    return {word: hashed for word in words if (hashed := _bones_key(word)) is not None}
+
+
+def _keys_of_parts(said: Collection[str]) -> list[int]:
+    """All words in whatever order, and the kind of thing with how its name begins."""
+    singulars = [singular(word) if word[-1] == "s" else word for word in said]
+    hashes = [_hashed(_ALL_WORDS, " ".join(sorted(singulars)))]
     if not KIND_WORDS.isdisjoint(said):
         kinds = [word for word in said if is_kind(word)]
         others = set(said).difference(kinds)
@@ -245,7 +270,7 @@ def _keys_of_parts(name: Name, words: Iterable[str]) -> list[int]:
 
 @lru_cache(maxsize=WORDS_REMEMBERED)
 def _bones_key(word: str) -> int | None:
-    bones = skeleton(sound(in_latin(word)))
+    bones = skeleton(sound_once(in_latin(word)))
     return _hashed(_WORD_BONES, bones) if len(bones) >= WORD_BONES_MIN else None
 
 
@@ -273,13 +298,16 @@ def _halves(letters: str) -> list[int]:
 
 
 def _with_one_less(kind: int, letters: str) -> list[int]:
-    shorter = [letters[:at] + letters[at + 1 :] for at in range(len(letters))]
-    return [zlib.crc32(each.encode(), kind) for each in (letters, *shorter)]
+    encoded = letters.encode()
+    if len(encoded) != len(letters):
+        shorter = [letters[:at] + letters[at + 1 :] for at in range(len(letters))]
+        return [_hashed(kind, each) for each in (letters, *shorter)]
+    # As is told above, of letters of one byte each: most sounds are of these alone.
+    whole = [crc32(encoded, kind)]
+    return whole + [
+        crc32(encoded[at + 1 :], crc32(encoded[:at], kind)) for at in range(len(encoded))
+    ]
 
 
 def _hashed(kind: int, letters: str) -> int:
-    return zlib.crc32(letters.encode(), kind)
-
-
-_KIND_HASHES = frozenset(_hashed(_WORD, word) for word in KIND_WORDS)
-_EXCHANGED_HASHES = frozenset(_hashed(_WORD, word) for word in EXCHANGED_WORDS)
+    return crc32(letters.encode(), kind)

@@ -10,7 +10,7 @@ meaning, which never speaks against a veto.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mesh.core.names.derived_keys import shared_key, singular
 from mesh.core.names.nearness import Nearness, with_nearness
@@ -53,7 +53,8 @@ EXPLAINED_FAR_OUT = 0.7
 SPELLED_ALIKE = "spelling alike"
 SPELLED_OTHERWISE = "spelled otherwise"
 NO_RARITY = Rarity()
-NOTHING_SHARED = Leftover((), (), ())
+SPELLINGS = (SPELLED_ALIKE, SPELLED_OTHERWISE)
+IN_A_NUMBER = "differ in a number"
 
 
 class Verdict(enum.StrEnum):
@@ -62,15 +63,19 @@ class Verdict(enum.StrEnum):
     DIFFERENT = "different"
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """A verdict on two names."""
+class Comparison(NamedTuple):
+    """A verdict on two names. A tuple, as several are made for every name that comes."""
 
     verdict: Verdict
     reason: str
     """For a person: the rule, or what the names differ in."""
     by_meaning: bool = False
     """It is this because of their vectors: no rule says so, nor their letters alone."""
+
+
+SAME_KEY = Comparison(Verdict.SAME, "key")
+DIFFERENT_WORDS = Comparison(Verdict.DIFFERENT, "different words")
+OTHERWISE_SPELLED = Comparison(Verdict.DIFFERENT, SPELLED_OTHERWISE)
 
 
 def compare(
@@ -94,62 +99,86 @@ def compare_without_keys(
 ) -> Comparison:
     """The same of two names that share no derived key, which blocking knows."""
     if one.key == other.key:
-        return Comparison(Verdict.SAME, "key")
+        return SAME_KEY
     if reason := veto(one, other):
         return Comparison(Verdict.DIFFERENT, reason)
-    if rule := same_rearranged(one, other):
-        return Comparison(Verdict.SAME, rule)
-    if rule := same_without_kind(one, other):
-        return Comparison(Verdict.SAME, rule)
     left = leftover(one, other)
-    if reason := maybe_same(one, other, left, rarity):
-        return Comparison(Verdict.UNSURE, reason)
-    comparison = _by_spelling(one, other, left)
-    if nearness is None or left.shared:
+    comparison = _by_words(one, other, left, rarity)
+    if nearness is None or left.shared or comparison.reason not in SPELLINGS:
         return comparison
     return _with_second_witness(one, other, comparison, nearness)
 
 
+def compare_proposed(one: Name, other: Name, rarity: Rarity = NO_RARITY) -> Comparison:
+    """The same, sooner, with the same verdict, but not always the reason why two are different: of
+    the names that blocking proposes most are, so that vetoes are asked about the others alone."""
+    if one.key == other.key:
+        return SAME_KEY
+    return _unless_vetoed(one, other, _by_words(one, other, leftover(one, other), rarity))
+
+
+def compare_rest(one: Name, other: Name, rarity: Rarity = NO_RARITY) -> Comparison:
+    """The same as `compare_proposed` of two names that share words and are not those words
+    otherwise arranged, which blocking knows: what is left of both is hardly ever spelled alike."""
+    comparison = _by_spelling(one, other, shares_words=True)
+    if comparison.verdict is Verdict.DIFFERENT and comparison.reason != IN_A_NUMBER:
+        return comparison
+    return compare_proposed(one, other, rarity)
+
+
 def compare_without_words(one: Name, other: Name) -> Comparison:
-    """The same of two names that share no word either, but links and glosses: nothing but spelling
-    is left to speak for them, and because it seldom does it is looked at before the vetoes."""
-    comparison = _by_spelling(one, other, NOTHING_SHARED)
+    """The same as `compare_proposed` of two that share no word either, but links and glosses."""
+    return _unless_vetoed(one, other, _by_spelling(one, other, shares_words=False))
+
+
+def _unless_vetoed(one: Name, other: Name, comparison: Comparison) -> Comparison:
     if comparison.verdict is Verdict.DIFFERENT:
         return comparison
     reason = veto(one, other)
     return Comparison(Verdict.DIFFERENT, reason) if reason else comparison
 
 
-def _by_spelling(one: Name, other: Name, left: Leftover) -> Comparison:
+def _by_words(one: Name, other: Name, left: Leftover, rarity: Rarity) -> Comparison:
+    """By how words are arranged, and by how those that are left are spelled."""
+    if rule := same_rearranged(one, other, left):
+        return Comparison(Verdict.SAME, rule)
+    if rule := same_without_kind(one, other, left):
+        return Comparison(Verdict.SAME, rule)
+    if reason := maybe_same(one, other, left, rarity):
+        return Comparison(Verdict.UNSURE, reason)
+    return _by_spelling(one, other, shares_words=bool(left.shared))
+
+
+def _by_spelling(one: Name, other: Name, *, shares_words: bool) -> Comparison:
     if one.joined == other.joined:
         return Comparison(Verdict.UNSURE, "spaces")
-    if not left.shared:
+    if not shares_words:
         limit, mine, theirs = SPELLING_LOG_ODDS_MIN, one.words, other.words
     else:
         apart = words_left(one, other)
         if apart is None or not (apart[0] and apart[1]):
-            return Comparison(Verdict.DIFFERENT, "different words")
+            return DIFFERENT_WORDS
         limit, (mine, theirs) = WORD_LOG_ODDS_MIN, apart
     word, against = in_one_script("".join(mine), "".join(theirs))
     if word == against:
         return Comparison(Verdict.UNSURE, "in another script")
     if not (word.isalpha() and against.isalpha()) and word.isascii() and against.isascii():
-        return Comparison(Verdict.DIFFERENT, "differ in a number")
+        return Comparison(Verdict.DIFFERENT, IN_A_NUMBER)
     if singular(word) == singular(against):
         return Comparison(Verdict.UNSURE, "one in the plural")
-    letters_min = SLIP_LETTERS_MIN if left.shared else SLIP_WHOLE_LETTERS_MIN
+    letters_min = SLIP_LETTERS_MIN if shares_words else SLIP_WHOLE_LETTERS_MIN
     if is_slip(word, against, letters_min):
         return Comparison(Verdict.UNSURE, "a slip of a letter")
     if _odds(word, against, abs(len(mine) - len(theirs))) >= limit:
         return Comparison(Verdict.UNSURE, SPELLED_ALIKE)
-    return Comparison(Verdict.DIFFERENT, SPELLED_OTHERWISE)
+    return OTHERWISE_SPELLED
 
 
 def _with_second_witness(
     one: Name, other: Name, by_letters: Comparison, nearness: Nearness
 ) -> Comparison:
     """The same with vectors, of names that share no word; never less than by letters."""
-    is_of_letters = by_letters.reason in (SPELLED_ALIKE, SPELLED_OTHERWISE)
+    is_of_letters = by_letters.reason in SPELLINGS
     if not (is_of_letters and nearness.stands_out):
         return by_letters
     spaces = abs(len(one.words) - len(other.words))

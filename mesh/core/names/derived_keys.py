@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from mesh.core.names import vocabulary
 from mesh.core.names.words import NAMES_REMEMBERED, Name, parsed, roman_value
@@ -25,6 +25,9 @@ _DIGRAPHS = str.maketrans(
      "Ø": "Oe", "Å": "Aa"}
 )  # fmt: skip
 _SINGLE_LETTERS = str.maketrans("æœÆŒ", "eeEE")
+_HYPHENS = frozenset("-‐‑")
+_RESPELLED_LETTERS = _HYPHENS.union(map(chr, _DIGRAPHS), map(chr, _SINGLE_LETTERS))
+"""A text without any of these is spelled in one way alone."""
 _HYPHEN = re.compile(r"(?<![^\W_])([^\W\d_])[-‐‑](?=[^\W\d_])")
 """Behind a single letter: "e-mail"; "re-sign" is not "resign"."""
 _ORDINAL = re.compile(r"^(\d+)(?:st|nd|rd|th|er|eme)$")
@@ -47,9 +50,8 @@ _NOT_PLURAL = ("ss", "us", "is", "as", "os")
 _ES = ("ches", "shes", "sses", "xes", "zzes", "ruses", "toes", "roes")
 
 
-@dataclass(frozen=True, slots=True)
-class DerivedKey:
-    """A key, and the rules that made it."""
+class DerivedKey(NamedTuple):
+    """A key, and the rules that made it. A tuple, as one is made for every name that is met."""
 
     key: str
     rule: str
@@ -61,6 +63,9 @@ class DerivedKey:
 def derived_keys(name: Name) -> tuple[DerivedKey, ...]:
     """All further keys of `name`, none twice; its own key is none of them, but may stand for
     the unchanged words where other names reach them by a rule."""
+    if _has_one_form(name):
+        _, key, rule = _canonical_name(name)
+        return (DerivedKey(key, rule),)
     keys: dict[str, DerivedKey] = {}
     for derived in _all_keys(name):
         if derived.key and derived.key not in keys:
@@ -116,7 +121,7 @@ def _is_canonical(words: tuple[str, ...], name: Name) -> bool:
     letters = "".join(words)
     if not letters.isalpha() or "is" in letters or "ys" in letters:
         return False
-    return not any(word.endswith("s") for word in name.lowercase)
+    return not (name.lowercase and any(word.endswith("s") for word in name.lowercase))
 
 
 def _in_canonical_form(words: tuple[str, ...], name: Name) -> tuple[str, str]:
@@ -139,6 +144,14 @@ def _in_canonical_form(words: tuple[str, ...], name: Name) -> tuple[str, str]:
     if len(joined) != len(found):
         changed["number spacing"] = None
     return " ".join(joined), " + ".join(changed)
+
+
+def _has_one_form(name: Name) -> bool:
+    """Whether `_all_keys` has but one to say, as of most names."""
+    if name.gloss or name.inverted or name.unmarked:
+        return False
+    text = name.text
+    return "-" not in text if text.isascii() else _RESPELLED_LETTERS.isdisjoint(text)
 
 
 def _all_keys(name: Name) -> Iterator[DerivedKey]:
@@ -175,18 +188,16 @@ def _tells_apart(gloss: tuple[str, ...]) -> bool:
 
 
 def _respelled(text: str) -> Iterator[tuple[str, str]]:
-    if not text.isascii():
-        digraphs = text.translate(_DIGRAPHS)
-        if digraphs != text:
-            yield digraphs, "umlaut"
-        single = text.translate(_SINGLE_LETTERS)
-        if single != text:
-            yield single, "ligature"
-    elif "-" not in text:
+    if _RESPELLED_LETTERS.isdisjoint(text):
         return
-    without = _HYPHEN.sub(r"\1", text)
-    if without != text:
-        yield without, "hyphen"
+    if not _DIGRAPHS.keys().isdisjoint(map(ord, text)):
+        yield text.translate(_DIGRAPHS), "umlaut"
+    if not _SINGLE_LETTERS.keys().isdisjoint(map(ord, text)):
+        yield text.translate(_SINGLE_LETTERS), "ligature"
+    if not _HYPHENS.isdisjoint(text):
+        without = _HYPHEN.sub(r"\1", text)
+        if without != text:
+            yield without, "hyphen"
 
 
 def _with(rule: str, more: str) -> str:

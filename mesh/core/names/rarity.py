@@ -21,15 +21,20 @@ class Rarity:
     topic_words: frozenset[str] = frozenset()
     """Words of the topic itself say nothing either; in their common spelling."""
     name_count: int = 0
+    once_common: set[str] = field(default_factory=set)
+    """All that are common by their count, and those that were when the list was shorter."""
     _counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, words: Iterable[str]) -> None:
         """Count one more name, by its words in their common spelling
         (derived_keys.canonical_words)."""
         self.name_count += 1
+        counts, common_from = self._counts, max(COUNT_MIN, COMMON_SHARE * self.name_count)
         for word in set(words):
-            self._counts[word] = self._counts.get(word, 0) + 1
-        if len(self._counts) > WORDS_MAX:
+            counts[word] = count = counts.get(word, 0) + 1
+            if count >= common_from:
+                self.once_common.add(word)
+        if len(counts) > WORDS_MAX:
             self._forget()
 
     def _forget(self) -> None:

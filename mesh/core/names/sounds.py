@@ -11,12 +11,16 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import starmap
+from operator import eq
+from typing import Any
 
 from rapidfuzz.distance import OSA, Levenshtein
 
 from mesh.core.names.spelling_weights import WEIGHTS
 
 FOLDS_REMEMBERED = 2_048
+EDITS_REMEMBERED = 4_096
 LETTERS_MIN = 3
 """Of shorter words any could be another's misspelling."""
 
@@ -41,18 +45,28 @@ _VOWELS = frozenset("aeiou")
 
 @lru_cache(maxsize=FOLDS_REMEMBERED)
 def sound(word: str) -> str:
+    """The same as `sound_once`, for words that come again."""
+    return sound_once(word)
+
+
+def sound_once(word: str) -> str:
     """A folded word, without spaces, as it may sound in whatever language it was written down."""
     for letters, one in _SOUNDS if "h" in word else _SOUNDS_WITHOUT_H:
         if letters in word:
             word = word.replace(letters, one)
     if "c" in word:
         word = _SOFT_C.sub("s", word)
-    return _REPEATED.sub("", word.translate(_ONE_SOUND))
+    return _without_runs(word.translate(_ONE_SOUND))
 
 
 def skeleton(sounded: str) -> str:
     """The consonants of a sound, and its first letter whatever it is."""
-    return _REPEATED.sub("", sounded[:1] + sounded[1:].translate(_SILENT))
+    return _without_runs(sounded[:1] + sounded[1:].translate(_SILENT))
+
+
+def _without_runs(letters: str) -> str:
+    """One letter of each run; most words have none, which C tells sooner than a pattern."""
+    return _REPEATED.sub("", letters) if True in map(eq, letters, letters[1:]) else letters
 
 
 def spelling_log_odds(one: str, other: str, *, spaces: int = 0) -> float:
@@ -61,9 +75,12 @@ def spelling_log_odds(one: str, other: str, *, spaces: int = 0) -> float:
     Args:
         spaces: how many more of them one of the two was written with.
     """
-    total = sum(
-        WEIGHTS.get(feature, 0.0) * value for feature, value in features(one, other, spaces)
-    )
+    mine, theirs = sorted((sound(one), sound(other)))
+    edits = _edits(mine, theirs)
+    total = sum(starmap(_edit_log_odds, edits))
+    for feature, value in _features_of_whole(one, other, mine, theirs, len(edits)):
+        total += WEIGHTS.get(feature, 0.0) * value
+    total += WEIGHTS["spaces"] * spaces
     return max(-30.0, min(30.0, total))
 
 
@@ -73,7 +90,7 @@ def is_slip(one: str, other: str, letters_min: int) -> bool:
     if min(len(one), len(other)) < letters_min or one[0] != other[0]:
         return False
     if len(one) == len(other):
-        return sorted(one) == sorted(other) and OSA.distance(one, other, score_cutoff=1) == 1
+        return OSA.distance(one, other, score_cutoff=1) == 1 and sorted(one) == sorted(other)
     return Levenshtein.distance(one, other, score_cutoff=1) == 1
 
 
@@ -90,40 +107,62 @@ def features(one: str, other: str, spaces: int = 0) -> list[tuple[str, float]]:
     the end).
     """
     mine, theirs = sorted((sound(one), sound(other)))
-    found: list[tuple[str, float]] = []
-    edits = Levenshtein.editops(mine, theirs)
+    edits = _edits(mine, theirs)
+    found = [(feature, 1.0) for edit in edits for feature in _edit_features(*edit)]
+    found += _features_of_whole(one, other, mine, theirs, len(edits))
+    return [*found, ("spaces", float(spaces))]
+
+
+def _edits(mine: str, theirs: str) -> list[tuple[str, str, str]]:
+    """Of each edit the letters on either side, "" for none, and "0" at the beginning, "$" at the
+    end, "" between."""
+    found = []
     last_mine, last_theirs = len(mine) - 1, len(theirs) - 1
-    for edit in edits:
-        left = mine[edit.src_pos] if edit.src_pos < len(mine) else ""
-        right = theirs[edit.dest_pos] if edit.dest_pos < len(theirs) else ""
-        place = ""
-        if edit.src_pos == 0 and edit.dest_pos == 0:
-            place = "0"
-        elif edit.src_pos >= last_mine and edit.dest_pos >= last_theirs:
-            place = "$"
-        if edit.tag == "replace":
-            found.append((f"r:{''.join(sorted(left + right))}", 1.0))
-            found.append((f"R{place}{_class(left)}{_class(right)}", 1.0))
+    edits: Any = Levenshtein.editops(mine, theirs).as_list()  # Typed as if any part were any.
+    for tag, at, against in edits:
+        left = mine[at] if tag != "insert" else ""
+        right = theirs[against] if tag != "delete" else ""
+        if at == 0 and against == 0:
+            found.append((left, right, "0"))
+        elif at >= last_mine and against >= last_theirs:
+            found.append((left, right, "$"))
         else:
-            letter = left if edit.tag == "delete" else right
-            found.append((f"i:{letter}", 1.0))
-            found.append((f"I{place}{_class(letter)}", 1.0))
+            found.append((left, right, ""))
+    return found
+
+
+@lru_cache(maxsize=EDITS_REMEMBERED)
+def _edit_log_odds(left: str, right: str, place: str) -> float:
+    return sum(WEIGHTS.get(feature, 0.0) for feature in _edit_features(left, right, place))
+
+
+def _edit_features(left: str, right: str, place: str) -> tuple[str, str]:
+    if left and right:
+        letters = "".join(sorted(left + right))
+        return f"r:{letters}", f"R{place}{_class(left)}{_class(right)}"
+    letter = left or right
+    return f"i:{letter}", f"I{place}{_class(letter)}"
+
+
+def _features_of_whole(
+    one: str, other: str, mine: str, theirs: str, edit_count: int
+) -> tuple[tuple[str, float], ...]:
+    """By two words and their sounds, whatever the edits are."""
     bones, other_bones = skeleton(mine), skeleton(theirs)
-    longest = max(len(one), len(other), 1)
-    found += [
+    bones_edits = Levenshtein.distance(bones, other_bones)
+    bones_longest = max(len(bones), len(other_bones))
+    return (
         ("bias", 1.0),
-        ("edits", len(edits) / 4),
-        ("edits a letter", 3 * len(edits) / max(len(mine), len(theirs), 1)),
-        ("letters", longest / 10),
-        ("bones edits", Levenshtein.distance(bones, other_bones) / 2),
-        ("bones alike", Levenshtein.normalized_similarity(bones, other_bones)),
+        ("edits", edit_count / 4),
+        ("edits a letter", 3 * edit_count / max(len(mine), len(theirs), 1)),
+        ("letters", max(len(one), len(other), 1) / 10),
+        ("bones edits", bones_edits / 2),
+        ("bones alike", 1.0 - bones_edits / bones_longest if bones_longest else 1.0),
         ("same bones", float(bones == other_bones)),
         ("same end", float(one[-2:] == other[-2:])),
         ("same beginning", float(one[:2] == other[:2])),
         ("one within", float(theirs.startswith(mine) or mine.startswith(theirs))),
-        ("spaces", float(spaces)),
-    ]
-    return found
+    )
 
 
 def _class(letter: str) -> str:

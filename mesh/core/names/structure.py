@@ -8,8 +8,8 @@ either side when those that both have are taken away, and where they stood.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from mesh.core.names import vocabulary
 from mesh.core.names.derived_keys import canonical_words, singular
@@ -30,8 +30,7 @@ EXCHANGED_WORDS = frozenset(
 """Words that may stand for one another."""
 
 
-@dataclass(frozen=True, slots=True)
-class Leftover:
+class Leftover(NamedTuple):
     """What only one of two names has, in order: content words, kinds of thing as "<museum>"."""
 
     one: tuple[str, ...]
@@ -53,8 +52,8 @@ def words_left(one: Name, other: Name) -> tuple[tuple[str, ...], tuple[str, ...]
     """What only one of two names has, as it is spelled; None where that is of two known kinds."""
     mine, theirs = _saying(one), _saying(other)
     left = _minus(mine, theirs), _minus(theirs, mine)
-    kinds = [{vocabulary.KINDS[word] for word in side if word in vocabulary.KINDS} for side in left]
-    return None if kinds[0] and kinds[1] else left
+    has_kind = [not vocabulary.KINDS.keys().isdisjoint(side) for side in left]
+    return None if all(has_kind) else left
 
 
 def leftover(one: Name, other: Name) -> Leftover:
@@ -66,9 +65,9 @@ def leftover(one: Name, other: Name) -> Leftover:
     return Leftover(left, _minus(theirs, mine), _minus(mine, left))
 
 
-def same_rearranged(one: Name, other: Name) -> str | None:
+def same_rearranged(one: Name, other: Name, left: Leftover) -> str | None:
     """Why two names with the same words are one; None where order or a link may matter."""
-    if bool(one.gloss) != bool(other.gloss):
+    if left.one or left.other or bool(one.gloss) != bool(other.gloss):
         return None
     if content(one) == content(other):
         return "linking words" if _differ_in_silent_links(one, other) else None
@@ -78,12 +77,14 @@ def same_rearranged(one: Name, other: Name) -> str | None:
     return None
 
 
-def same_without_kind(one: Name, other: Name) -> str | None:
+def same_without_kind(one: Name, other: Name, left: Leftover) -> str | None:
     """Why a name and the same with a word for its kind are one; None: they may be two.
 
     "X Museum" and "X Building" end with it, "Museo del X" begins; English "Museum of X" is
     another thing than X.
     """
+    if len(left.one) + len(left.other) != 1:
+        return None
     longer, shorter = (one, other) if len(one.words) > len(other.words) else (other, one)
     core, words = _saying(shorter), _saying(longer)
     if len(words) != len(core) + 1 or not _is_distinctive(core):
@@ -135,7 +136,7 @@ def _maybe_exchanged(left: Leftover) -> str | None:
         return f"{word} may be used for {against}"
     shares_kind = any(map(is_kind, left.shared))
     begins_alike = word[:2] == against[:2] and abs(len(word) - len(against)) <= 3
-    if shares_kind and begins_alike and _is_adjective(word) != _is_adjective(against):
+    if shares_kind and begins_alike and is_adjective(word) != is_adjective(against):
         return "a name and its adjective"
     return None
 
@@ -215,11 +216,14 @@ def _kind_or_word(word: str) -> str:
     return f"{_KIND_MARK}{kind}>" if kind and kind not in vocabulary.ALIKE_KINDS else word
 
 
-def _is_adjective(word: str) -> bool:
+def is_adjective(word: str) -> bool:
+    """By its end, in English or German."""
     return word.endswith(("ish", "ese", "ian", "ean", "an", "ic", "ch", "i", "en", "ais"))
 
 
 def _minus(words: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+    if len(words) == 1:  # As most names are, or nearly.
+        return () if words[0] in others else tuple(words)
     rest = list(others)
     kept = []
     for word in words:

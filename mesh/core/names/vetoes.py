@@ -9,12 +9,12 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from mesh.core.names import vocabulary
 from mesh.core.names.derived_keys import canonical, canonical_words, singular
-from mesh.core.names.words import NAMES_REMEMBERED, Name, roman_value
+from mesh.core.names.words import NAMES_REMEMBERED, Name, may_be_roman, roman_value
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)*")
 _STEM_LETTERS_MIN = 4
@@ -23,26 +23,33 @@ _COMPASS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class _Traits:
-    """What vetoes look at in one name."""
+_TELLING_WORDS = vocabulary.RIVAL_WORDS | vocabulary.MARKING | _COMPASS.keys()
+_NONE: frozenset[str] = frozenset()
+
+
+class _Traits(NamedTuple):
+    """What vetoes look at in one name. A tuple, as one is made for every name that is compared."""
 
     words: frozenset[str]
-    numbers: tuple[str, ...]
+    numbers: tuple[str, ...] = ()
     """Those of its words, in order of size."""
-    gloss: frozenset[str]
-    gloss_numbers: tuple[str, ...]
-    letters: tuple[str, ...]
+    gloss: frozenset[str] = _NONE
+    gloss_numbers: tuple[str, ...] = ()
+    letters: tuple[str, ...] = ()
     """Words of one letter, but for links before the end."""
-    ends_with_letter: bool
-    units: frozenset[str]
-    rivals: frozenset[str]
-    marks: frozenset[str]
+    ends_with_letter: bool = False
+    units: frozenset[str] = _NONE
+    rivals: frozenset[str] = _NONE
+    marks: frozenset[str] = _NONE
+    has_words_alone: bool = False
+    """All but `words` is empty, as of most names."""
 
 
 def veto(one: Name, other: Name) -> str | None:
     """Why the two cannot be one; None: nothing speaks against it."""
     mine, theirs = _traits(one), _traits(other)
+    if mine.has_words_alone and theirs.has_words_alone:
+        return _rival_words(mine, theirs)
     return (
         _numbers(mine, theirs)
         or _grades(mine, theirs)
@@ -57,6 +64,8 @@ def veto(one: Name, other: Name) -> str | None:
 @lru_cache(maxsize=NAMES_REMEMBERED)
 def _traits(name: Name) -> _Traits:
     words = frozenset(canonical_words(name))
+    if _has_words_alone(name, words):
+        return _Traits(words, has_words_alone=True)
     if not words.isdisjoint(_COMPASS):
         words = frozenset(_COMPASS.get(word, word) for word in words)
     return _Traits(
@@ -66,9 +75,20 @@ def _traits(name: Name) -> _Traits:
         tuple(sorted(_NUMBER.findall(" ".join(name.gloss)))) if name.gloss else (),
         _letters(name) if 1 in map(len, name.words) else (),
         _is_letter(name.words[-1]),
-        frozenset() if vocabulary.UNITS.isdisjoint(name.words) else _units_of_numbers(name),
+        _NONE if vocabulary.UNITS.isdisjoint(name.words) else _units_of_numbers(name),
         words & vocabulary.RIVAL_WORDS,
         words & vocabulary.MARKING,
+    )
+
+
+def _has_words_alone(name: Name, words: frozenset[str]) -> bool:
+    """Whether nothing but `words`, its canonical ones, tells anything; False: something may."""
+    if name.gloss or name.unmarked or canonical_words(name) is not name.words:
+        return False
+    return (
+        words.isdisjoint(_TELLING_WORDS)
+        and "".join(words).isalpha()
+        and not any(len(word) == 1 or may_be_roman(word) for word in words)
     )
 
 

@@ -23,12 +23,14 @@ _ROMAN = re.compile(r"^(?=.)(c{0,3})(xc|xl|l?x{0,3})(ix|iv|v?i{0,3})$")
 _ROMAN_IN_TEXT = re.compile(r"[IVXLC](?<!\w[IVXLC])[IVXLC]*\b")
 """Starts with the letter itself, which the search then finds at the speed of C."""
 _ROMAN_LETTERS = "ivxlc"
+_NOTHING: frozenset[str] = frozenset()
 _ROMAN_VALUES = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Name:
-    """A name taken apart; equal to itself alone, so that caches find it at once.
+    """A name taken apart; equal to itself alone, so that caches find it at once. Never changed: it
+    is not frozen only because a frozen one takes four times as long to make.
 
     All but `text` is folded as keys are: no case, no accents on Latin letters, no punctuation.
     """
@@ -62,6 +64,11 @@ def parsed(text: str) -> Name:
     Example: parsed("Colorado River (Texas)").gloss == ("texas",)
     """
     key = item_key(text).decode()
+    if text.replace(" ", "").isalpha():
+        words = _split(key)
+        return Name(
+            text, key, words, romans=_romans(text, words), lowercase=_lowercase(text, words)
+        )
     head, gloss = _without_gloss(text)
     words = _split(key) if head is text and not _may_elide(text) else _words(head)
     mark = _LIST_MARK.match(head) if head[:1].isdigit() else None
@@ -77,15 +84,27 @@ def parsed(text: str) -> Name:
     )
 
 
+def _lowercase(letters: str, words: tuple[str, ...]) -> frozenset[str]:
+    """Of a text of letters and spaces alone; as most are written, nothing is to be looked at."""
+    if letters.isascii() and letters.istitle():
+        return _NOTHING
+    return frozenset(words).intersection(letters.split())
+
+
 def roman_value(word: str) -> int | None:
     """Of a folded word: "xiv" -> 14, as far as 399; None: no Roman numeral."""
-    if word.strip(_ROMAN_LETTERS) or not _ROMAN.match(word):
+    if not may_be_roman(word) or not _ROMAN.match(word):
         return None
     worths = [_ROMAN_VALUES[letter] for letter in word]
     return sum(
         -worth if worth < after else worth
         for worth, after in zip(worths, [*worths[1:], 0], strict=True)
     )
+
+
+def may_be_roman(word: str) -> bool:
+    """Whether a folded word is of no other letters."""
+    return not word.strip(_ROMAN_LETTERS)
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -123,7 +142,7 @@ def _romans(head: str, words: tuple[str, ...]) -> frozenset[str]:
     alone, at the end and beside small letters: "Chromosome X" counts nothing."""
     numerals = _ROMAN_IN_TEXT.findall(head)
     if not numerals:
-        return frozenset()
+        return _NOTHING
     is_shouted = head.isupper()
     found = set()
     for numeral in numerals:

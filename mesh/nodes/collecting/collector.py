@@ -1,7 +1,8 @@
 """The collector process: verdicts, output.txt, the page, and when the run ends.
 
 A normal node whose log decides. What is new is core.ledger's decision, how it gets to disk
-intake.py's, what the page shows run_view.py's. Producers need none of it to go on exploring.
+intake.py's, what the page shows run_view.py's, what it asks for steering.py's. Producers need
+none of it to go on exploring.
 """
 
 from __future__ import annotations
@@ -20,31 +21,31 @@ from mesh.core.items import LogId, NodeId
 from mesh.core.known import digest_bytes
 from mesh.core.ledger import Ledger
 from mesh.core.listed_names import listed_names
-from mesh.core.membership import Endpoint
+from mesh.core.membership import Endpoint, Liveness
 from mesh.core.metrics import RunMetrics
-from mesh.core.normalize import clean_text, item_key
+from mesh.core.seqset import SeqSet
 from mesh.core.stopping import RunProgress
 from mesh.nodes.channel import Channel, ChildFailed, Message
-from mesh.nodes.collecting.facts import lost_as_json, lost_from_json
+from mesh.nodes.collecting.database_reader import DatabaseReader
+from mesh.nodes.collecting.facts import entries_to_exclude, lost_as_json, lost_from_json
 from mesh.nodes.collecting.granting import Granting
 from mesh.nodes.collecting.intake import Intake
+from mesh.nodes.collecting.page_opening import open_page
 from mesh.nodes.collecting.run_course import CourseChange, RunCourse
-from mesh.nodes.collecting.run_view import DatabaseReader, LiveRunView
+from mesh.nodes.collecting.run_view import LiveRunView
+from mesh.nodes.collecting.steering import Steering
 from mesh.nodes.collecting.ticket_office import TicketOffice
 from mesh.nodes.collecting.verdicts import VerdictDesk
 from mesh.nodes.peer.identity import Overtaken, members_as_json
 from mesh.nodes.peer.mesh_node import MeshNode
 from mesh.nodes.peer.shelf import CollectorShelf
 from mesh.nodes.supervising.limits import raise_descriptor_limit
-from mesh.nodes.supervising.own_address import address_elsewhere
 from mesh.storage.database import RunDatabase
 from mesh.storage.node_directory import NodeDirectory
 from mesh.storage.node_log import UnreadableLog
 from mesh.storage.output_file import OutputFile
 from mesh.storage.run_directory import DATABASE_FILE
-from mesh.web.access import is_loopback
-from mesh.web.server import PageServer, PageUnavailable
-from mesh.web.token import page_token
+from mesh.web.server import PageServer
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +59,6 @@ STORE_S = 6.0
 ORPHAN_STORE_S = 1.0
 WAITING_ENTRIES_MAX = 200_000
 """With the disk full entries wait in memory; past this the run ends, and they stay in the logs."""
-PAGE_TOKEN_FILE = "page-token"  # noqa: S105 the name of a file
 DESCRIPTORS = "descriptors"
 STORAGE = "storage"
 EMBEDDING = "embedding"
@@ -83,11 +83,13 @@ class Collector:
         self.granting = Granting(settings.budget_usd)
         self.tickets = TicketOffice(self)
         self.course = RunCourse(settings, self._carry_out)
+        self.steering = Steering(self, channel)
         self._directory = directory
         self._output = output
         self._channel = channel
         self._leave = asyncio.Event()
-        self._orphaned = False
+        self.orphaned = False
+        """The supervisor is gone."""
         self._members_saved = True
         self._seeds: list[Endpoint] = []
         """Producers that the supervisor knows to run: one of them may know this node no more."""
@@ -97,6 +99,7 @@ class Collector:
         # A collector that is restarted within a start counts no second of it twice.
         self._earlier_s = float(meta.get("earlier_s" if goes_on else "elapsed_s", "0"))
         self._ended_by: Exception | None = None
+        self._ended_s: float | None = None
         self.lost = [lost_from_json(each) for each in json.loads(meta.get("lost", "[]"))]
         self.node: MeshNode
         self.desk: VerdictDesk
@@ -145,6 +148,7 @@ class Collector:
 
     def _carry_out(self, change: CourseChange) -> None:
         """Put a change of the run's course into the log, the database and before the user."""
+        self.granting.treasury.budget_usd = self.course.budget_usd
         self.intake.say(*change.entries)
         if change.meta:
             self.intake.remember(**change.meta)
@@ -177,7 +181,9 @@ class Collector:
         return {origin: heartbeat.model for origin, heartbeat in heartbeats if heartbeat.model}
 
     def run_time_s(self) -> float:
-        """Seconds of the run, over all its starts."""
+        """Seconds of the run, over all its starts; once it is over it stays at its end."""
+        if self._ended_s is not None:
+            return self._ended_s
         return self._earlier_s + self.start_elapsed_s()
 
     def start_elapsed_s(self) -> float:
@@ -194,10 +200,10 @@ class Collector:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self.intake.run())]
                 await self._take_up()
-                page = await self._open_page(view)
+                page = await open_page(view, self.settings)
                 self._say_ready(page)
                 self.node.start(lambda: self._seeds)
-                going_on = (self._watch(), self._report(view), self._obey())
+                going_on = (self._watch(view), self._report(view), self._obey())
                 tasks += [group.create_task(each) for each in going_on]
                 await self._leave.wait()
                 if self._ended_by is not None:
@@ -205,7 +211,7 @@ class Collector:
                 await self._finish(view)
                 if page:
                     await page.close(view.metrics(with_history=False))
-                if not self._orphaned:
+                if not self.orphaned:
                     self.node.say_goodbye()
                 if self.intake.meanings is not None:
                     await self.intake.meanings.close()
@@ -238,53 +244,24 @@ class Collector:
             }
         )
 
-    async def _open_page(self, view: LiveRunView) -> PageServer | None:
-        settings = self.settings
-        if settings.headless:
-            return None
-        try:
-            return await PageServer.start(
-                view,
-                host=settings.page_host,
-                port=settings.port,
-                public_url=settings.public_url,
-                host_elsewhere=address_elsewhere(settings.page_host, settings.mesh.advertise_host),
-                token=self._page_token(),
-            )
-        except PageUnavailable as error:
-            raise ChildFailed(str(error)) from error
-
-    def _page_token(self) -> str | None:
-        """What opens a page that other machines can reach; None for one that they cannot."""
-        if is_loopback(self.settings.page_host):
-            return None
-        return page_token(self.settings.directory / PAGE_TOKEN_FILE)
-
     def _announce_start(self) -> None:
-        budget = self.settings.budget_usd
         self.intake.remember(
             run_id=self.settings.run_id.hex(),
             topic=self.settings.topic,
             simulated=str(int(self.settings.simulated)),
-            budget_usd="" if budget is None else str(budget),
             started_ms=str(self.settings.started_ms),
             earlier_s=str(self._earlier_s),
             output=str(self.settings.output.resolve()),
         )
         self.intake.open_epoch()
-        self.intake.say(log.BudgetSet(budget))
-        self.tickets.take_up()
         self.course.start(self._remembered)
+        self.intake.say(log.BudgetSet(self.course.budget_usd))
+        self.tickets.take_up()
         if self.settings.exclude:
             self._exclude(self.settings.exclude)
 
     def _exclude(self, path: Path) -> None:
-        try:
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ChildFailed(f"cannot read --exclude {path}: {error}", status=2) from error
-        cleaned = (clean_text(line) for line in text.splitlines())
-        rows = {item_key(line): line for line in cleaned if line}
+        rows = entries_to_exclude(path)
         stored = self.database.ordinals_of(list(rows))
         self.intake.exclude([(key, line) for key, line in rows.items() if key not in stored])
 
@@ -306,32 +283,20 @@ class Collector:
                 self.node.load([stored.frame])
                 await asyncio.sleep(0)
 
-    async def _watch(self) -> None:
+    async def _watch(self, view: LiveRunView) -> None:
         """End the run when a rule says so."""
         sampled_s = 0.0
         while True:
             now_s = self.run_time_s()
-            if now_s - sampled_s >= 1.0:
+            if now_s - sampled_s >= 1.0 and self._ended_s is None:
                 sampled_s = now_s
                 self.intake.add_history(self.metrics.sample(now_s))
-                self.intake.remember(elapsed_s=f"{now_s:.3f}")
+                self.intake.remember(elapsed_s=f"{now_s:.3f}", **view.to_keep_if_due(now_s))
             self._check_course()
             self._grant()
             self._judge()
             self._declare_lost()
             await asyncio.sleep(WATCH_S)
-
-    def revoke_member(self, label: object) -> str | None:
-        """Remove a producer from the run for good; None when done, else why not."""
-        members = self.node.membership.others()
-        member = next((each for each in members if each.label == label), None)
-        if member is None:
-            return f"no such producer: {label}"
-        self.node.revoke(member.origin)
-        self.intake.say(log.MemberRevoked(member.origin))
-        revoked = [origin.hex() for origin in sorted(self.node.membership.revoked)]
-        self.intake.remember(revoked=json.dumps(revoked))
-        return None
 
     def _declare_lost(self) -> None:
         """Have everyone pass what nobody holds any more."""
@@ -346,17 +311,17 @@ class Collector:
     def _grant(self) -> None:
         """Grant budget to producers that need more."""
         if self.course.stop_reason is None:
-            self.intake.say(*self.granting.grants(self.node, self._producers_alive()))
+            self.intake.say(*self.granting.grants(self.node, self._producers_at_work()))
 
     def _judge(self) -> None:
         """Have names in doubt judged; what is in doubt at the end counts as new."""
-        self.intake.is_ending = self.course.stop_reason is not None or self._orphaned
+        self.intake.is_ending = self.course.stop_reason is not None or self.orphaned
         self.desk.has_judge = self.settings.judge and not self.intake.is_ending
         now_s, now_ms = self.node.clock.time(), time.time_ns() // 1_000_000
-        self.intake.judge(self._producers_alive(), now_s=now_s, now_ms=now_ms)
+        self.intake.judge(self._producers_at_work(), now_s=now_s, now_ms=now_ms)
 
     def _check_course(self) -> None:
-        producers = self._producers_alive()
+        producers = self._producers_at_work()
         progress = RunProgress(
             # What is not stored yet may have to wait for room: no target is reached by it.
             unique_total=self.desk.stored_count,
@@ -366,7 +331,9 @@ class Collector:
         )
         members = {member.origin for member in self.node.membership.others()}
         self.desk.plan.nodes_gone(members - self.node.alive())
-        self.course.check(progress, plan=self.desk.plan, models_heard=self._models_heard())
+        left = {origin for origin in members if self.node.liveness(origin) is Liveness.LEFT}
+        models = self._models_heard()
+        self.course.check(progress, plan=self.desk.plan, models_heard=models, left=left)
         trouble = self.course.notices.get(STORAGE)
         if trouble and self.desk.waiting_count > WAITING_ENTRIES_MAX:
             self.course.stop(f"{trouble} for too long", status=1)
@@ -378,6 +345,7 @@ class Collector:
             durable = self.desk.durable
             logs = (member.log for member in self.node.membership.others())
             self.node.publish_durable({log_id: durable.get(log_id, 0) for log_id in logs})
+            self._tell_leaving()
             self._channel.send({"event": "metrics", "metrics": view.metrics(with_history=False)})
             if self.tickets.changed():
                 self._channel.send({"event": "ticket", "ticket": self.tickets.text()})
@@ -385,12 +353,31 @@ class Collector:
                 self._save_members()
             await asyncio.sleep(REPORT_S)
 
+    def _tell_leaving(self) -> None:
+        """Tell who leaves what is durable of its earlier starts, too, or is lost for good."""
+        for origin in self.node.reachable() - self.node.alive():
+            member = self.node.membership.get(origin)
+            if member is not None and member.earlier_logs:
+                logs = [LogId(origin, epoch) for epoch, _ in member.earlier_logs]
+                self.node.publish_durable({log_id: self._settled_seq(log_id) for log_id in logs})
+
+    def _settled_seq(self, log_id: LogId) -> int:
+        """Up to where nothing of a log is waited for any more."""
+        lost = [
+            (each.first_seq, each.last_seq)
+            for each in self.lost
+            if (each.origin, each.epoch) == log_id
+        ]
+        if not lost:
+            return self.desk.durable.get(log_id, 0)
+        return SeqSet.of_ranges([*self.desk.taken_in.get(log_id, SeqSet()).ranges(), *lost]).upto
+
     async def _obey(self) -> None:
         while (message := await self._channel.receive()) is not None:
             self._command(message)
         # The supervisor is gone: leave, as soon as its producers have handed over, which notice
         # it themselves. The run is not over: machines that have joined it explore on.
-        self._orphaned = True
+        self.orphaned = True
         await self._neighbours_gone(ORPHAN_DRAIN_S)
         self._leave.set()
         await asyncio.Event().wait()
@@ -404,6 +391,10 @@ class Collector:
             services = message["services"]
             self._seeds = [Endpoint(at, key.encode("ascii")) for at, key in services]
             self.node.joiner.look()
+        elif message["command"] == "answer":
+            self.steering.answered(message["number"], message["reason"])
+        elif message["command"] == "notice":
+            self.course.notices[message["about"]] = message["text"]
 
     async def _neighbours_gone(self, wait_s: float) -> None:
         """Wait for the producers of this machine."""
@@ -419,18 +410,26 @@ class Collector:
         alive = self.node.alive()
         return [m.origin for m in self.node.membership.others() if m.origin in alive]
 
+    def _producers_at_work(self) -> list[NodeId]:
+        """Those that are given budget and questions: who is to leave could not use them."""
+        dismissed = self.course.dismissed
+        return [origin for origin in self._producers_alive() if origin not in dismissed]
+
     async def _finish(self, view: LiveRunView) -> None:
         """Store and tell the end; the page keeps showing it."""
         # A producer that died while the run ended has its last words on disk only.
         await self._read_logs_on_disk()
-        if not self._orphaned:
+        if not self.orphaned:
             self.course.end()
         self._judge()
-        now_s = self.run_time_s()
-        self.intake.add_history(self.metrics.sample(now_s))
-        self.intake.remember(elapsed_s=f"{now_s:.3f}")
+        self._ended_s = round(self.run_time_s(), 3)
         try:
-            async with asyncio.timeout(ORPHAN_STORE_S if self._orphaned else STORE_S):
+            async with asyncio.timeout(ORPHAN_STORE_S if self.orphaned else STORE_S):
+                await self.intake.drained()
+                # Whoever opens the run again is shown this moment.
+                view.freeze()
+                self.intake.add_history(self.metrics.sample(self._ended_s))
+                self.intake.remember(elapsed_s=f"{self._ended_s:.3f}", **view.to_keep())
                 await self.intake.drained()
         except TimeoutError as error:
             trouble = self.course.notices.get(STORAGE, "it takes too long")
@@ -438,8 +437,7 @@ class Collector:
                 f"not all entries are stored: {trouble}; they are kept in "
                 f"{self.settings.run_dir / NODES_DIRECTORY}, the same command takes them in"
             ) from error
-        if self.settings.keep_page and not self._orphaned and not self.settings.headless:
-            view.freeze()
+        if self.settings.keep_page and not self.orphaned and not self.settings.headless:
             self._channel.send({"event": "kept", "metrics": view.metrics(with_history=False)})
             self._leave.clear()
             await self._leave.wait()

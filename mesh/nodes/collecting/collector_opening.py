@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from mesh.config import CollectorSettings
 from mesh.core.items import LogId, NodeId
 from mesh.core.membership import Role
-from mesh.core.metrics import WINDOW_S, RunMetrics
 from mesh.core.seqset import SeqSet
 from mesh.llm.embedders import EmbedderUnavailable
 from mesh.nodes.channel import Channel, ChildFailed, pack
 from mesh.nodes.collecting.collector import EMBEDDING, NODES_DIRECTORY, STORAGE, Collector
+from mesh.nodes.collecting.facts import restored_metrics
 from mesh.nodes.collecting.intake import Intake
 from mesh.nodes.collecting.meanings import Meanings
 from mesh.nodes.collecting.verdicts import VerdictDesk
@@ -120,12 +120,8 @@ def _restore(collector: Collector, own_epochs: Sequence[tuple[int, int]]) -> Non
     """Take up where run.sqlite left off: counters, vector, known keys."""
     database, node = collector.database, collector.node
     collector.ledger.restore(database.accepted_keys(), database.beside_keys())
-    collector.metrics = RunMetrics(database.model_totals(), database.history())
-    for call in database.calls():
-        collector.metrics.restore_call(call)
+    collector.metrics = restored_metrics(database, collector.run_time_s())
     collector.granting.restore(database)
-    for t_s, model, count in database.recent_unique(collector.run_time_s() - WINDOW_S):
-        collector.metrics.restore_window(model, count, t_s)
     taken_in = database.taken_in()
     for log_id, seqs in taken_in.items():
         node.replica.restore(log_id, SeqSet.of_ranges(seqs.ranges()))

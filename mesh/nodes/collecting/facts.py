@@ -1,16 +1,41 @@
-"""Verdicts as rows of run.sqlite, and what it remembers as JSON."""
+"""Verdicts as rows of run.sqlite, what it remembers as JSON, and counters from what it holds."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from mesh.core import entries as log
 from mesh.core.items import FoundEntry
 from mesh.core.ledger import Verdict
 from mesh.core.listed_names import EXCLUDED_ORDINAL, UNDECIDED, ListedNames, NewName
-from mesh.core.normalize import item_key
-from mesh.storage.database import ItemRow
+from mesh.core.metrics import WINDOW_S, RunMetrics
+from mesh.core.normalize import clean_text, item_key
+from mesh.nodes.channel import ChildFailed
+from mesh.storage.database import ItemRow, RunDatabase
 from mesh.storage.name_tables import DIFFERENT, OPEN, DoubtRow, OtherFormRow
+
+
+def restored_metrics(database: RunDatabase, t_s: float) -> RunMetrics:
+    """Counters as they were when the run was `t_s` seconds old, as far as it is stored."""
+    metrics = RunMetrics(database.model_totals(), database.history())
+    for call in database.calls():
+        metrics.restore_call(call)
+    for ended in database.ended_calls():
+        metrics.restore_end(*ended)
+    for accepted_s, model, count in database.recent_unique(t_s - WINDOW_S):
+        metrics.restore_window(model, count, accepted_s)
+    return metrics
+
+
+def entries_to_exclude(path: Path) -> dict[bytes, str]:
+    """Entries of the user's list by key; raises ChildFailed where it cannot be read."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ChildFailed(f"cannot read --exclude {path}: {error}", status=2) from error
+    cleaned = (clean_text(line) for line in text.splitlines())
+    return {item_key(line): line for line in cleaned if line}
 
 
 def item_row(verdict: log.Accepted, found: FoundEntry, t_s: float) -> ItemRow:

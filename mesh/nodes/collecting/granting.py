@@ -39,14 +39,14 @@ class Granting:
 
     def grants(self, node: MeshNode, producers: Collection[NodeId]) -> list[BudgetGranted]:
         """Grants to say now; none while this collector may not know all that it has granted."""
-        return self.treasury.grants(producers) if self._knows_its_past(node) else []
+        return self.treasury.grants(producers) if self.knows_its_past(node) else []
 
     def unpaid_call_usd(self, node: MeshNode, producers: Collection[NodeId]) -> float | None:
         """What the cheapest next call may cost, where for a while now nobody could be granted one
         more; None: somebody could."""
         now_s = node.clock.time()
         unpaid_usd = self.treasury.unpaid_call_usd(producers)
-        if unpaid_usd is None or not self._knows_its_past(node):
+        if unpaid_usd is None or not self.knows_its_past(node):
             self._unpaid_since_s = None
         elif self._unpaid_since_s is None:
             self._unpaid_since_s = now_s
@@ -54,7 +54,8 @@ class Granting:
             return unpaid_usd
         return None
 
-    def _knows_its_past(self, node: MeshNode) -> bool:
+    def knows_its_past(self, node: MeshNode) -> bool:
+        """Whether this collector has heard of all that it has granted."""
         now_s = node.clock.time()
         if self._opened_s is None:
             self._opened_s = now_s

@@ -1,21 +1,18 @@
-"""A run as the page sees it: live from the collector, or finished from its database alone."""
+"""A run that goes on, as the page sees it: from the collector, live."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import deque
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
-from mesh.core.facets import FacetPlan
-from mesh.core.items import NodeId
-from mesh.core.membership import Liveness, Member, Role
-from mesh.core.metrics import RunMetrics
-from mesh.storage.database import RunDatabase
+from mesh.core.downloads import DownloadFormat
+from mesh.core.forecast import PresentCourse
+from mesh.core.item_query import ItemQuery
+from mesh.core.membership import Liveness, Member
+from mesh.nodes.collecting.database_reader import DatabaseReader
+from mesh.nodes.collecting.shown import facets_json, reopen_command, to_keep
 from mesh.web.interface import JsonObject
 
 if TYPE_CHECKING:
@@ -31,52 +28,9 @@ REFUSALS = frozenset(
     }
 )
 """Reasons that somebody was kept out for, of all that a node counts."""
+KEEP_S = 10.0
 SETTLING_S = 2.0
 """While a run goes on, convergence is judged on entries older than this."""
-
-
-def reopen_command(program: str, run_dir: Path) -> str:
-    return f"{program} view {run_dir}"
-
-
-class DatabaseReader:
-    """Reads run.sqlite for the page from a thread and connection of its own."""
-
-    def __init__(self, path: Path) -> None:
-        self._database = RunDatabase.open_read_only(path)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="page-queries")
-
-    async def items(self, *, after: int, limit: int, containing: str) -> JsonObject:
-        def query() -> list[dict[str, Any]]:
-            return self._database.items(after=after, limit=limit + 1, containing=containing)
-
-        rows = await asyncio.get_running_loop().run_in_executor(self._thread, query)
-        more = len(rows) > limit
-        return {"items": rows[:limit], "next": rows[limit - 1]["ordinal"] if more else None}
-
-    async def names(self, *, limit: int) -> JsonObject:
-        def query() -> JsonObject:
-            names = self._database.names
-            forms_total, open_total, different_total = names.counts()
-            return {
-                "merged_total": forms_total,
-                "open_total": open_total,
-                "different_total": different_total,
-                "merged": [asdict(each) for each in names.merges(limit)],
-                "doubts": [asdict(each) for each in names.doubts(limit)],
-            }
-
-        return await asyncio.get_running_loop().run_in_executor(self._thread, query)
-
-    async def output_text(self) -> bytes:
-        def query() -> bytes:
-            return "".join(f"{text}\n" for text in self._database.accepted_texts()).encode()
-
-        return await asyncio.get_running_loop().run_in_executor(self._thread, query)
-
-    def close(self) -> None:
-        self._thread.shutdown()
-        self._database.close()
 
 
 class LiveRunView:
@@ -87,10 +41,23 @@ class LiveRunView:
         self._reader = reader
         self._applied: deque[tuple[float, int]] = deque()
         self._frozen: JsonObject | None = None
+        self._present_course = PresentCourse()
+        self._kept_s = 0.0
 
     def freeze(self) -> None:
         """The run is over: the page shows this moment from now on."""
         self._frozen = self.metrics(with_history=False)
+
+    def to_keep_if_due(self, now_s: float) -> dict[str, str]:
+        """The same every KEEP_S, else nothing: a run may be cut off."""
+        if now_s - self._kept_s < KEEP_S:
+            return {}
+        self._kept_s = now_s
+        return self.to_keep()
+
+    def to_keep(self) -> dict[str, str]:
+        """Rows of the table `meta` from which the run is shown when it is over."""
+        return to_keep(self.metrics(with_history=False), self.peers())
 
     def metrics(self, *, with_history: bool) -> JsonObject:
         collector = self._collector
@@ -100,6 +67,7 @@ class LiveRunView:
             **counts,
             "state": collector.course.state,
             "stop_reason": collector.course.stop_reason,
+            "run_id": settings.run_id.hex(),
             "run_dir": str(settings.run_dir),
             "reopen_command": reopen_command(settings.program, settings.run_dir),
         }
@@ -110,18 +78,30 @@ class LiveRunView:
     def _live_metrics(self) -> JsonObject:
         collector = self._collector
         settings = collector.settings
-        return {
+        shown: JsonObject = {
             "topic": settings.topic,
             "simulated": settings.simulated,
             **collector.metrics.snapshot(collector.run_time_s()),
-            "budget_usd": settings.budget_usd,
+            "budget_usd": collector.course.budget_usd,
             "max_cost_per_item_usd": settings.max_cost_per_item_usd,
             "item_cost_usd": collector.course.item_cost_usd,
-            "target": settings.target,
+            "target": collector.course.target,
+            "actions": collector.course.actions(),
             "available_models": [model.spec for model in settings.models],
             "notices": list(collector.course.notices.values()),
             "mesh": self._mesh(),
         }
+        return {**shown, "forecast": self._forecast(shown["target"], shown["budget_usd"])}
+
+    def _forecast(self, target: int | None, budget_usd: float | None) -> JsonObject:
+        collector = self._collector
+        return self._present_course.forecast(
+            collector.metrics.history,
+            is_running=collector.course.state == "running",
+            now_s=collector.run_time_s(),
+            target=target,
+            budget_usd=budget_usd,
+        ).as_json()
 
     def _mesh(self) -> JsonObject:
         node = self._collector.node
@@ -161,14 +141,14 @@ class LiveRunView:
         first_s, settled = self._applied[0]
         return settled if first_s <= now_s - SETTLING_S else 0
 
-    async def items(self, *, after: int, limit: int, containing: str) -> JsonObject:
-        return await self._reader.items(after=after, limit=limit, containing=containing)
+    async def items(self, query: ItemQuery) -> JsonObject:
+        return await self._reader.items(query)
 
     async def names(self, *, limit: int) -> JsonObject:
         return await self._reader.names(limit=limit)
 
-    async def output_text(self) -> bytes:
-        return await self._reader.output_text()
+    def output(self, form: DownloadFormat) -> AsyncIterator[bytes]:
+        return self._reader.output(form)
 
     def peers(self) -> JsonObject:
         node = self._collector.node
@@ -180,7 +160,7 @@ class LiveRunView:
 
     def facets(self) -> JsonObject:
         labels = {each.origin: each.label for each in self._collector.node.membership.all()}
-        return _facets(self._collector.desk.plan, labels)
+        return facets_json(self._collector.desk.plan, labels)
 
     def _peer(self, member: Member, applied_max: int) -> JsonObject:
         node = self._collector.node
@@ -188,17 +168,23 @@ class LiveRunView:
             known_count, digest = self._collector.known_summary()
             state, model, last_seq = self._collector.course.state, "", node.last_seq
             applied, dropped = node.replica.passed_count, dict(node.dropped)
+            propagation_ms = node.propagation_ms()
         else:
             status = node.peers.get(member.origin)
             if status is None:
-                return _unheard_peer(member)
+                # One that was told to leave before this collector started has no more to say.
+                has_left = member.origin in self._collector.course.dismissed
+                return _unheard_peer(member, Liveness.LEFT if has_left else Liveness.UNHEARD)
             beat = status.heartbeat
             liveness = node.liveness(member.origin)
             state = beat.state if liveness is Liveness.ALIVE else liveness.value
             known_count, digest, model = beat.known_count, beat.known_digest, beat.model
             last_seq, applied, dropped = beat.last_seq, beat.applied_count, dict(beat.dropped)
+            propagation_ms = beat.propagation_ms
+        p50, p99 = propagation_ms if len(propagation_ms) == 2 else (None, None)
         return {
             "node": member.label,
+            "role": member.role.value,
             "epoch": member.epoch,
             "state": state,
             "model": model or None,
@@ -209,122 +195,20 @@ class LiveRunView:
             "behind": max(0, applied_max - applied),
             "restarts": len(member.earlier_logs),
             "dropped": dropped,
+            "propagation_ms_p50": p50,
+            "propagation_ms_p99": p99,
         }
 
     async def control(self, action: str, arguments: JsonObject) -> str | None:
-        collector = self._collector
-        if action == "pause":
-            return collector.course.pause()
-        if action == "resume":
-            return collector.course.resume()
-        if action == "stop":
-            return collector.course.stop("stopped from the page")
-        if action == "set_model":
-            node = self._producer(arguments.get("node"))
-            if node is None:
-                return f"no such producer: {arguments.get('node')}"
-            return collector.course.assign_model(node, str(arguments.get("model")))
-        if action == "renew_ticket":
-            collector.tickets.renew()
-            return None
-        if action == "revoke_member":
-            return collector.revoke_member(arguments.get("node"))
-        return f"unknown action: {action}"
-
-    def _producer(self, label: object) -> NodeId | None:
-        members = self._collector.node.membership.others()
-        return next(
-            (m.origin for m in members if m.label == label and m.role is Role.PRODUCER), None
-        )
+        return await self._collector.steering.control(action, arguments)
 
 
-class FinishedRunView:
-    """A run that is over, from run.sqlite alone."""
-
-    def __init__(
-        self, run_dir: Path, program: str, database: RunDatabase, reader: DatabaseReader
-    ) -> None:
-        self._run_dir = run_dir
-        self._program = program
-        self._reader = reader
-        self._meta = database.meta()
-        self._metrics = RunMetrics(database.model_totals(), database.history())
-        for call in database.calls():
-            self._metrics.restore_call(call)
-        self._facets = _facets(database.plan(), {})
-
-    def metrics(self, *, with_history: bool) -> JsonObject:
-        elapsed_s = float(self._meta.get("elapsed_s", "0"))
-        budget = self._meta.get("budget_usd", "")
-        snapshot: JsonObject = {
-            "topic": self._meta.get("topic", ""),
-            "state": "stopped",
-            "stop_reason": self._meta.get("stop_reason") or "the run was cut off",
-            "simulated": self._meta.get("simulated") == "1",
-            **self._metrics.snapshot(elapsed_s),
-            "budget_usd": float(budget) if budget else None,
-            "max_cost_per_item_usd": None,
-            "item_cost_usd": None,
-            "target": None,
-            "notices": [],
-            "run_dir": str(self._run_dir),
-            "reopen_command": reopen_command(self._program, self._run_dir),
-            "mesh": {
-                "converged": True,
-                "missing_entries": 0,
-                "peers_alive": 0,
-                "propagation_ms_p50": None,
-                "propagation_ms_p99": None,
-                "lost_entries": 0,
-                "refused": {},
-            },
-        }
-        if with_history:
-            snapshot["history"] = self._metrics.history_snapshot()
-        return snapshot
-
-    async def items(self, *, after: int, limit: int, containing: str) -> JsonObject:
-        return await self._reader.items(after=after, limit=limit, containing=containing)
-
-    async def names(self, *, limit: int) -> JsonObject:
-        return await self._reader.names(limit=limit)
-
-    def peers(self) -> JsonObject:
-        return {"peers": []}
-
-    def facets(self) -> JsonObject:
-        return self._facets
-
-    async def output_text(self) -> bytes:
-        return await self._reader.output_text()
-
-    async def control(self, action: str, arguments: JsonObject) -> str | None:
-        return "the run is over; start it again to go on"
-
-
-def _facets(plan: FacetPlan, labels: Mapping[NodeId, str]) -> JsonObject:
-    return {
-        "facets": [
-            {
-                "id": facet.id,
-                "name": facet.name,
-                "parent": facet.parent,
-                "state": facet.state,
-                "found_total": facet.found_count,
-                "calls_total": facet.calls_count,
-                "leased_by": [labels.get(origin, origin.hex()[:8]) for origin in facet.leased_by],
-                "yield": None if facet.yield_share is None else round(facet.yield_share, 4),
-            }
-            for facet in plan.facets()
-        ]
-    }
-
-
-def _unheard_peer(member: Member) -> JsonObject:
+def _unheard_peer(member: Member, state: Liveness) -> JsonObject:
     return {
         "node": member.label,
+        "role": member.role.value,
         "epoch": member.epoch,
-        "state": Liveness.UNHEARD.value,
+        "state": state.value,
         "model": None,
         "known_count": 0,
         "known_digest": "",
@@ -333,6 +217,8 @@ def _unheard_peer(member: Member) -> JsonObject:
         "behind": 0,
         "restarts": len(member.earlier_logs),
         "dropped": {},
+        "propagation_ms_p50": None,
+        "propagation_ms_p99": None,
     }
 
 

@@ -116,6 +116,8 @@ class VerdictDesk:
     _past: dict[tuple[LogId, int], str] = field(default_factory=dict)
     """Texts accepted in epochs that the database does not know of, not taken in since."""
     _recovered: set[tuple[LogId, int]] = field(default_factory=set)
+    _nodes: list[tuple[NodeId, str]] = field(default_factory=list)
+    """As the last batch that had any stores them: they seldom change."""
     _settled: list[Settled] = field(default_factory=list)
     _to_exclude: list[str] = field(default_factory=list)
     _waited: set[tuple[LogId, int]] = field(default_factory=set)
@@ -424,4 +426,6 @@ class VerdictDesk:
         self._to_say, self._excluded, self._meta, self._history = [], [], {}, []
         batch.model_totals = dict(self.metrics.models)
         batch.accounts = self.treasury.changed_rows()
-        batch.nodes = [(m.origin, m.label) for m in self.node.membership.all()]
+        nodes = [(m.origin, m.label) for m in self.node.membership.all()]
+        if nodes != self._nodes:
+            batch.nodes = self._nodes = nodes

@@ -37,12 +37,10 @@ class GapFetcher:
 
     def look(self) -> None:
         """Something may be missing: see to it when it is due."""
-        if self._node.closed or self._node.loading:
+        if not self._node.replica.is_open or self._node.closed or self._node.loading:
             return
         now_s = self._node.clock.time()
         soonest_s = now_s + TICK_S
-        if not self._node.replica.is_open:
-            return
         if self._timer is not None and self._timer_due_s <= soonest_s:
             return
         due_s = soonest_s

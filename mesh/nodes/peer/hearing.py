@@ -12,7 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mesh.core.entries import LogEntry, Lost, MemberRevoked, is_collectors
+from mesh.core.entries import (
+    Accepted,
+    Duplicate,
+    LogEntry,
+    Lost,
+    MemberRevoked,
+    Merged,
+    is_collectors,
+)
 from mesh.core.items import LogId, NodeId
 from mesh.core.membership import Liveness, Role
 from mesh.core.metrics import percentile
@@ -24,6 +32,7 @@ from mesh.wire.signing import is_signed
 if TYPE_CHECKING:
     from mesh.nodes.peer.mesh_node import MeshNode
 
+_VERDICTS = frozenset({Accepted, Duplicate, Merged})
 LATENCIES_MAX = 2048
 RECORDS_EPOCH = 0
 """No node ever opens it: under it the shelf keeps what a member says of itself."""
@@ -173,6 +182,8 @@ class Hearer:
         if collector is None or collector.origin != origin:
             return
         for entry in entries:
+            if type(entry) in _VERDICTS:
+                continue  # As nearly everything that it says.
             if isinstance(entry, Lost):
                 log = LogId(NodeId(entry.origin), entry.epoch)
                 self._object(log, entry.first_seq, entry.last_seq)

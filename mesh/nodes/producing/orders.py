@@ -8,6 +8,26 @@ from dataclasses import dataclass, field
 
 from mesh.nodes.producing.judging import ToJudge
 
+ControlPlace = tuple[int, int]
+"""(epoch, seq) of an entry in the collector's log."""
+
+
+@dataclass(slots=True)
+class ControlHeard:
+    """What the collector has said last, by what it is about."""
+
+    since_ms: int
+    """When this start of the run began: what was said before held until the end of its own."""
+    _latest: dict[str, ControlPlace] = field(default_factory=dict)
+
+    def is_news(self, about: str, said: ControlPlace) -> bool:
+        """Whether `said` is to be obeyed; it is then the latest about this. Entries apply in any
+        order, control holds in the order in which it was said."""
+        if said[0] < self.since_ms or said <= self._latest.get(about, (0, 0)):
+            return False
+        self._latest[about] = said
+        return True
+
 
 @dataclass(slots=True)
 class Orders:

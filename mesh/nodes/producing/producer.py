@@ -29,7 +29,7 @@ from mesh.nodes.channel import Channel, ChildFailed, Message
 from mesh.nodes.peer.identity import Overtaken, members_as_json, members_from_json
 from mesh.nodes.peer.mesh_node import MeshNode, SaidFrame
 from mesh.nodes.producing.calling import Caller
-from mesh.nodes.producing.orders import Orders
+from mesh.nodes.producing.orders import ControlHeard, ControlPlace, Orders
 from mesh.nodes.supervising.limits import raise_descriptor_limit
 from mesh.storage.node_directory import NodeDirectory
 from mesh.storage.node_log import NodeLog, UnreadableLog
@@ -48,9 +48,6 @@ WRITE_RETRY_S = 1.0
 PAST_LOOK_S = 0.1
 LOAD_SLICE_S = 0.005
 """Stored frames are applied for so long at a time."""
-
-ControlPlace = tuple[int, int]
-"""(epoch, seq) of an entry in the collector's log."""
 
 
 class Producer:
@@ -74,9 +71,9 @@ class Producer:
         self._unsaid: list[LogEntry] = []
         self._unwritable = False
         self._stopping = asyncio.Event()
-        self._state_said: ControlPlace = (0, 0)
-        self._model_said: ControlPlace = (0, 0)
-        self._durable_seq = 0
+        self._dismissed = False
+        self._control = ControlHeard(settings.started_ms)
+        self._durable: dict[int, int] = {}  # Up to where the collector holds its logs, by epoch.
         self._durable_moved = asyncio.Event()
         self._seeds: dict[str, list[Endpoint]] = {}
         self._ended_by: Exception | None = None
@@ -106,6 +103,8 @@ class Producer:
                     self._state_changed(entry, (log_id.epoch, seq))
                 case log.ModelAssigned():
                     self._model_assigned(entry, (log_id.epoch, seq))
+                case log.ProducerDismissed(origin=origin) if origin == self.node.own.origin:
+                    self._dismiss((log_id.epoch, seq))
                 case log.BudgetGranted() | log.BudgetSet():
                     self.orders.money_moved.set()
                 case log.JudgementAsked():
@@ -117,8 +116,8 @@ class Producer:
 
     def durable(self, log_id: LogId, last_seq: int) -> None:
         # The latest holds: a collector restored from an old copy holds less than it did.
-        if log_id == self.node.own.log and last_seq != self._durable_seq:
-            self._durable_seq = last_seq
+        if log_id.origin == self.node.own.origin and last_seq != self._durable.get(log_id.epoch):
+            self._durable[log_id.epoch] = last_seq
             self._durable_moved.set()
 
     def known_summary(self) -> tuple[int, bytes]:
@@ -276,7 +275,10 @@ class Producer:
         """Know first, then ask: it is heard by others and hears them from the start."""
         await self._load_stored_logs()
         self.node.loaded()
-        await self._generate()
+        if self._dismissed:
+            self._stopping.set()
+        else:
+            await self._generate()
 
     async def _generate(self) -> None:
         ready = asyncio.Event()
@@ -375,13 +377,11 @@ class Producer:
     async def _hand_over(self) -> int:
         """Repeat the goodbye until the collector holds everything; 0 when it does."""
         self.activity = "handing over"
-        if (given_back := self.outlook.purse.give_back()) is not None:
-            self._unsaid.append(given_back)
-            self._say_unsaid()
+        self._give_back()
         await asyncio.to_thread(self._log.sync)
         deadline_s = time.monotonic() + self._handover_s
         while time.monotonic() < deadline_s:
-            if self._say_unsaid() and self._durable_seq >= self._log.last_seq:
+            if self._say_unsaid() and not self._not_durable_count():
                 break
             self._durable_moved.clear()
             self.node.beat()
@@ -392,19 +392,36 @@ class Producer:
             except TimeoutError:
                 continue
         self.node.say_goodbye()
-        missing = max(0, self._log.last_seq - self._durable_seq)
+        missing = self._not_durable_count()
         lost = len(self._unsaid)
-        self._channel.send({"event": "left", "not_handed_over": missing, "lost": lost})
+        left = {"not_handed_over": missing, "lost": lost, "dismissed": self._dismissed}
+        self._channel.send({"event": "left", **left})
         return 1 if missing or lost else 0
+
+    def _not_durable_count(self) -> int:
+        """Entries that the collector has not said to hold. It reads the logs of its own machine
+        itself; on another only this node may still hold what it said before it was killed."""
+        own = self.node.own
+        earlier = own.earlier_logs if self.settings.ticket else ()
+        logs = [(own.epoch, self._log.last_seq), *earlier]
+        return sum(max(0, last_seq - self._durable.get(epoch, 0)) for epoch, last_seq in logs)
+
+    def _give_back(self) -> None:
+        """Return what is left of its grants. One that has not read all that it said in earlier
+        starts does not know what it has spent: it keeps what it may have spent."""
+        if self.node.loading or self.node.replica.missing_of(self.node.own.origin):
+            return
+        if (given_back := self.outlook.purse.give_back()) is not None:
+            self._unsaid.append(given_back)
+            self._say_unsaid()
 
     def _services_to_join(self) -> list[Endpoint]:
         """Whom the supervisor named: the collector first."""
         return [service for named in self._seeds.values() for service in named]
 
     def _state_changed(self, change: log.StateChanged, said: ControlPlace) -> None:
-        if not self._is_news(said, self._state_said):
+        if not self._control.is_news("state", said):
             return
-        self._state_said = said
         if change.state in ("draining", "stopped"):
             self._end()
         self.orders.hold("paused", change.state == "paused")
@@ -412,19 +429,20 @@ class Producer:
     def _model_assigned(self, assigned: log.ModelAssigned, said: ControlPlace) -> None:
         specs = {model.spec for model in self.settings.models}
         mine = assigned.origin == self.node.own.origin and assigned.model in specs
-        if mine and self._is_news(said, self._model_said):
-            self._model_said = said
+        if mine and self._control.is_news("model", said):
             self.orders.assign(assigned.model)
+
+    def _dismiss(self, said: ControlPlace) -> None:
+        """Leave the run, which goes on; not before its own logs tell it what it has spent."""
+        if self._control.is_news("dismissal", said):
+            self._dismissed = True
+            if not self.node.loading:
+                self._stopping.set()
 
     def _judgement_asked(self, asked: log.JudgementAsked) -> None:
         """What was asked in an earlier start of the run, nobody waits for any more."""
         if asked.origin == self.node.own.origin and asked.number >= self.settings.started_ms:
             self.orders.to_judge.asked(asked)
-
-    def _is_news(self, said: ControlPlace, latest: ControlPlace) -> bool:
-        """Entries apply in any order, control holds in the order in which it was said, and what
-        was said in an earlier start of the run held until its end."""
-        return said > latest and said[0] >= self.settings.started_ms
 
 
 def _is_cancelled() -> bool:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mesh.config import (
+    PEERS_MAX,
+    PORTS_A_NODE,
     Api,
     ApiKey,
     MeshSettings,
@@ -40,7 +42,7 @@ class CrewSettings:
     """Of this machine."""
     terms: RunTerms
     models: tuple[ModelSpec, ...]
-    """Those of the run that this machine can ask, at least one."""
+    """Those of the run that this machine can ask; none only where `count` is 0."""
     keys: Mapping[str, ApiKey]
     mesh: MeshSettings
     simulator: SimulatorSettings | None
@@ -69,6 +71,8 @@ class Crew:
         self._collector: Message = {}
         self._services: dict[KeptChild, tuple[str, str]] = {}
         """Where the producers that run are asked: (address, CURVE key)."""
+        self._first_models: dict[int, str] = {}
+        """With which model a producer begins, by its number, where somebody has said so."""
 
     def start_importing(self) -> None:
         """Begin with what takes longest of a start: the SDKs' imports."""
@@ -79,17 +83,69 @@ class Crew:
 
     def start(self) -> None:
         """Start the simulator, where one is asked, and the producers."""
-        settings = self._settings
-        if settings.simulator is not None and settings.count:
-            starter = self._start_simulator
-            self._simulator = KeptChild("simulator", starter, told_to_stop=False)
-            self._keeper.keep(self._simulator)
-        for number in range(1, settings.count + 1):
-            producer = KeptChild(f"producer-{number}", self._starter(number))
-            producer.greet = functools.partial(self._greet, producer)
-            self.producers.append(producer)
+        if self._settings.count:
+            self._keep_simulator()
+        for number in range(1, self._settings.count + 1):
+            self.producers.append(self._kept(number))
         for producer in self.producers:
             self._keeper.keep(producer)
+
+    def add(self, model: str | None, given_up: Collection[str]) -> str | None:
+        """Start one more producer; None when it is being started, else why not, for a person.
+
+        Its number is above all that this start of the run has used, so that it is nobody who was
+        removed. Where an earlier start with more producers has left a directory of that number,
+        it is taken up as --peers would: its identity, its log, what it holds of the budget.
+
+        Args:
+            model: to begin with; None: the next in turn.
+            given_up: models that nobody is given any more.
+        """
+        if self._keeper.ending.is_set():
+            return "the run is ending"
+        askable = [each.spec for each in self._settings.models]
+        usable = [spec for spec in askable if spec not in given_up]
+        if not usable:
+            why = "all that it could ask are given up" if askable else "it has no key for them"
+            return f"this machine can ask none of the run's models: {why}"
+        if model is not None and model not in usable:
+            return f"this machine cannot ask {model}: it can ask {', '.join(usable)}"
+        if reason := self._no_room():
+            return reason
+        number = len(self.producers) + 1
+        self._first_models[number] = model or model_in_turn(usable, self._settings.turn + number)
+        producer = self._kept(number)
+        producer.dispensable = True
+        self._keep_simulator()
+        self.producers.append(producer)
+        self._keeper.keep(producer)
+        return None
+
+    def _no_room(self) -> str | None:
+        """Why this machine has no room for one more producer; None: it has."""
+        count = self.present_count
+        if count >= PEERS_MAX:
+            return f"{count} producers run on this machine, which is the most that may"
+        if (ports := self._settings.mesh.ports) is None:
+            return None
+        port_count = ports[1] - ports[0] + 1
+        node_count = count + 2  # The collector is on this machine, too, and the newcomer will be.
+        if port_count < PORTS_A_NODE * node_count:
+            return (
+                f"--mesh-ports {ports[0]}-{ports[1]} are {port_count} ports, and each node of this "
+                f"machine needs {PORTS_A_NODE}: start the run again with more"
+            )
+        return None
+
+    @property
+    def present_count(self) -> int:
+        """Producers that have neither left nor been given up."""
+        return sum(not producer.gone for producer in self.producers)
+
+    def budget_was_set(self) -> None:
+        """Who starts from now on makes no call that it was not granted."""
+        terms = replace(self._settings.terms, has_budget=True)
+        self._settings = replace(self._settings, terms=terms)
 
     def collector_is_at(self, place: Message) -> None:
         """Pass on where the collector is, and how to join: now, and to every later start."""
@@ -99,13 +155,17 @@ class Crew:
 
     def heard(self, kept: KeptChild, message: Message) -> None:
         """Take in what the simulator or a producer has said."""
-        if message["event"] != "ready":
-            return
+        event = message["event"]
         if kept is self._simulator:
-            self._simulator_url = message["url"]
-            self._simulator_ready.set()
-        elif kept in self.producers:
+            if event == "ready":
+                self._simulator_url = message["url"]
+                self._simulator_ready.set()
+        elif event == "ready":
             self._services[kept] = (message["address"], message["curve_key"])
+        elif event == "left":
+            self._services.pop(kept, None)
+            if kept.dismissed:
+                self._keeper.terminal.say(f"{kept.label} was removed from the run and has left")
 
     async def leave(self) -> None:
         """Let the producers hand over and leave; they have been told to stop."""
@@ -150,6 +210,18 @@ class Crew:
             if kept.was_ready and not kept.left
         ]
 
+    def _kept(self, number: int) -> KeptChild:
+        producer = KeptChild(f"producer-{number}", self._starter(number))
+        producer.greet = functools.partial(self._greet, producer)
+        return producer
+
+    def _keep_simulator(self) -> None:
+        """Have the simulator run, where one is asked."""
+        if self._settings.simulator is not None and self._simulator is None:
+            starter = self._start_simulator
+            self._simulator = KeptChild("simulator", starter, told_to_stop=False)
+            self._keeper.keep(self._simulator)
+
     async def _start_simulator(self) -> Child:
         simulator = self._settings.simulator
         assert simulator is not None
@@ -165,21 +237,24 @@ class Crew:
             if self._settings.simulator is not None:
                 await self._simulator_ready.wait()
             producer = self._producer(number)
+            self._keeper.terminal.explain(f"{producer.label} starts; it asks {producer.model}")
             api = next(model.api for model in producer.models if model.spec == producer.model)
-            return await self._fork_servers[api].fork(producer.label, "producer", pack(producer))
+            server = self._fork_servers.setdefault(api, ForkServer(api))
+            return await server.fork(producer.label, "producer", pack(producer))
 
         return start
 
     def _producer(self, number: int) -> ProducerSettings:
         settings = self._settings
         models = tuple(self._with_address(model) for model in settings.models)
+        in_turn = model_in_turn([model.spec for model in models], settings.turn + number)
         return ProducerSettings(
             label=f"{settings.label_prefix}producer-{number}",
             directory=settings.run_dir / "nodes" / f"producer-{number}",
             run_id=settings.terms.run_id,
             topic=settings.terms.topic,
             models=models,
-            model=model_in_turn([model.spec for model in models], settings.turn + number),
+            model=self._first_models.get(number, in_turn),
             started_ms=settings.terms.started_ms,
             keys=dict(settings.keys),
             mesh=settings.mesh,

@@ -1,7 +1,8 @@
 """Producers on a machine that has joined a run: started, kept, and let go when the run ends.
 
 When that is, the run's collector says, over the mesh, to each producer; this module sees the first
-of them leave. What they could not hand over stays in their logs here, and is handed over by
+of them leave. One that the run has dismissed leaves alone; with the last of them this machine's
+part is over. What they could not hand over stays in their logs here, and is handed over by
 joining again.
 """
 
@@ -18,6 +19,10 @@ from mesh.nodes.supervising.keeping import Keeper, KeptChild
 from mesh.nodes.terminal import TerminalView, shown
 
 RUN_ENDED = "the run has ended"
+ALL_DISMISSED = (
+    "the run has removed the producers of this machine; "
+    "to take part again, join from another --run-dir"
+)
 
 
 class Guest:
@@ -56,8 +61,16 @@ class Guest:
             self._statuses[kept.label] = message
             self._terminal.update(self._status())
         elif event == "left":
+            self._left(kept)
+
+    def _left(self, kept: KeptChild) -> None:
+        if not kept.dismissed:
             # One that has not heard of the end yet, or not of the run, must not go on alone.
             self._keeper.begin_end(RUN_ENDED)
+        elif not self._crew.present_count:
+            self._keeper.begin_end(ALL_DISMISSED)
+        elif kept.label in self._statuses:
+            self._statuses[kept.label] = {**self._statuses[kept.label], "state": "removed"}
 
     def _status(self) -> GuestStatus:
         return {

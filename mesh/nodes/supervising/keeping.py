@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 RESTART_DELAY_FIRST_S = 0.25
 RESTART_DELAY_MAX_S = 8.0
+SLOW_RESTART_S = 1.0
+"""A longer delay is explained."""
 STEADY_S = 30.0
 """A child that lived this long starts again without the delay of its earlier deaths."""
 FAILED_STARTS_MAX = 6
@@ -48,9 +50,15 @@ class KeptChild:
     """It hears when the end begins; the simulator outlives those who ask it."""
     needed_at_end: bool = False
     """Worth another start while the end goes on."""
+    dispensable: bool = False
+    """The run goes on without it if it cannot be started at all."""
+    given_up: bool = False
+    """It is that, and could not be started."""
     child: Child | None = None
     left: bool = False
     """It said that it was done; not restarted."""
+    dismissed: bool = False
+    """It left because the run had it leave, which goes on without it."""
     ready: bool = False
     """Its latest start has got as far as its work."""
     was_ready: bool = False
@@ -62,6 +70,11 @@ class KeptChild:
     """Its latest start died of a full disk."""
     not_handed_over: int = 0
     lost: int = 0
+
+    @property
+    def gone(self) -> bool:
+        """It will not be started any more, whatever the run does."""
+        return self.left or self.given_up
 
     def tell(self, message: Message) -> None:
         """Send `message`, if it is running."""
@@ -120,13 +133,13 @@ class Keeper:
 
     async def _keep(self, kept: KeptChild) -> None:
         delay_s = RESTART_DELAY_FIRST_S
-        while not kept.left and not self.killed:
+        while not kept.gone and not self.killed:
             started_s = time.monotonic()
             kept.ready = kept.no_room = False
             with contextlib.suppress(ForkServerGone):
                 kept.child = await kept.start()
                 await self._attend(kept, kept.child)
-            if kept.left or self.killed or self._is_not_needed(kept):
+            if kept.gone or self.killed or self._is_not_needed(kept):
                 return
             if time.monotonic() - started_s > STEADY_S:
                 delay_s = RESTART_DELAY_FIRST_S
@@ -134,9 +147,11 @@ class Keeper:
             kept.failed_starts = 0 if kept.ready or kept.no_room else kept.failed_starts + 1
             if kept.failed_starts >= FAILED_STARTS_MAX:
                 why = kept.last_words or "it ends without a word"
-                self.fail(f"{kept.label} does not start: {why}", 1)
+                self._failed(kept, f"{kept.label} does not start: {why}", 1)
                 return
             self.terminal.say(f"{kept.label} died; starting it again")
+            if delay_s >= SLOW_RESTART_S:
+                self.terminal.explain(f"{kept.label} starts in {delay_s:g} s: it dies too often")
             await asyncio.sleep(delay_s)
             delay_s = min(RESTART_DELAY_MAX_S, delay_s * 2)
 
@@ -167,19 +182,33 @@ class Keeper:
     def _heard(self, kept: KeptChild, message: Message) -> None:
         event = message["event"]
         if event == "ready":
+            again = " again" if kept.was_ready else ""
+            self.terminal.explain(f"{kept.label} is ready{again}")
             kept.ready = kept.was_ready = True
         elif event == "notice":
             self.terminal.say(message["text"])
         elif event == "left":
             kept.left = True
+            kept.dismissed = message.get("dismissed", False)
             kept.not_handed_over = message.get("not_handed_over", 0)
             kept.lost = message.get("lost", 0)
+            self.terminal.explain(f"{kept.label} has left")
         elif event == "failed":
-            self.fail(message["message"], message["status"])
+            self._failed(kept, message["message"], message["status"])
         elif event == "crashed":
             kept.last_words, kept.no_room = message["message"], message["no_room"]
             self.terminal.say(f"{kept.label}: {kept.last_words}")
         self._heard_by_owner(kept, message)
+
+    def _failed(self, kept: KeptChild, message: str, status: int) -> None:
+        """Nothing that another start would mend."""
+        if not kept.dispensable or kept.was_ready:
+            self.fail(message, status)
+            return
+        kept.given_up = True
+        text = f"{kept.label} could not be added: {message}"
+        self.terminal.say(text)
+        self._heard_by_owner(kept, {"event": "given_up", "text": text})
 
     # The end
 
@@ -188,6 +217,7 @@ class Keeper:
         if self.ending.is_set():
             return
         self.stop_reason = reason
+        self.terminal.explain(f"the end begins: {reason}")
         self.ending.set()
         for kept in self._keeping:
             self._tell_to_stop(kept)
@@ -204,6 +234,7 @@ class Keeper:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, interrupted, number)
+        loop.add_signal_handler(signal.SIGWINCH, self.terminal.resized)
 
     def interrupted(self, number: int) -> None:
         """Begin the end; a person who asks again has it at once."""

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from mesh.config import ApiKey, CollectorSettings, ExploreSettings, RunTerms
 from mesh.nodes.channel import Message, pack
 from mesh.nodes.run_lines import summary_lines
+from mesh.nodes.run_remarks import activity_remark
 from mesh.nodes.supervising.children import Child, start_fresh
 from mesh.nodes.supervising.crew import PRODUCERS_LEAVE_S, Crew, CrewSettings
 from mesh.nodes.supervising.keeping import Keeper, KeptChild
@@ -41,6 +42,8 @@ class Supervisor:
         self._run_id = run_id
         self._terminal = terminal
         self._started_ms = time.time_ns() // 1_000_000
+        self._budget_was_set = False
+        """While the run goes on: it may have begun without one."""
         self._keeper = Keeper(terminal, self._heard)
         self._crew = Crew(self._crew_settings(keys), self._keeper)
         self._collector = KeptChild(
@@ -50,8 +53,10 @@ class Supervisor:
         self._producers_left = False
         self._last_metrics: Message = {}
         self._metrics_heard = asyncio.Event()
-        self._peers_max = 0
-        """Most producers that were seen at once."""
+        self._others_seen = settings.open_to_others
+        """Producers of other machines take part, or may."""
+        self._producers_here = 0
+        """When metrics were last heard."""
         self._page_kept = asyncio.Event()
         self._page_may_close = asyncio.Event()
 
@@ -75,7 +80,7 @@ class Supervisor:
         return CrewSettings(
             run_dir=settings.run_dir,
             terms=self._terms(),
-            models=settings.models,
+            models=settings.models if settings.askable is None else settings.askable,
             keys=keys,
             mesh=settings.mesh,
             simulator=settings.simulator,
@@ -94,7 +99,7 @@ class Supervisor:
             alone_limit_s=settings.mesh.alone_limit_s,
             seed=settings.seed,
             started_ms=self._started_ms,
-            has_budget=settings.budget_usd is not None,
+            has_budget=settings.budget_usd is not None or self._budget_was_set,
             prices={model.spec: model.prices for model in settings.models if model.prices},
         )
 
@@ -144,11 +149,15 @@ class Supervisor:
     def _heard(self, kept: KeptChild, message: Message) -> None:
         if kept is not self._collector:
             self._crew.heard(kept, message)
+            self._explain_activity(kept, message)
+            if message["event"] == "given_up":
+                notice = {"about": kept.label, "text": message["text"]}
+                self._collector.tell({"command": "notice", **notice})
             return
         event = message["event"]
         if "metrics" in message:
             self._last_metrics = message["metrics"]
-            self._peers_max = max(self._peers_max, self._peers_alive())
+            self._look_for_others()
             self._metrics_heard.set()
             self._terminal.update(self._last_metrics)
         if event == "ready":
@@ -160,6 +169,24 @@ class Supervisor:
             self._keeper.begin_end(message["reason"])
         elif event == "kept":
             self._page_kept.set()
+        elif event == "add_producer":
+            reason = self._crew.add(message["model"], message["given_up"])
+            answer = {"number": message["number"], "reason": reason}
+            self._collector.tell({"command": "answer", **answer})
+        elif event == "has_budget":
+            self._budget_was_set = True
+            self._crew.budget_was_set()
+
+    def _look_for_others(self) -> None:
+        # One that has just left here may still be counted as alive.
+        before, self._producers_here = self._producers_here, self._crew.present_count
+        self._others_seen |= self._peers_alive() > max(before, self._producers_here)
+
+    def _explain_activity(self, kept: KeptChild, message: Message) -> None:
+        if message["event"] == "status":
+            remark = activity_remark(kept.label, message["state"])
+            if remark:
+                self._terminal.explain(remark.text, remark.once_as)
 
     def _collector_ready(self, message: Message) -> None:
         if message["moved_aside"]:
@@ -211,7 +238,7 @@ class Supervisor:
 
     async def _others_left(self) -> None:
         """Let producers of other machines hand over: they heard of the end from the collector."""
-        if self._peers_max <= self._settings.peers and not self._settings.open_to_others:
+        if not self._others_seen:
             return
         # One that was killed here counts as alive for a while, and nobody waits for it.
         dead = sum(not producer.left for producer in self._crew.producers)
