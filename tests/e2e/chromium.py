@@ -92,6 +92,12 @@ async def serving(
         await server.close(run.metrics(with_history=False))
 
 
+async def killed(server: PageServer) -> None:
+    """As when the collector is killed: no last frame."""
+    server._live.close()
+    await server._runner.cleanup()
+
+
 class StrippingProxy:
     """Passes on what comes below PREFIX, without it, as a web proxy in front of many tools does."""
 

@@ -6,9 +6,8 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from mesh.web.server import PageServer
 from mesh.web.token import new_token
-from tests.e2e.chromium import look_at, opened, reachable, serving
+from tests.e2e.chromium import killed, look_at, opened, reachable, serving
 from tests.scripted_run import MODELS, ScriptedRun
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -23,12 +22,6 @@ def run() -> ScriptedRun:
     run.find(["Louvre", "Eiffel Tower"])
     run.find(["Musée d'Orsay"], model=MODELS[1])
     return run
-
-
-async def killed(server: PageServer) -> None:
-    """As when the collector is killed: no last frame."""
-    server._live.close()
-    await server._runner.cleanup()
 
 
 @both_ways
@@ -151,6 +144,29 @@ async def test_a_page_that_lost_its_server_says_since_when_comes_back_and_catche
         await expect(page.locator(".entry .text").first).to_have_text("Panthéon")
         seen = await all_ordinals(page)
         assert seen == list(range(254, 0, -1))
+
+
+async def test_a_page_that_slept_has_not_lost_its_server(
+    browser: Browser, run: ScriptedRun
+) -> None:
+    async with serving(run) as server:
+        page = (await opened(browser, "about:blank")).page
+        await page.clock.install()
+        await page.goto(server.url)
+        await expect(page.locator("#connection")).to_have_text("Live")
+        await page.evaluate(
+            """() => {
+                window.modes = [];
+                new MutationObserver(() => window.modes.push(document.body.dataset.connection))
+                    .observe(document.body, { attributeFilter: ["data-connection"] });
+            }"""
+        )
+        for number in range(3):
+            # Timers fire once each, as when a laptop is opened again.
+            await page.clock.fast_forward("10:00")
+            run.find([f"Attraction {number}"])
+            await expect(page.locator("#unique-total")).to_have_text(str(4 + number))
+        assert await page.evaluate("() => window.modes") == []
 
 
 async def all_ordinals(page: Page) -> list[int]:

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from mesh.core.normalize import clean_text
-from tests.e2e.chromium import look_at, opened, reachable
+from tests.e2e.chromium import killed, look_at, opened, reachable, serving
 from tests.scripted_run import MODELS, ScriptedRun
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -132,25 +132,56 @@ async def cut_tables(page: Page) -> list[str]:
     return tables
 
 
+async def watch_shifts(page: Page) -> None:
+    """Sum up from now on how much of the page moves how far, as Web Vitals do (layout shift)."""
+    await page.evaluate(
+        """() => {
+            window.shift = 0;
+            new PerformanceObserver((list) => {
+                for (const each of list.getEntries()) window.shift += each.value;
+            }).observe({ type: "layout-shift", buffered: false });
+        }"""
+    )
+
+
+async def shift(page: Page) -> float:
+    """A line of text that appears at the top of the page moves all of it: 0.02."""
+    value: float = await page.evaluate(
+        """() => new Promise((resolve) => {
+            requestAnimationFrame(() => requestAnimationFrame(() => resolve(window.shift)));
+        })"""
+    )
+    return value
+
+
 async def test_nothing_jumps_while_numbers_grow(browser: Browser, run: ScriptedRun) -> None:
     async with reachable(run, through_proxy=False) as url:
         page = (await opened(browser, url, charts=True)).page
         await expect(page.locator("#chart-rate path.js-line")).to_have_count(2)
         await expect(page.locator("#facets-card")).to_be_visible()
-        await page.evaluate(
-            """() => {
-                window.shift = 0;
-                new PerformanceObserver((list) => {
-                    for (const each of list.getEntries()) window.shift += each.value;
-                }).observe({ type: "layout-shift", buffered: false });
-            }"""
-        )
+        await watch_shifts(page)
         for size in (7, 90, 900, 9_000, 90_000):
             run.find([f"Attraction {size} {number}" for number in range(size)])
             total = f"{len(run.accepted):,}"
             await expect(page.locator("#unique-total")).to_have_text(total)
         await expect(page.locator(".entry .text").first).to_have_text("Attraction 90000 89999")
-        assert await page.evaluate("() => window.shift") < 0.01
+        assert await shift(page) < 0.01
+
+
+async def test_nothing_jumps_when_the_connection_is_lost_and_found(
+    browser: Browser, run: ScriptedRun
+) -> None:
+    async with serving(run) as server:
+        page = (await opened(browser, server.url, charts=True)).page
+        await expect(page.locator("#chart-rate path.js-line")).to_have_count(2)
+        await expect(page.locator("#connection")).to_have_text("Live")
+        await watch_shifts(page)
+        await killed(server)
+        await expect(page.locator("#lost")).to_be_in_viewport(ratio=1)
+        assert await shift(page) < 0.01
+    async with serving(run, port=server.port):
+        await expect(page.locator("#lost")).to_be_hidden()
+        assert await shift(page) < 0.01
 
 
 async def test_hostile_entries_neither_run_nor_break_the_layout(

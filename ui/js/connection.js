@@ -5,8 +5,13 @@ import { detach, getJson, isReport, socketUrl } from "./requests.js";
 
 const TICK_MS = 1000;
 const OVER_POLL_MS = 10_000;
-const SILENCE_MS = 5000;
-const OPENING_MS = 4000;
+/**
+ * After so many ticks a socket that does not open, and one that says nothing, is given up. Ticks,
+ * and not the clock: a page that was busy or asleep has not listened, and what came meanwhile is
+ * heard before the next tick.
+ */
+const OPENING_TICKS = 4;
+const SILENT_TICKS = 5;
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 15_000;
 const SLOW_EVERY_TICKS = 3;
@@ -30,7 +35,8 @@ export class Connection {
   #listener;
   #mode = null;
   #socket = null;
-  #heardAt = -Infinity;
+  #isOpen = false;
+  #silentTicks = 0;
   #pollAt = 0;
   #polls = 0;
   #retryMs = RETRY_MS_MIN;
@@ -92,12 +98,15 @@ export class Connection {
   #useSocket() {
     const socket = new WebSocket(socketUrl());
     this.#socket = socket;
-    const opening = setTimeout(() => socket.close(), OPENING_MS);
+    this.#silentTicks = 0;
     // Some proxies accept a WebSocket and pass nothing on.
-    const watching = setInterval(() => { if (this.#isSilent()) socket.close(); }, TICK_MS);
+    const watching = setInterval(() => {
+      this.#silentTicks += 1;
+      if (this.#silentTicks > (this.#isOpen ? SILENT_TICKS : OPENING_TICKS)) socket.close();
+    }, TICK_MS);
     socket.onopen = () => {
-      clearTimeout(opening);
-      this.#heardAt = performance.now();
+      this.#isOpen = true;
+      this.#silentTicks = 0;
       this.#unheard = [];
       this.#fetchAll().then(() => this.#hearUnheard(), () => socket.close());
     };
@@ -108,9 +117,8 @@ export class Connection {
     };
     return new Promise((resolve) => {
       socket.onclose = () => {
-        clearTimeout(opening);
         clearInterval(watching);
-        this.#heardAt = -Infinity;
+        this.#isOpen = false;
         resolve();
       };
     });
@@ -122,13 +130,9 @@ export class Connection {
     for (const frame of frames) this.#hear(frame);
   }
 
-  #isSilent() {
-    return this.#heardAt > 0 && performance.now() - this.#heardAt > SILENCE_MS;
-  }
-
   #hear(frame) {
     if (this.#stopped) return;
-    this.#heardAt = performance.now();
+    this.#silentTicks = 0;
     this.#retryMs = RETRY_MS_MIN;
     if (frame.type === "metrics") this.#setMode("live");
     if (frame.type === "items") this.#listener.items(frame.items);
@@ -149,7 +153,7 @@ export class Connection {
 
   async #keepPolling() {
     while (!this.#stopped) {
-      if (this.#heardAt < 0 && performance.now() >= this.#pollAt) {
+      if (!this.#isOpen && performance.now() >= this.#pollAt) {
         await this.#poll().catch(() => this.#notAnswered());
         this.#pollAt = performance.now() + (this.#mode === "over" ? OVER_POLL_MS : 0);
       }
@@ -160,13 +164,13 @@ export class Connection {
   async #poll() {
     if (this.#mode === "polling") this.#listener.metrics(await getJson("api/metrics?history=0"));
     else await this.#fetchAll();
-    if (this.#heardAt > 0) return;
+    if (this.#isOpen) return;
     this.#setMode("polling");
     // Numbers came: what is slower says nothing about the connection.
     if (this.#polls++ % SLOW_EVERY_TICKS === 0) await this.#fetchParts().catch(() => {});
   }
 
   #notAnswered() {
-    if (this.#heardAt < 0 && this.#mode !== "over") this.#setMode("lost");
+    if (!this.#isOpen && this.#mode !== "over") this.#setMode("lost");
   }
 }
