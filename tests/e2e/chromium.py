@@ -11,6 +11,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
@@ -31,6 +32,7 @@ CHROMIUM_ARGUMENTS = [
     "--disable-sync",
     "--host-resolver-rules=MAP mesh.example 127.0.0.1",
 ]
+ColourScheme = Literal["light", "dark"]
 CHART_LIBRARY = "**/charts/*"
 PREFIX = "/tools/mesh"
 PATIENCE_MS = 45_000
@@ -176,7 +178,13 @@ async def reachable(
 
 
 async def opened(
-    browser: Browser, url: str, *, width: int = 1280, height: int = 900, charts: bool = False
+    browser: Browser,
+    url: str,
+    *,
+    width: int = 1280,
+    height: int = 900,
+    charts: bool = False,
+    scheme: ColourScheme = "light",
 ) -> Opened:
     """A new page on `url`.
 
@@ -184,7 +192,9 @@ async def opened(
         charts: let it have the chart library, which takes a second or two of processor time to
             read; a page that cannot have it shows everything else.
     """
-    page = await browser.new_page(viewport={"width": width, "height": height})
+    page = await browser.new_page(
+        viewport={"width": width, "height": height}, color_scheme=scheme
+    )
     result = Opened(page)
     if not charts:
         await page.route(CHART_LIBRARY, lambda route: route.abort())

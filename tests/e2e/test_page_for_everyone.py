@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from mesh.core.normalize import clean_text
-from tests.e2e.chromium import killed, look_at, opened, reachable, serving
+from tests.e2e.chromium import ColourScheme, killed, look_at, opened, reachable, serving
 from tests.scripted_run import MODELS, ScriptedRun
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -48,9 +48,10 @@ async def width_beyond(page: Page) -> int:
     return width
 
 
-@pytest.mark.parametrize(("scheme", "peer_count"), [("light", 5), ("dark", 50)])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("peer_count", [5, 50])
 async def test_axe_finds_nothing_in_either_colour_scheme(
-    browser: Browser, run: ScriptedRun, scheme: str, peer_count: int
+    browser: Browser, run: ScriptedRun, scheme: ColourScheme, peer_count: int
 ) -> None:
     run.peer_count = peer_count
     run.peer_changes = {"producer-2": {"state": "dead"}, "producer-3": {"behind": 12}}
@@ -58,11 +59,7 @@ async def test_axe_finds_nothing_in_either_colour_scheme(
     run.mesh_changes = {"lost_entries": 2}
     async with reachable(run, through_proxy=False) as url:
         # As high as everything: what is out of sight is not drawn.
-        page = await browser.new_page(
-            viewport={"width": 1280, "height": 4000},
-            color_scheme="dark" if scheme == "dark" else "light",
-        )
-        await page.goto(url)
+        page = (await opened(browser, url, height=4000, charts=True, scheme=scheme)).page
         await expect(page.locator("#chart-rate path.js-line")).to_have_count(2)
         await expect(page.locator("#peers tr")).to_have_count(peer_count + 1)
         await page.evaluate(AXE)
@@ -75,6 +72,19 @@ async def test_axe_finds_nothing_in_either_colour_scheme(
         await page.keyboard.press("Escape")
         run.end("target reached")
         await expect(page.locator("#ending")).to_be_visible()
+        assert await violations(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_while_the_connection_is_lost(
+    browser: Browser, run: ScriptedRun, scheme: ColourScheme
+) -> None:
+    async with serving(run) as server:
+        page = (await opened(browser, server.url, scheme=scheme)).page
+        await expect(page.locator("#connection")).to_have_text("Live")
+        await killed(server)
+        await expect(page.locator("#lost")).to_be_visible()
+        await page.evaluate(AXE)
         assert await violations(page) == []
 
 
