@@ -192,9 +192,7 @@ async def opened(
         charts: let it have the chart library, which takes a second or two of processor time to
             read; a page that cannot have it shows everything else.
     """
-    page = await browser.new_page(
-        viewport={"width": width, "height": height}, color_scheme=scheme
-    )
+    page = await browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
     result = Opened(page)
     if not charts:
         await page.route(CHART_LIBRARY, lambda route: route.abort())

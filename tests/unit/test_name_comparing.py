@@ -27,6 +27,11 @@ SAME = [
     ("Hamlet", "The Tragedy of Hamlet"),
     ("Flatiron North", "Flatiron North Building"),
     ("Musée d'Art Moderne", "Musée de l’Art Moderne"),
+    ("Musée Picasso", "Picasso Museum"),
+    ("Parc Monceau", "Monceau Park"),
+    ("Isla Mujeres", "Mujeres Island"),
+    ("emperor penguin", "Emperor Penguins"),
+    ("jalapeño pepper", "Jalapeño Peppers"),
 ]
 UNSURE = [
     ("Thames", "River Thames"),
@@ -54,6 +59,22 @@ UNSURE = [
     ("Gorbachev", "Gorbatschow"),
     ("La Paz", "Lapaz"),
     ("Venetian blind", "blind Venetian"),
+    ("Emperor Penguin", "Emperor Penguins"),
+    ("Jalapeños", "Jalapeno"),
+    ("Beethoven", "Ludwig van Beethoven"),
+    ("Tchaikovsky", "Pyotr Ilyich Tchaikovsky"),
+    ("Hamlet", "Hamlet, Prince of Denmark"),
+    ("Alien", "Alien: Covenant"),
+    ("Paris", "Paris, Texas"),
+    ("Parmesan", "Parmesan cheese"),
+    ("Serengeti", "Serengeti National Park"),
+    ("Haskell", "Haskell programming language"),
+    ("Parkinson's", "Parkinson's disease"),
+    ("Battle of Hastings", "Battle of Hastings, 1066"),
+    ("Pythagoras' theorem", "Pythagorean theorem"),
+    ("Republic of Poland", "Polish Republic"),
+    ("Lake Victoria", "Victoria Lake"),
+    ("Grand Hotel", "Hotel Grand"),
 ]
 DIFFERENT = [
     ("Picasso Museum", "Rodin Museum"),
@@ -72,6 +93,11 @@ DIFFERENT = [
     ("Tate Modern", "Tate Britain"),
     ("Berlin", "Dublin"),
     ("Iran", "Oman"),
+    ("Newton", "Newton Abbot"),
+    ("Palais Garnier", "Garnier Museum"),
+    ("Makati City", "Marikina City"),
+    ("Museum of Magic", "Museum of Mankind"),
+    ("Battle of Hastings, 1066", "Battle of Hastings, 1067"),
     ("a", "b"),
 ]
 
@@ -119,6 +145,23 @@ def test_counts_of_words_stay_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_words_of_the_topic_tell_little() -> None:
     rarity = Rarity(topic_words=frozenset({"paris"}))
     assert compare(parsed("Catacombs"), parsed("Paris Catacombs"), rarity).verdict is Verdict.UNSURE
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "verdict"),
+    [
+        ("Panthéon", "Panthéon, Paris", Verdict.SAME),
+        ("Eiffel Tower", "Eiffel Tower in Paris", Verdict.SAME),
+        ("Disneyland", "Disneyland Paris", Verdict.UNSURE),
+        ("Panthéon", "Panthéon, Rome", Verdict.UNSURE),
+        ("Panthéon, Paris", "Panthéon, Rome", Verdict.DIFFERENT),
+        ("Panthéon 1", "Panthéon 2, Paris", Verdict.DIFFERENT),
+    ],
+)
+def test_the_topic_behind_a_name_says_nothing(one: str, other: str, verdict: Verdict) -> None:
+    rarity = Rarity(topic_words=frozenset({"paris"}))
+    assert compare(parsed(one), parsed(other), rarity).verdict is verdict
+    assert compare(parsed(other), parsed(one), rarity).verdict is verdict
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from mesh.core.names.structure import (
     Leftover,
     leftover,
     maybe_same,
+    same_but_for_topic,
     same_rearranged,
     same_without_kind,
     words_left,
@@ -38,6 +39,9 @@ SLIP_LETTERS_MIN = 6
 """Of a word of a longer name; in shorter words a letter makes another word."""
 SLIP_WHOLE_LETTERS_MIN = 9
 """The same where there is nothing but the word."""
+
+PLURAL_LETTERS_MIN = 5
+"""Of a word that an s makes the plural of, whatever it ends with."""
 
 NEAR_SAME_MIN = 3.0
 """Log-odds by letters and vectors from which on two spellings are of one name: of a thousand pairs
@@ -75,6 +79,7 @@ class Comparison(NamedTuple):
 
 SAME_KEY = Comparison(Verdict.SAME, "key")
 DIFFERENT_WORDS = Comparison(Verdict.DIFFERENT, "different words")
+MAYBE_PLURAL = Comparison(Verdict.UNSURE, "one in the plural")
 OTHERWISE_SPELLED = Comparison(Verdict.DIFFERENT, SPELLED_OTHERWISE)
 
 
@@ -144,6 +149,8 @@ def _by_words(one: Name, other: Name, left: Leftover, rarity: Rarity) -> Compari
         return Comparison(Verdict.SAME, rule)
     if rule := same_without_kind(one, other, left):
         return Comparison(Verdict.SAME, rule)
+    if rule := same_but_for_topic(one, other, left, rarity):
+        return Comparison(Verdict.SAME, rule)
     if reason := maybe_same(one, other, left, rarity):
         return Comparison(Verdict.UNSURE, reason)
     return _by_spelling(one, other, shares_words=bool(left.shared))
@@ -164,14 +171,28 @@ def _by_spelling(one: Name, other: Name, *, shares_words: bool) -> Comparison:
         return Comparison(Verdict.UNSURE, "in another script")
     if not (word.isalpha() and against.isalpha()) and word.isascii() and against.isascii():
         return Comparison(Verdict.DIFFERENT, IN_A_NUMBER)
-    if singular(word) == singular(against):
-        return Comparison(Verdict.UNSURE, "one in the plural")
+    if _maybe_plural(word, against):
+        # Who writes a word small takes it for no name.
+        is_common_noun = _is_small(mine[-1], one) or _is_small(theirs[-1], other)
+        is_plural = singular(word) == singular(against) and is_common_noun
+        return Comparison(Verdict.SAME, "plural") if is_plural else MAYBE_PLURAL
     letters_min = SLIP_LETTERS_MIN if shares_words else SLIP_WHOLE_LETTERS_MIN
     if is_slip(word, against, letters_min):
         return Comparison(Verdict.UNSURE, "a slip of a letter")
     if _odds(word, against, abs(len(mine) - len(theirs))) >= limit:
         return Comparison(Verdict.UNSURE, SPELLED_ALIKE)
     return OTHERWISE_SPELLED
+
+
+def _maybe_plural(word: str, against: str) -> bool:
+    shorter, longer = sorted((word, against), key=len)
+    return singular(word) == singular(against) or (
+        len(shorter) >= PLURAL_LETTERS_MIN and longer in (f"{shorter}s", f"{shorter}es")
+    )
+
+
+def _is_small(word: str, name: Name) -> bool:
+    return word in name.lowercase or singular(word) in map(singular, name.lowercase)
 
 
 def _with_second_witness(

@@ -26,11 +26,17 @@ _DIGRAPHS = str.maketrans(
 )  # fmt: skip
 _SINGLE_LETTERS = str.maketrans("æœÆŒ", "eeEE")
 _HYPHENS = frozenset("-‐‑")
-_RESPELLED_LETTERS = _HYPHENS.union(map(chr, _DIGRAPHS), map(chr, _SINGLE_LETTERS))
+_RESPELLED_LETTERS = _HYPHENS.union("·", map(chr, _DIGRAPHS), map(chr, _SINGLE_LETTERS))
 """A text without any of these is spelled in one way alone."""
 _HYPHEN = re.compile(r"(?<![^\W_])([^\W\d_])[-‐‑](?=[^\W\d_])")
 """Behind a single letter: "e-mail"; "re-sign" is not "resign"."""
 _ORDINAL = re.compile(r"^(\d+)(?:st|nd|rd|th|er|eme)$")
+_MAY_BE_RESPELLED = re.compile("|".join(("is", "ys", *vocabulary.SPELLING_SIGNS))).search
+_COMPOUND = re.compile(r"(?<![^\W_])([^\W\d_]{2,})[-‐‑]([^\W\d_]{3,})(?![\w‐‑-])")
+"""A word of two parts: "Spider-Man", which is also written "Spiderman"."""
+_FIRST_PARTS_APART = frozenset(("re", "un", "de", "in", "ex", "non", "pre"))
+"""Joined to what follows they make another word: "re-creation"."""
+_NAME_LETTERS_MIN = 6
 _SHORT_LETTERS_MAX = 3
 _PLURAL_LETTERS_MIN = 4
 _IES_LETTERS_MIN = 6
@@ -41,11 +47,18 @@ _TENS = frozenset(str(tens) for tens in range(20, 100, 10))
 _SPECIAL_WORDS = frozenset().union(
     vocabulary.ABBREVIATIONS,
     vocabulary.FIRST_ABBREVIATIONS,
+    vocabulary.INNER_ABBREVIATIONS,
     vocabulary.LAST_ABBREVIATIONS,
     vocabulary.ORDINAL_WORDS,
     vocabulary.NUMBER_WORDS,
 )
 _RESPELLED_WORDS = _SPECIAL_WORDS.union(vocabulary.SPELLINGS)
+_HONORIFICS = vocabulary.HONORIFICS.union(
+    short
+    for table in (vocabulary.ABBREVIATIONS, vocabulary.FIRST_ABBREVIATIONS)
+    for short, long in table.items()
+    if long in vocabulary.HONORIFICS
+)
 _NOT_PLURAL = ("ss", "us", "is", "as", "os")
 _ES = ("ches", "shes", "sses", "xes", "zzes", "ruses", "toes", "roes")
 
@@ -119,7 +132,7 @@ def _is_canonical(words: tuple[str, ...], name: Name) -> bool:
     if name.romans or not _RESPELLED_WORDS.isdisjoint(words):
         return False
     letters = "".join(words)
-    if not letters.isalpha() or "is" in letters or "ys" in letters:
+    if not letters.isalpha() or _MAY_BE_RESPELLED(letters):
         return False
     return not (name.lowercase and any(word.endswith("s") for word in name.lowercase))
 
@@ -128,6 +141,11 @@ def _in_canonical_form(words: tuple[str, ...], name: Name) -> tuple[str, str]:
     changed: dict[str, None] = {}
     found: list[str] = []
     for place, word in enumerate(words):
+        if word in vocabulary.NUMBER_SIGNS and _is_number_after(words, place):
+            if word != "no":
+                changed["number sign"] = None
+            found.append("no")
+            continue
         form, rule = _canonical_word(word, place, len(words), name)
         tens = found[-1] if found else ""
         if form in _HUNDREDS and tens == "1" and words[place - 1] == "one":
@@ -146,9 +164,15 @@ def _in_canonical_form(words: tuple[str, ...], name: Name) -> tuple[str, str]:
     return " ".join(joined), " + ".join(changed)
 
 
+def _is_number_after(words: tuple[str, ...], place: int) -> bool:
+    return place + 1 < len(words) and words[place + 1][:1].isdigit()
+
+
 def _has_one_form(name: Name) -> bool:
     """Whether `_all_keys` has but one to say, as of most names."""
     if name.gloss or name.inverted or name.unmarked:
+        return False
+    if _says_more_than_a_name(name):
         return False
     text = name.text
     return "-" not in text if text.isascii() else _RESPELLED_LETTERS.isdisjoint(text)
@@ -163,16 +187,58 @@ def _all_keys(name: Name) -> Iterator[DerivedKey]:
         return
     # Else "Paris, Texas" turned round were "Texas, Paris" as it stands.
     yield DerivedKey(key, rule, one_sided=bool(name.inverted))
-    if name.inverted:
-        inverted, rule = canonical(name.inverted, name)
-        yield DerivedKey(inverted, _with(rule, "inversion"), one_sided=True)
-    if name.unmarked and name.words[0] == "1":
+    yield from _inverted_keys(name)
+    if name.unmarked and not name.may_be_ordinal:
         unmarked, rule = canonical(name.unmarked, name)
         yield DerivedKey(unmarked, _with(rule, "list mark"), one_sided=True)
+    for words, rule in _with_less_around(name):
+        key, more = canonical(words, name)
+        yield DerivedKey(key, _with(more, rule), one_sided=True)
     for text, rule in _respelled(name.text):
         respelled = parsed(text)
         key, more = canonical(respelled.words, respelled)
-        yield DerivedKey(key, _with(more, rule))
+        yield DerivedKey(key, _with(more, rule), one_sided=bool(respelled.inverted))
+        for inverted in _inverted_keys(respelled):
+            yield inverted._replace(rule=_with(inverted.rule, rule))
+
+
+def _inverted_keys(name: Name) -> Iterator[DerivedKey]:
+    if name.inverted:
+        inverted, rule = canonical(name.inverted, name)
+        yield DerivedKey(inverted, _with(rule, "inversion"), one_sided=True)
+
+
+def _says_more_than_a_name(name: Name) -> bool:
+    """Whether it may begin or end with words that are no part of the name."""
+    first, last = name.words[0], name.words[-1]
+    return len(name.words) > 1 and (
+        first in vocabulary.ARTICLES or first in _HONORIFICS or last in vocabulary.LEGAL_FORMS
+    )
+
+
+def _with_less_around(name: Name) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Its words without an article, an honorific or the legal form of a company."""
+    words, more = name.words, len(name.words) - 1
+    if words[0] in vocabulary.ARTICLES and _say_enough_without(words[0], words[1:]):
+        yield words[1:], "article"
+    if more >= 2 and words[0] in _HONORIFICS and _are_names(words[1:]):
+        yield words[1:], "honorific"
+    if more and words[-1] in vocabulary.LEGAL_FORMS and "," not in name.text:
+        form = name.text.split()[-1].replace(".", "")
+        # In capitals alone "AG" and "SA" are legal forms.
+        if len(form) > 2 or form.isupper():
+            yield words[:-1], "legal form"
+
+
+def _say_enough_without(article: str, words: tuple[str, ...]) -> bool:
+    if len(words) == 1:
+        return article in vocabulary.ARTICLES_OF_ONE and len(words[0]) >= _NAME_LETTERS_MIN
+    return sum(word not in vocabulary.LINKS for word in words) >= 2
+
+
+def _are_names(words: tuple[str, ...]) -> bool:
+    """As far as can be told: no number and no kind of thing."""
+    return all(map(str.isalpha, words)) and vocabulary.KINDS.keys().isdisjoint(words)
 
 
 def _tells_apart(gloss: tuple[str, ...]) -> bool:
@@ -195,9 +261,16 @@ def _respelled(text: str) -> Iterator[tuple[str, str]]:
     if not _SINGLE_LETTERS.keys().isdisjoint(map(ord, text)):
         yield text.translate(_SINGLE_LETTERS), "ligature"
     if not _HYPHENS.isdisjoint(text):
-        without = _HYPHEN.sub(r"\1", text)
+        without = _COMPOUND.sub(_joined, _HYPHEN.sub(r"\1", text))
         if without != text:
             yield without, "hyphen"
+    if "·" in text:
+        yield text.replace("·", " "), "middle dot"
+
+
+def _joined(compound: re.Match[str]) -> str:
+    first, second = compound.groups()
+    return compound[0] if first.lower() in _FIRST_PARTS_APART else first + second.lower()
 
 
 def _with(rule: str, more: str) -> str:
@@ -220,22 +293,29 @@ def _canonical_word(word: str, place: int, count: int, name: Name) -> tuple[str,
             return f"{vocabulary.ORDINAL_WORDS[word]}th", "ordinal"
         if word in vocabulary.NUMBER_WORDS:
             return vocabulary.NUMBER_WORDS[word], "number word"
-        if long := _unabbreviated(word, place, count):
+        if long := _unabbreviated(word, place, count, name):
             return long, "abbreviation"
     return _in_one_spelling(word, may_be_plural=word in name.lowercase)
 
 
-def _unabbreviated(word: str, place: int, count: int) -> str | None:
+def _unabbreviated(word: str, place: int, count: int, name: Name) -> str | None:
     if place == count - 1:
         return vocabulary.LAST_ABBREVIATIONS.get(word) or vocabulary.ABBREVIATIONS.get(word)
-    inner = vocabulary.INNER_ABBREVIATIONS.get(word) if place else None
-    return inner or vocabulary.FIRST_ABBREVIATIONS.get(word) or vocabulary.ABBREVIATIONS.get(word)
+    if place and word in vocabulary.INNER_ABBREVIATIONS:
+        # In capitals it is a number or an initial.
+        is_small = f" {word} " in name.text or f" {word}. " in name.text
+        return vocabulary.INNER_ABBREVIATIONS[word] if is_small else None
+    return vocabulary.FIRST_ABBREVIATIONS.get(word) or vocabulary.ABBREVIATIONS.get(word)
 
 
 @lru_cache(maxsize=WORDS_REMEMBERED)
 def _in_one_spelling(word: str, *, may_be_plural: bool) -> tuple[str, str | None]:
     single = singular(word) if may_be_plural else word
     spelled = vocabulary.SPELLINGS.get(single, single)
+    if spelled == single and _MAY_BE_RESPELLED(single):
+        for british, american in vocabulary.SPELLING_STEMS:
+            if spelled.startswith(british):
+                spelled = american + spelled.removeprefix(british)
     for british, american in vocabulary.SPELLING_ENDINGS:
         if len(spelled) >= 8 and spelled.endswith(british):
             spelled = spelled.removesuffix(british) + american

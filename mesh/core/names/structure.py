@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from mesh.core.names import vocabulary
-from mesh.core.names.derived_keys import canonical_words, singular
+from mesh.core.names.derived_keys import canonical, canonical_words, singular
 from mesh.core.names.rarity import Rarity
 from mesh.core.names.words import NAMES_REMEMBERED, Name
 
@@ -28,6 +28,12 @@ EXCHANGED_WORDS = frozenset(
     word for word, kind in vocabulary.KINDS.items() if kind in vocabulary.ALIKE_KINDS
 )
 """Words that may stand for one another."""
+DESCRIBING_WORDS = (
+    vocabulary.DESCRIPTIONS | {f"{word}s" for word in vocabulary.DESCRIPTIONS} | EXCHANGED_WORDS
+)
+"""Further words that may say what a thing is."""
+PLAIN_WORDS_MAX = 3
+"""So many words that say nothing of the kind may stand before a name: "Pyotr Ilyich"."""
 
 
 class Leftover(NamedTuple):
@@ -74,7 +80,35 @@ def same_rearranged(one: Name, other: Name, left: Leftover) -> str | None:
     for turned, plain in ((one, other), (other, one)):
         if _turned_round(turned) == content(plain) and not _has_genitive(plain):
             return "X of Y"
+        if _is_translated(turned, plain):
+            return "kind of thing in another language"
     return None
+
+
+def same_but_for_topic(one: Name, other: Name, left: Leftover, rarity: Rarity) -> str | None:
+    """Why a name and the same with a word of the topic behind it are one: in a list of Paris
+    attractions "Panthéon, Paris" and "Eiffel Tower in Paris" say nothing more."""
+    longer, shorter = (other, one) if left.other else (one, other)
+    if (left.one and left.other) or not (left.both and rarity.topic_words.issuperset(left.both)):
+        return None
+    words = canonical_words(longer)
+    core, behind = words[: -len(left.both)], words[-len(left.both) :]
+    is_behind = behind == left.both and core == (*canonical_words(shorter), "in")
+    return "topic" if is_behind or _leads(longer, shorter) else None
+
+
+def _is_translated(romance: Name, english: Name) -> bool:
+    """ "Musée Rodin" and "Rodin Museum": the word for the kind changes its place with its
+    language."""
+    words, other = _saying(romance), _saying(english)
+    first, last = singular(words[0]), singular(other[-1])
+    return (
+        len(words) > 1
+        and words[1:] == other[:-1]
+        and vocabulary.KINDS.get(first, "") == vocabulary.KINDS.get(last)
+        and last in vocabulary.ENGLISH_KINDS
+        and first not in vocabulary.ENGLISH_KINDS
+    )
 
 
 def same_without_kind(one: Name, other: Name, left: Leftover) -> str | None:
@@ -129,42 +163,64 @@ def _maybe_exchanged(left: Leftover) -> str | None:
         return None
     if word.rstrip("th") == against.rstrip("th") and word[:1].isdigit():
         return "a number in another form"
-    if singular(word) == singular(against):
-        return "one in the plural"
     kind = vocabulary.KINDS.get(word)
     if kind is not None and kind == vocabulary.KINDS.get(against):
         return f"{word} may be used for {against}"
-    shares_kind = any(map(is_kind, left.shared))
-    begins_alike = word[:2] == against[:2] and abs(len(word) - len(against)) <= 3
-    if shares_kind and begins_alike and is_adjective(word) != is_adjective(against):
+    has_kind = not EXCHANGED_WORDS.isdisjoint(left.shared) or any(map(is_kind, left.shared))
+    if has_kind and is_adjective(word) != is_adjective(against) and _begin_alike(word, against):
         return "a name and its adjective"
     return None
 
 
+def _begin_alike(word: str, against: str) -> bool:
+    """As "France" and "French", or "Poland" and "Polish"."""
+    if word[:2] != against[:2] or abs(len(word) - len(against)) > 3 or word[0].isdigit():
+        return False
+    is_country = word.endswith("land") or against.endswith("land")
+    return is_country or sum(map(str.__eq__, word[2:4], against[2:4])) > 0
+
+
 def _maybe_longer(one: Name, other: Name, left: Leftover, rarity: Rarity) -> str | None:
     """One name inside another: what is more may say where, whose or what."""
-    longer = other if left.other else one
+    longer, shorter = (other, one) if left.other else (one, other)
     extra = left.both
     if vocabulary.TITLES.issuperset(extra):
         return "one has a title"
-    if all(is_kind(word) for word in extra):
+    plain = [word for word in extra if not _says_what(word)]
+    if not plain:
         return "one names the kind of thing"
-    if all(rarity.is_common(word) or is_kind(word) for word in extra):
+    if all(map(rarity.is_common, plain)):
         return "one has words that are common here"
-    words = canonical_words(longer)
-    plain = [word for word in extra if not is_kind(word)]
-    if len(plain) > 1:
+    if _leads(longer, shorter):
+        return "one says more of itself"
+    if len(plain) > PLAIN_WORDS_MAX:
         return None
-    place = words.index(plain[0]) if plain[0] in words else 0
-    if place and words[place - 1] in vocabulary.LINKS:
+    words = canonical_words(longer)
+    place = max(words.index(word) if word in words else 0 for word in plain)
+    if len(plain) == 1 and place and words[place - 1] in vocabulary.LINKS:
         return "one says where or whose"
-    if place < len(words) - 1 and _stands_before_shared(words, place, left.shared):
+    if _stands_before_shared(words, place, left.shared):
         return "one has a word before the name"
     return None
 
 
+def _says_what(word: str) -> bool:
+    return is_kind(word) or word in DESCRIBING_WORDS
+
+
+def _leads(longer: Name, shorter: Name) -> bool:
+    """Whether one name is what the other has in front of a comma, a colon or a dash."""
+    return bool(longer.lead) and canonical(longer.lead, longer)[0] == " ".join(
+        canonical_words(shorter)
+    )
+
+
 def _stands_before_shared(words: Sequence[str], place: int, shared: Sequence[str]) -> bool:
-    return _kind_or_word(words[place + 1]) in shared
+    """Whether the next word that says something is one that both names have."""
+    after = place + 1
+    while after < len(words) - 1 and words[after] in vocabulary.LINKS:
+        after += 1
+    return after < len(words) and _kind_or_word(words[after]) in shared
 
 
 def _turned_round(name: Name) -> tuple[str, ...] | None:

@@ -18,6 +18,10 @@ from mesh.core.names.words import NAMES_REMEMBERED, Name, may_be_roman, roman_va
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)*")
 _STEM_LETTERS_MIN = 4
+_SHORT_STEM_LETTERS_MIN = 3
+_RIVAL_ENDINGS = frozenset(vocabulary.RIVAL_ENDINGS)
+_HYDROCARBONS = frozenset(("ane", "ene", "yne"))
+"""These tell apart even short stems: "ethane" and "ethene"."""
 _COMPASS = {
     "northern": "north", "southern": "south", "eastern": "east", "western": "west",
 }  # fmt: skip
@@ -125,6 +129,8 @@ def _numbers(mine: _Traits, theirs: _Traits) -> str | None:
     )
     if mine.numbers == theirs.numbers and not glosses_differ:
         return None
+    if sorted(mine.numbers + mine.gloss_numbers) == sorted(theirs.numbers + theirs.gloss_numbers):
+        return None
     return (
         f"numbers differ: {_listed(mine.numbers + mine.gloss_numbers)} "
         f"and {_listed(theirs.numbers + theirs.gloss_numbers)}"
@@ -190,13 +196,16 @@ def _rival_words(mine: _Traits, theirs: _Traits) -> str | None:
 
 
 def _rival_endings(one: str, other: str) -> bool:
-    if one[:_STEM_LETTERS_MIN] != other[:_STEM_LETTERS_MIN]:
+    if one[:_SHORT_STEM_LETTERS_MIN] != other[:_SHORT_STEM_LETTERS_MIN]:
         return False
     for ending in vocabulary.RIVAL_ENDINGS:
         stem = one.removesuffix(ending)
-        if stem == one or len(stem) < _STEM_LETTERS_MIN or not other.startswith(stem):
+        if stem == one or len(stem) < _SHORT_STEM_LETTERS_MIN or not other.startswith(stem):
             continue
-        if other[len(stem) :] in vocabulary.RIVAL_ENDINGS:
+        endings = {ending, other[len(stem) :]}
+        if endings <= _HYDROCARBONS:
+            return True
+        if len(stem) >= _STEM_LETTERS_MIN and endings <= _RIVAL_ENDINGS:
             return True
     return False
 

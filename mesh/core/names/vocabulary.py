@@ -33,6 +33,34 @@ GENITIVES = frozenset(
 )
 """Links that turn two parts round: "X of Y" is "Y X"."""
 
+ARTICLES = frozenset(_words("le la les el los las il lo gli der die das het"))
+"""First in a name of several words these say nothing."""
+
+ARTICLES_OF_ONE = frozenset(_words("le les il der die das"))
+"""Not before a single word of a few letters either; Spanish ones make a name of it: "Salvador" is
+not "El Salvador"."""
+
+COUNTED = frozenset(
+    _words(
+        "januar februar marz april mai juni juli august september oktober november dezember "
+        "januari februari maart mei augustus oktober desember maj fc sc division weltkrieg "
+        "kreuzzug symphonie sinfonie konzert akt satz buch mose gebot jahrhundert reich armee "
+        "korps panzerdivision regiment klasse etage stock gang rang platz preis runde advent "
+        "kongress bundestag bezirk arrondissement"
+    )
+)
+"""Of which a German or a Dane writes the second as "2."."""
+
+NUMBER_SIGNS = frozenset(_words("no nr num number numero nummer"))
+"""Before a number."""
+
+LEGAL_FORMS = frozenset(_words("corporation corp inc llc plc ltd gmbh ag sa"))
+"""Behind the name of a company, as written without dots."""
+
+HONORIFICS = frozenset(_words("sir dame doctor professor president pope"))
+"""In front of a first name and a surname these say nothing of who it is; "Mrs." may, as her
+husband has the same."""
+
 ABBREVIATIONS = {
     "mt": "mount", "mtn": "mountain", "mts": "mountains", "ft": "fort",
     "ste": "sainte", "sta": "santa", "sto": "santo",
@@ -70,10 +98,29 @@ mediaeval medieval, encyclopaedia encyclopedia, archaeology archeology, anaesthe
 haemoglobin hemoglobin, leukaemia leukemia, anaemia anemia, paediatrics pediatrics,
 gynaecology gynecology, orthopaedic orthopedic, oestrogen estrogen, foetus fetus,
 diarrhoea diarrhea, aeroplane airplane, aesthetics esthetics, whisky whiskey, yoghurt yogurt,
-doughnut donut, judgement judgment, ageing aging, acknowledgement acknowledgment
+doughnut donut, judgement judgment, ageing aging, acknowledgement acknowledgment,
+centimetre centimeter, millimetre millimeter, amphitheatre amphitheater, epicentre epicenter,
+sceptre scepter, meagre meager, ochre ocher, cancelled canceled, fuelled fueled,
+levelled leveled, marvellous marvelous, woollen woolen, instalment installment,
+enrolment enrollment, fulfilment fulfillment, mollusc mollusk, omelette omelet, draught draft,
+cosy cozy, likeable likable, sizeable sizable, moveable movable, axe ax, gaol jail, disc disk
 """
 SPELLINGS = dict(_words(pair) for pair in _BRITISH.replace("\n", " ").split(","))
 """British -> American."""
+SPELLING_STEMS = (
+    ("colour", "color"), ("favour", "favor"), ("honour", "honor"), ("harbour", "harbor"),
+    ("neighbour", "neighbor"), ("labour", "labor"), ("flavour", "flavor"), ("humour", "humor"),
+    ("rumour", "rumor"), ("armour", "armor"), ("behaviour", "behavior"), ("savour", "savor"),
+    ("vapour", "vapor"), ("odour", "odor"), ("sulph", "sulf"), ("haema", "hema"),
+    ("haemo", "hemo"), ("paedi", "pedi"), ("gynaec", "gynec"), ("anaes", "anes"),
+    ("archaeo", "archeo"), ("palaeo", "paleo"), ("orthopaed", "orthoped"),
+    ("encyclopaed", "encycloped"), ("oesoph", "esoph"), ("oestro", "estro"), ("foet", "fet"),
+    ("manoeuv", "maneuv"), ("amoeb", "ameb"), ("diarrhoe", "diarrhe"), ("leukaem", "leukem"),
+    ("anaem", "anem"), ("aesthet", "esthet"), ("mediaev", "mediev"), ("aluminiu", "aluminu"),
+)  # fmt: skip
+"""British beginnings -> American ones, of words that go on in any way: "neighbourhood". Each has
+one of SPELLING_SIGNS in it."""
+SPELLING_SIGNS = ("our", "ae", "oe", "ulph", "iniu")
 SPELLING_ENDINGS = (
     ("isation", "ization"), ("isations", "izations"), ("ising", "izing"), ("ised", "ized"),
     ("yse", "yze"), ("ysed", "yzed"), ("ysing", "yzing"),
@@ -96,80 +143,99 @@ _ORDINALS = (
 ORDINAL_WORDS = {word: value for value, word in enumerate(_words(_ORDINALS), 1)}
 """Their values, as numbers that names differ by."""
 
-KINDS = _spread(
-    {
-        "museum": "museum musee museo museu muzeum muzej",
-        "gallery": "gallery galerie galleria galeria",
-        "center": "center centre centro zentrum centrum",
-        "garden": "garden jardin giardino jardim garten",
-        "park": "park parc parque parco",
-        "tower": "tower torre turm toren",
-        "building": "building edificio gebaude batiment",
-        "palace": "palace palais palazzo palacio palast paleis",
-        "castle": "castle castillo castello schloss kasteel",
-        "church": "church eglise iglesia chiesa kirche kerk",
-        "cathedral": "cathedral cathedrale catedral cattedrale kathedrale duomo",
-        "basilica": "basilica basilique",
-        "chapel": "chapel chapelle capilla cappella kapelle",
-        "abbey": "abbey abbaye abadia abbazia abtei",
-        "monastery": "monastery monastere monasterio monastero kloster",
-        "mosque": "mosque mosquee mezquita moschea moschee",
-        "temple": "temple templo tempio tempel",
-        "cemetery": "cemetery cimetiere cementerio cimitero friedhof",
-        "library": "library bibliotheque biblioteca bibliothek",
-        "theater": "theater theatre teatro",
-        "station": "station gare estacion stazione bahnhof",
-        "airport": "airport aeroport aeropuerto aeroporto flughafen",
-        "square": "square plaza piazza platz plein praca",
-        "street": "street rue calle strasse straat rua",
-        "avenue": "avenue avenida",
-        "boulevard": "boulevard bulevar",
-        "bridge": "bridge pont puente ponte brucke brug",
-        "market": "market marche mercado mercato markt",
-        "school": "school ecole escuela scuola schule",
-        "college": "college",
-        "university": "university universite universidad universita universitat universidade",
-        "institute": "institute institut instituto istituto",
-        "hospital": "hospital hopital ospedale krankenhaus",
-        "stadium": "stadium stade estadio stadio stadion",
-        "hotel": "hotel",
-        "mount": "mount mont monte",
-        "mountain": "mountain montagne montanha gebirge",
-        "hill": "hill colline colina collina hugel",
-        "valley": "valley vallee valle",
-        "river": "river riviere fiume fluss rivier",
-        "lake": "lake lac lago",
-        "ocean": "ocean oceano",
-        "bay": "bay baie bahia baia bucht",
-        "gulf": "gulf golfe golfo",
-        "island": "island ile isla isola insel ilha",
-        "beach": "beach plage playa spiaggia praia",
-        "desert": "desert",
-        "forest": "forest foret bosque foresta wald",
-        "waterfall": "waterfall cascade cascata wasserfall",
-        "glacier": "glacier",
-        "cave": "cave grotte cueva grotta",
-        "volcano": "volcano volcan vulcano",
-        "city": "city ville ciudad citta stadt",
-        "town": "town",
-        "village": "village",
-        "shi": "shi shih si",
-        "ku": "ku",
-        "osh": "osh",
-        "district": "district quartier distrito distretto bezirk arrondissement",
-        "province": "province provincia provinz",
-        "republic": "republic republique republica repubblica republik",
-        "kingdom": "kingdom royaume reino regno konigreich",
-        "battle": "battle bataille batalla battaglia schlacht",
-        "treaty": "treaty traite tratado trattato",
-        "tragedy": "tragedy",
-        "statement": "theorem rule law principle formula equation lemma identity inequality",
-        "method": "method algorithm procedure technique",
-        "disease": "disease syndrome disorder",
-    }
-)
+_KINDS = {
+    "museum": "museum musee museo museu muzeum muzej",
+    "gallery": "gallery galerie galleria galeria",
+    "center": "center centre centro zentrum centrum",
+    "garden": "garden jardin giardino jardim garten",
+    "park": "park parc parque parco",
+    "tower": "tower torre turm toren",
+    "building": "building edificio gebaude batiment",
+    "palace": "palace palais palazzo palacio palast paleis",
+    "castle": "castle castillo castello schloss kasteel",
+    "church": "church eglise iglesia chiesa kirche kerk",
+    "cathedral": "cathedral cathedrale catedral cattedrale kathedrale duomo",
+    "basilica": "basilica basilique",
+    "chapel": "chapel chapelle capilla cappella kapelle",
+    "abbey": "abbey abbaye abadia abbazia abtei",
+    "monastery": "monastery monastere monasterio monastero kloster",
+    "mosque": "mosque mosquee mezquita moschea moschee",
+    "temple": "temple templo tempio tempel",
+    "cemetery": "cemetery cimetiere cementerio cimitero friedhof",
+    "library": "library bibliotheque biblioteca bibliothek",
+    "theater": "theater theatre teatro",
+    "station": "station gare estacion stazione bahnhof",
+    "airport": "airport aeroport aeropuerto aeroporto flughafen",
+    "square": "square plaza piazza platz plein praca",
+    "street": "street rue calle strasse straat rua",
+    "avenue": "avenue avenida",
+    "boulevard": "boulevard bulevar",
+    "bridge": "bridge pont puente ponte brucke brug",
+    "market": "market marche mercado mercato markt",
+    "school": "school ecole escuela scuola schule",
+    "college": "college",
+    "university": "university universite universidad universita universitat universidade",
+    "institute": "institute institut instituto istituto",
+    "hospital": "hospital hopital ospedale krankenhaus",
+    "stadium": "stadium stade estadio stadio stadion",
+    "hotel": "hotel",
+    "mount": "mount mont monte",
+    "mountain": "mountain montagne montanha gebirge",
+    "hill": "hill colline colina collina hugel",
+    "valley": "valley vallee valle",
+    "river": "river riviere fiume fluss rivier",
+    "lake": "lake lac lago",
+    "ocean": "ocean oceano",
+    "bay": "bay baie bahia baia bucht",
+    "gulf": "gulf golfe golfo",
+    "island": "island ile isla isola insel ilha",
+    "beach": "beach plage playa spiaggia praia",
+    "desert": "desert",
+    "forest": "forest foret bosque foresta wald",
+    "waterfall": "waterfall cascade cascata wasserfall",
+    "glacier": "glacier",
+    "cave": "cave grotte cueva grotta",
+    "volcano": "volcano volcan vulcano",
+    "city": "city ville ciudad citta stadt",
+    "town": "town",
+    "village": "village",
+    "shi": "shi shih si",
+    "ku": "ku",
+    "osh": "osh",
+    "district": "district quartier distrito distretto bezirk arrondissement",
+    "province": "province provincia provinz",
+    "republic": "republic republique republica repubblica republik",
+    "kingdom": "kingdom royaume reino regno konigreich",
+    "battle": "battle bataille batalla battaglia schlacht",
+    "treaty": "treaty traite tratado trattato",
+    "tragedy": "tragedy",
+    "statement": "theorem rule law principle formula equation lemma identity inequality",
+    "method": "method algorithm procedure technique",
+    "disease": "disease syndrome disorder",
+}
+KINDS = _spread(_KINDS)
 """Words for what kind of thing a name names -> the kind. Of each kind one word a language, so that
 two that differ are translations; words that mean something else elsewhere are left out."""
+
+DESCRIPTIONS = frozenset(
+    _words(
+        "corporation incorporated limited company group holdings foundation association society "
+        "organization federation motor software database framework library programming computer "
+        "language game video series television film movie novel book play opera song album band "
+        "orchestra cheese bread wine beer sauce dish dessert cabaret restaurant cafe shop store "
+        "dog cat horse cattle bird parrot fish snake lizard spider insect whale shark monkey "
+        "dinosaur plant tree flower fruit vegetable satellite spacecraft rocket telescope aircraft "
+        "airplane airliner jet car automobile ship warship national nacional nazionale federal "
+        "historic supersonic nature natural wildlife reserve preserve monument memorial ruin ruins "
+        "archaeological archeological site area region state county prefecture oblast governorate "
+        "football soccer club team fc cf"
+    )
+)
+"""Further words for what a thing is, as a name is at times explained by them; each may be part of
+a name as well."""
+
+ENGLISH_KINDS = frozenset(_words(words)[0] for words in _KINDS.values())
+"""Those of English, which stand last: "Rodin Museum", "Musée Rodin"."""
 
 SILENT_KINDS = frozenset({"museum", "building", "tragedy"})
 """A name with such a word in its usual place and the same without it are one."""
@@ -258,8 +324,10 @@ MARKING = frozenset(
 )
 """With one of these a name is another's neighbour, not its longer form."""
 
-RIVAL_ENDINGS = ("ite", "ate", "ide", "ous", "ic", "ane", "ene", "yne", "ol", "ine", "ase", "ose")
-"""Of what is otherwise one word of chemistry or medicine, of six letters and more."""
+RIVAL_ENDINGS = (
+    "ite", "ate", "ide", "ous", "ic", "ane", "ene", "yne", "ol", "al", "ine", "ase", "ose",
+)  # fmt: skip
+"""Of what is otherwise one word of chemistry or medicine."""
 
 RIVAL_BEGINNINGS = (
     ("hypo", "hyper"), ("intra", "inter"), ("pre", "post"), ("micro", "macro"), ("mono", "poly"),

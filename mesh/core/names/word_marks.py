@@ -15,7 +15,14 @@ from zlib import crc32
 
 from mesh.core.names import vocabulary
 from mesh.core.names.derived_keys import canonical_words
-from mesh.core.names.structure import EXCHANGED_WORDS, KIND_WORDS, content, is_adjective
+from mesh.core.names.structure import (
+    DESCRIBING_WORDS,
+    EXCHANGED_WORDS,
+    KIND_WORDS,
+    PLAIN_WORDS_MAX,
+    content,
+    is_adjective,
+)
 from mesh.core.names.words import Name
 
 _WORD = crc32(b"w:")
@@ -55,6 +62,7 @@ def marked(word: str) -> int:
 
 _KINDS = frozenset(map(marked, KIND_WORDS))
 _EXCHANGED = frozenset(map(marked, EXCHANGED_WORDS))
+_SAYING_WHAT = _KINDS.union(map(marked, DESCRIBING_WORDS))
 _TITLES = frozenset(map(marked, vocabulary.TITLES))
 
 
@@ -91,7 +99,7 @@ def _is_plain(name: Name, mark_count: int) -> bool:
     return (
         mark_count == len(name.words)
         and canonical_words(name) is name.words
-        and not (name.gloss or name.inverted or name.unmarked)
+        and not (name.gloss or name.inverted or name.unmarked or name.lead)
         and vocabulary.LINKS.isdisjoint(name.words)
     )
 
@@ -182,17 +190,17 @@ def _is_exchanged(mine: int, other: int, marks: frozenset[int]) -> bool:
     if mine in _EXCHANGED and other in _EXCHANGED:
         return True
     begins = mine >> _BEGINS_BITS
-    if begins != other >> _BEGINS_BITS or _KINDS.isdisjoint(marks):
+    if begins != other >> _BEGINS_BITS or _SAYING_WHAT.isdisjoint(marks):
         return False
     return begins == _NUMBER or bool((mine ^ other) & _ADJECTIVE)
 
 
 def _may_be_longer(longer: Sequence[int], extra: Collection[int], common: Collection[int]) -> bool:
     """Whether structure.py may find a reason in the words that one of two plain names has more."""
-    plain = [mark for mark in extra if mark not in _KINDS]
+    plain = [mark for mark in extra if mark not in _SAYING_WHAT]
     if all(mark in common for mark in plain) or _TITLES.issuperset(extra):
         return True
-    if len(plain) > 1:
+    if len(plain) > PLAIN_WORDS_MAX:
         return False
-    after = longer.index(plain[0]) + 1
+    after = max(map(longer.index, plain)) + 1
     return after < len(longer) and longer[after] not in extra

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from mesh.core.names import vocabulary
 from mesh.core.normalize import item_key
 
 NAMES_REMEMBERED = 512
@@ -14,9 +15,14 @@ as one is resolved and taken in. An earlier name seldom comes twice; each costs 
 
 _BRACKETS = (")", "）", "]")
 _GLOSS = re.compile(r"^(.*[^\s(])\s*[(（\[]([^()（）\[\]]+)[)）\]]$")
-_LIST_MARK = re.compile(r"^\d{1,4}[.)]\s+(?=\S)")
+_LIST_MARK = re.compile(r"^(?:\d{1,4}[.)]|[(\[](?:\d{1,2}|[a-zA-Z])[)\]]|[a-z]\))\s+(?=\S)")
+"""Also "(2)", "(b)" and "b)": "A) " may be a grade."""
+_YEAR_BEHIND = re.compile(r"^(.*\w),\s+(\d{3,4})$")
+_ADDED = re.compile(r"(?<=\w)(?:\s+[-–—:;]\s+|[:;,—]\s+|\s+or:?\s+(?=[A-Z]))")
+"""Behind this a name says more of itself: "Hamlet, Prince of Denmark"."""
 _INVERTED = re.compile(r"^([^,\d]+),\s+([^,\d]+)$")
 _INVERTED_WORDS_MAX = 4
+_ENGLISH_ARTICLES = {("the",), ("a",), ("an",)}
 _ELISION = re.compile(r"(?<=[\s-])([dl]|dell|degl)['’](?=[^\W\d_])")
 _ELIDED = {"d": "de ", "dell": "della ", "degl": "degli ", "l": ""}
 _ROMAN = re.compile(r"^(?=.)(c{0,3})(xc|xl|l?x{0,3})(ix|iv|v?i{0,3})$")
@@ -45,7 +51,11 @@ class Name:
     inverted: tuple[str, ...] = ()
     """Words with what follows the comma first: "Beethoven, Ludwig van"; () without one."""
     unmarked: tuple[str, ...] = ()
-    """Words without a number in front that counts a list; () without one."""
+    """Words without a mark in front that counts a list; () without one."""
+    may_be_ordinal: bool = False
+    """Whether the mark may be a German "2." instead, "second""."""
+    lead: tuple[str, ...] = ()
+    """Words in front of a comma, a colon or a dash; () without one."""
     romans: frozenset[str] = frozenset()
     """Those of its words that are Roman numerals as written."""
     lowercase: frozenset[str] = frozenset()
@@ -71,17 +81,31 @@ def parsed(text: str) -> Name:
         )
     head, gloss = _without_gloss(text)
     words = _split(key) if head is text and not _may_elide(text) else _words(head)
-    mark = _LIST_MARK.match(head) if head[:1].isdigit() else None
+    mark = None if head[:1].isalpha() and head[1:2] != ")" else _LIST_MARK.match(head)
+    unmarked = _words(head[mark.end() :]) if mark else ()
     return Name(
         text,
         key,
         words,
         gloss,
         _inverted(head),
-        _words(head[mark.end() :]) if mark else (),
+        unmarked,
+        mark is not None and "." in mark[0] and _is_counted(unmarked),
+        _lead(head),
         _romans(head, words),
         frozenset(words).intersection(head.split()),
     )
+
+
+def _is_counted(words: tuple[str, ...]) -> bool:
+    """Whether a language that writes "2." for "second" counts such things."""
+    first = words[0]
+    return first in vocabulary.COUNTED or first.endswith("liga")
+
+
+def _lead(head: str) -> tuple[str, ...]:
+    match = _ADDED.search(head)
+    return _words(head[: match.start()]) if match else ()
 
 
 def _lowercase(letters: str, words: tuple[str, ...]) -> frozenset[str]:
@@ -123,6 +147,8 @@ def _split(folded: str) -> tuple[str, ...]:
 
 def _without_gloss(text: str) -> tuple[str, tuple[str, ...]]:
     match = _GLOSS.match(text) if text.endswith(_BRACKETS) else None
+    if match is None and text[-1].isdigit():
+        match = _YEAR_BEHIND.match(text)
     if match is None or not any(map(str.isalnum, match[1])):
         return text, ()
     return match[1], _words(match[2])
@@ -133,6 +159,8 @@ def _inverted(head: str) -> tuple[str, ...]:
     if match is None:
         return ()
     last, first = _words(match[1]), _words(match[2])
+    if first in _ENGLISH_ARTICLES:
+        return last
     fits = 0 < len(last) <= _INVERTED_WORDS_MAX and 0 < len(first) <= _INVERTED_WORDS_MAX
     return first + last if fits else ()
 
