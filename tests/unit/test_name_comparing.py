@@ -31,6 +31,7 @@ SAME = [
     ("Parc Monceau", "Monceau Park"),
     ("Isla Mujeres", "Mujeres Island"),
     ("emperor penguin", "Emperor Penguins"),
+    ("Pont Neuf", "Pont Neuf Bridge"),
     ("jalapeño pepper", "Jalapeño Peppers"),
 ]
 UNSURE = [
@@ -75,6 +76,8 @@ UNSURE = [
     ("Republic of Poland", "Polish Republic"),
     ("Lake Victoria", "Victoria Lake"),
     ("Grand Hotel", "Hotel Grand"),
+    ("Château de Chambord", "Chambord Castle"),
+    ("Palace of Versailles", "Château de Versailles"),
 ]
 DIFFERENT = [
     ("Picasso Museum", "Rodin Museum"),
@@ -94,6 +97,7 @@ DIFFERENT = [
     ("Berlin", "Dublin"),
     ("Iran", "Oman"),
     ("Newton", "Newton Abbot"),
+    ("Bridge Street", "Bridge Street Bridge"),
     ("Palais Garnier", "Garnier Museum"),
     ("Makati City", "Marikina City"),
     ("Museum of Magic", "Museum of Mankind"),

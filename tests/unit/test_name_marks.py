@@ -40,6 +40,8 @@ def _relation(new: str, earlier: str, common: frozenset[int] = NONE_COMMON) -> R
         ("Newton", "Newton: A Life", Relation.ARRANGED),
         ("Italian Museum", "Italy Museum", Relation.ARRANGED),
         ("Picasso Museum", "Rodin Museum", Relation.SHARING),
+        ("Newton Castle", "Newton Palace", Relation.ARRANGED),
+        ("Newton Castle", "Newton Museum", Relation.SHARING),
         ("Pillar Museum", "Pilot Museum", Relation.SHARING),
         ("5th Tower Museum", "5 Tower Museum", Relation.ARRANGED),
     ],

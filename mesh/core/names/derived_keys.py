@@ -30,6 +30,7 @@ _RESPELLED_LETTERS = _HYPHENS.union("·", map(chr, _DIGRAPHS), map(chr, _SINGLE_
 """A text without any of these is spelled in one way alone."""
 _HYPHEN = re.compile(r"(?<![^\W_])([^\W\d_])[-‐‑](?=[^\W\d_])")
 """Behind a single letter: "e-mail"; "re-sign" is not "resign"."""
+_OPENING = re.compile(r"[(（\[]")
 _ORDINAL = re.compile(r"^(\d+)(?:st|nd|rd|th|er|eme)$")
 _MAY_BE_RESPELLED = re.compile("|".join(("is", "ys", *vocabulary.SPELLING_SIGNS))).search
 _COMPOUND = re.compile(r"(?<![^\W_])([^\W\d_]{2,})[-‐‑]([^\W\d_]{3,})(?![\w‐‑-])")
@@ -182,8 +183,10 @@ def _all_keys(name: Name) -> Iterator[DerivedKey]:
     _, key, rule = _canonical_name(name)
     if name.gloss:
         yield DerivedKey(f"{key} ({' '.join(name.gloss)})", rule)
-        if not _tells_apart(name.gloss):
+        if not _tells_apart(name):
             yield DerivedKey(key, _with(rule, "gloss"), one_sided=True)
+            for inverted in _inverted_keys(name):
+                yield inverted._replace(rule=_with(inverted.rule, "gloss"))
         return
     # Else "Paris, Texas" turned round were "Texas, Paris" as it stands.
     yield DerivedKey(key, rule, one_sided=bool(name.inverted))
@@ -241,15 +244,16 @@ def _are_names(words: tuple[str, ...]) -> bool:
     return all(map(str.isalpha, words)) and vocabulary.KINDS.keys().isdisjoint(words)
 
 
-def _tells_apart(gloss: tuple[str, ...]) -> bool:
-    """Whether a gloss says which of several: by a number, a letter or a word that others rival."""
+def _tells_apart(name: Name) -> bool:
+    """Whether its gloss says which of several: by a number, a letter or a word that others rival,
+    but not where that is part of a place: "(South America)"."""
+    is_place = len(name.gloss) > 1 and _OPENING.split(name.text)[-1].istitle()
     return any(
         len(word) == 1
         or not word.isalpha()
         or roman_value(word) is not None
-        or word in vocabulary.MARKING
-        or word in vocabulary.RIVAL_WORDS
-        for word in gloss
+        or (not is_place and (word in vocabulary.MARKING or word in vocabulary.RIVAL_WORDS))
+        for word in name.gloss
     )
 
 

@@ -28,6 +28,8 @@ EXCHANGED_WORDS = frozenset(
     word for word, kind in vocabulary.KINDS.items() if kind in vocabulary.ALIKE_KINDS
 )
 """Words that may stand for one another."""
+CASTLE_WORDS = frozenset(f"{_KIND_MARK}{kind}>" for kind in vocabulary.CASTLES)
+"""Kinds that may stand for one another."""
 DESCRIBING_WORDS = (
     vocabulary.DESCRIPTIONS | {f"{word}s" for word in vocabulary.DESCRIPTIONS} | EXCHANGED_WORDS
 )
@@ -107,15 +109,20 @@ def _is_translated(romance: Name, english: Name) -> bool:
         and words[1:] == other[:-1]
         and vocabulary.KINDS.get(first, "") == vocabulary.KINDS.get(last)
         and last in vocabulary.ENGLISH_KINDS
-        and first not in vocabulary.ENGLISH_KINDS
+        and _is_romance(first)
     )
+
+
+def _is_romance(word: str) -> bool:
+    """Whether a kind of thing is named in a language in which the name follows."""
+    return word in vocabulary.KINDS and word not in vocabulary.ENGLISH_KINDS
 
 
 def same_without_kind(one: Name, other: Name, left: Leftover) -> str | None:
     """Why a name and the same with a word for its kind are one; None: they may be two.
 
     "X Museum" and "X Building" end with it, "Museo del X" begins; English "Museum of X" is
-    another thing than X.
+    another thing than X. "Pont Neuf Bridge" says it twice.
     """
     if len(left.one) + len(left.other) != 1:
         return None
@@ -126,6 +133,8 @@ def same_without_kind(one: Name, other: Name, left: Leftover) -> str | None:
     first, last = (vocabulary.KINDS.get(singular(word)) for word in (words[0], words[-1]))
     if words[:-1] == core and last in vocabulary.SILENT_KINDS:
         fits = last == "museum" or (last == "building" and len(core) > 1)
+    elif words[:-1] == core and first == last and _is_romance(words[0]):
+        return "kind of thing in another language"
     elif words[1:] == core and first in vocabulary.SILENT_KINDS:
         link = longer.words[1]
         fits = link in vocabulary.GENITIVES and (first == "tragedy" or link != "of")
@@ -160,7 +169,7 @@ def _maybe_exchanged(left: Leftover) -> str | None:
         return None
     word, against = left.one[0], left.other[0]
     if is_kind(word) or is_kind(against):
-        return None
+        return "a castle or a palace" if CASTLE_WORDS.issuperset((word, against)) else None
     if word.rstrip("th") == against.rstrip("th") and word[:1].isdigit():
         return "a number in another form"
     kind = vocabulary.KINDS.get(word)

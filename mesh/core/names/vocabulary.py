@@ -152,7 +152,8 @@ _KINDS = {
     "tower": "tower torre turm toren",
     "building": "building edificio gebaude batiment",
     "palace": "palace palais palazzo palacio palast paleis",
-    "castle": "castle castillo castello schloss kasteel",
+    "castle": "castle castillo castello kasteel",
+    "chateau": "chateau schloss",
     "church": "church eglise iglesia chiesa kirche kerk",
     "cathedral": "cathedral cathedrale catedral cattedrale kathedrale duomo",
     "basilica": "basilica basilique",
@@ -239,6 +240,9 @@ ENGLISH_KINDS = frozenset(_words(words)[0] for words in _KINDS.values())
 
 SILENT_KINDS = frozenset({"museum", "building", "tragedy"})
 """A name with such a word in its usual place and the same without it are one."""
+
+CASTLES = frozenset({"castle", "chateau", "palace"})
+"""Kinds that languages tell apart in different ways: a château is a castle or a palace."""
 
 ALIKE_KINDS = frozenset({"statement", "method", "disease"})
 """Words of one such kind are used for one another, if not always."""

@@ -16,6 +16,7 @@ from zlib import crc32
 from mesh.core.names import vocabulary
 from mesh.core.names.derived_keys import canonical_words
 from mesh.core.names.structure import (
+    CASTLE_WORDS,
     DESCRIBING_WORDS,
     EXCHANGED_WORDS,
     KIND_WORDS,
@@ -62,6 +63,7 @@ def marked(word: str) -> int:
 
 _KINDS = frozenset(map(marked, KIND_WORDS))
 _EXCHANGED = frozenset(map(marked, EXCHANGED_WORDS))
+_CASTLES = frozenset(map(marked, CASTLE_WORDS))
 _SAYING_WHAT = _KINDS.union(map(marked, DESCRIBING_WORDS))
 _TITLES = frozenset(map(marked, vocabulary.TITLES))
 
@@ -87,7 +89,7 @@ def word_marks(name: Name) -> WordMarks:
     signature = exchange_bits = 0
     for mark in marks:
         signature |= 1 << (mark & _SIGNATURE_BITS)
-    if not marks.isdisjoint(_EXCHANGED):
+    if not (marks.isdisjoint(_EXCHANGED) and marks.isdisjoint(_CASTLES)):
         exchange_bits = signature
     elif not marks.isdisjoint(_KINDS):
         for mark in marks & _KINDS:
@@ -186,7 +188,7 @@ class MarkColumn:
 def _is_exchanged(mine: int, other: int, marks: frozenset[int]) -> bool:
     """Whether structure.py may take two words for one another, in names that share all else."""
     if mine in _KINDS or other in _KINDS:
-        return False
+        return mine in _CASTLES and other in _CASTLES
     if mine in _EXCHANGED and other in _EXCHANGED:
         return True
     begins = mine >> _BEGINS_BITS

@@ -22,6 +22,7 @@ _ADDED = re.compile(r"(?<=\w)(?:\s+[-–—:;]\s+|[:;,—]\s+|\s+or:?\s+(?=[A-Z]
 """Behind this a name says more of itself: "Hamlet, Prince of Denmark"."""
 _INVERTED = re.compile(r"^([^,\d]+),\s+([^,\d]+)$")
 _INVERTED_WORDS_MAX = 4
+_APART = re.compile(r"[\s‐‑-]+")
 _ENGLISH_ARTICLES = {("the",), ("a",), ("an",)}
 _ELISION = re.compile(r"(?<=[\s-])([dl]|dell|degl)['’](?=[^\W\d_])")
 _ELIDED = {"d": "de ", "dell": "della ", "degl": "degli ", "l": ""}
@@ -93,7 +94,7 @@ def parsed(text: str) -> Name:
         mark is not None and "." in mark[0] and _is_counted(unmarked),
         _lead(head),
         _romans(head, words),
-        frozenset(words).intersection(head.split()),
+        frozenset(words).intersection(_APART.split(head)),
     )
 
 
