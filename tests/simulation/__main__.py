@@ -19,6 +19,7 @@ import time
 from mesh.core.metrics import percentile
 from mesh.core.protections import ALL_ON, Protections
 from tests.simulation.running import Outcome, Tally, run_seed, run_seeds
+from tests.simulation.scenarios import ENTRIES_MIN
 
 PROGRESS_S = 10.0
 SEEDS_THAT_TEST_ALL = 100
@@ -113,7 +114,8 @@ def _summary(tally: Tally, elapsed_s: float) -> str:
         f"entries: {tally.entries:,}; log entries destroyed by faults and declared lost: "
         f"{tally.lost_places:,}",
         f"each seed: at least {tally.least_nodes} nodes, {tally.least_entries} entries, "
-        f"{tally.least_faults} faults",
+        f"{tally.least_faults} faults; {tally.idle:,} seeds said fewer than {ENTRIES_MIN} entries "
+        "before the last fault was over",
     ]
     if p50 is not None and p99 is not None:
         lines.append(

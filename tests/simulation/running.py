@@ -26,6 +26,9 @@ SPEAK_S_MAX = 60.0
 NODES_MIN = 5
 SMALL_SHARE_MAX = 1e-4
 """Of a hundred thousand seeds one had nine faults: the nodes they were for were down."""
+IDLE_SHARE_MAX = 0.1
+"""Of the seeds, those in which fewer than ENTRIES_MIN entries are said amid the faults: who is
+down, stopped or without room says nothing."""
 SEEDS_IN_A_PART = 20
 GC_THRESHOLD = 100_000
 """Objects allocated between two looks for garbage in cycles."""
@@ -42,6 +45,8 @@ class Outcome:
     nodes: int
     entries: int
     """Found and repeated, written to a log."""
+    entries_amid_faults: int
+    """Of them, those said before the last fault was over."""
     faults: int
     lost_places: int
     """Log entries that a fault destroyed and that were declared lost."""
@@ -87,8 +92,10 @@ def unwarned() -> Iterator[None]:
 def _ran_seed(seed: int, protections: Protections, *, trace: bool) -> Outcome:
     world = World(draw_scenario(seed), protections, keeps_trace=trace)
     invariant, detail, converge_s, recounted = None, "", 0.0, False
+    amid_faults = 0
     try:
         world.run_until(world.scenario.heal_s)
+        amid_faults = _said_count(world)
         world.heal()
         converge_s = _converge(world)
         recounted = judge(world)
@@ -100,7 +107,11 @@ def _ran_seed(seed: int, protections: Protections, *, trace: bool) -> Outcome:
         if trace:
             raise
     outcome = _outcome(world, invariant, detail, converge_s)
-    return dataclasses.replace(outcome, recounted=recounted)
+    return dataclasses.replace(outcome, recounted=recounted, entries_amid_faults=amid_faults)
+
+
+def _said_count(world: World) -> int:
+    return sum(slot.script.said_count for slot in world.slots.values() if slot.script)
 
 
 def _converge(world: World) -> float:
@@ -132,7 +143,8 @@ def _outcome(world: World, invariant: str | None, detail: str, converge_s: float
         invariant=invariant,
         detail=detail,
         nodes=sum(slot.starts > 0 for slot in world.slots.values()),
-        entries=sum(slot.script.said_count for slot in world.slots.values() if slot.script),
+        entries=_said_count(world),
+        entries_amid_faults=0,
         faults=len(world.injected),
         lost_places=collector.node.replica.lost_count if collector else 0,
         converge_s=converge_s,
@@ -157,6 +169,8 @@ class Tally:
     steps: int = 0
     small: int = 0
     """Whole seeds in which less was there or took place than a scenario is to have."""
+    idle: int = 0
+    """Whole seeds in which little was said amid the faults."""
     least_nodes: int = 1_000_000
     least_entries: int = 1_000_000
     least_faults: int = 1_000_000
@@ -176,6 +190,7 @@ class Tally:
         self.least_entries = min(self.least_entries, outcome.entries)
         self.least_faults = min(self.least_faults, outcome.faults)
         self.converge_s.append(outcome.converge_s)
+        self.idle += outcome.entries_amid_faults < ENTRIES_MIN
         self.small += (
             outcome.nodes < NODES_MIN
             or outcome.entries < ENTRIES_MIN
@@ -188,6 +203,8 @@ class Tally:
         facts = {
             f"{self.small} seeds with few nodes, entries or faults": self.small
             <= self.seeds * SMALL_SHARE_MAX,
+            f"{self.idle} seeds said little amid the faults": self.idle
+            <= self.seeds * IDLE_SHARE_MAX,
             f"metrics recounted in {self.recounted} seeds": self.recounted > 0.8 * whole,
             "no fault destroyed anything": self.lost_places > 0,
         }

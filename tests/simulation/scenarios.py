@@ -12,6 +12,12 @@ LATECOMER = "latecomer"
 LEAVER = "leaver"
 FAULTS_MIN = 10
 ENTRIES_MIN = 100
+COLLECTOR_STARTS_S = 0.02
+"""At the latest: producers are started when it is there, as in a run."""
+JOINED_S = 0.6
+"""By then all are in the mesh, where nothing goes wrong before."""
+JOINING_SHARE = 0.15
+"""Of the seeds, those in which things go wrong before."""
 
 
 class FaultKind(enum.StrEnum):
@@ -119,7 +125,8 @@ def draw_scenario(seed: int) -> Scenario:
     names = tuple(f"Name {number}" for number in range(dice.randint(50, 150)))
     producers = _draw_producers(dice, heal_s)
     settled = [COLLECTOR, *(work.label for work in producers if work.label != LATECOMER)]
-    faults = [_draw_fault(dice, settled, heal_s) for _ in range(dice.randint(14, 17))]
+    first_s = 0.0 if dice.random() < JOINING_SHARE else JOINED_S
+    faults = [_draw_fault(dice, settled, first_s, heal_s) for _ in range(dice.randint(14, 17))]
     for work in producers:
         if work.label == LATECOMER:
             faults.append(Fault(work.starts_s, FaultKind.JOIN, 0.0, work.label))
@@ -146,7 +153,7 @@ def _draw_producers(dice: random.Random, heal_s: float) -> list[Work]:
             f"producer-{number}",
             entries + dice.randint(0, 8),
             pace_s * dice.uniform(0.7, 2.0),
-            dice.uniform(0.0, 0.3),
+            dice.uniform(0.05, 0.35),
         )
         for number in range(1, count + 1)
     ]
@@ -158,9 +165,9 @@ def _draw_producers(dice: random.Random, heal_s: float) -> list[Work]:
     return producers
 
 
-def _draw_fault(dice: random.Random, labels: list[str], heal_s: float) -> Fault:
+def _draw_fault(dice: random.Random, labels: list[str], first_s: float, heal_s: float) -> Fault:
     kind = dice.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
-    at_s = dice.uniform(0.4, heal_s - 0.3)
+    at_s = dice.uniform(first_s, heal_s - 0.3)
     duration_s = dice.uniform(0.2, 3.2)
     if kind is FaultKind.PARTITION:
         cut_off = frozenset(dice.sample(labels, dice.randint(1, len(labels) - 1)))

@@ -15,6 +15,7 @@ from tests.simulation.disks import CollectorDisk, NodeDisk
 from tests.simulation.producers import Script, ScriptedProducer
 from tests.simulation.scenarios import (
     COLLECTOR,
+    COLLECTOR_STARTS_S,
     LATECOMER,
     NETWORK_KINDS,
     Fault,
@@ -157,7 +158,8 @@ class World:
         return slot
 
     def _schedule(self) -> None:
-        self.clock.call_later(self._dice.uniform(0.0, 0.3), self._start, self.slots[COLLECTOR])
+        starts_s = self._dice.uniform(0.0, COLLECTOR_STARTS_S)
+        self.clock.call_later(starts_s, self._start, self.slots[COLLECTOR])
         for work in self.scenario.producers:
             if work.label != LATECOMER:
                 self.clock.call_later(work.starts_s, self._start, self.slots[work.label])
