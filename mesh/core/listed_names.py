@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from mesh.core.names.derived_keys import canonical_words
+from mesh.core.names.canonical import canonical_words
 from mesh.core.names.nearness import Near
 from mesh.core.names.rarity import Rarity
 from mesh.core.names.words import parsed

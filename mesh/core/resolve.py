@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from mesh.core.names.blocking import BlockingIndex, Proposal
+from mesh.core.names.canonical import canonical_words
 from mesh.core.names.comparing import (
     Comparison,
     Verdict,
@@ -27,7 +28,6 @@ from mesh.core.names.comparing import (
     compare_without_keys,
     compare_without_words,
 )
-from mesh.core.names.derived_keys import canonical_words
 from mesh.core.names.nearness import Near, by_neighbour
 from mesh.core.names.rarity import Rarity
 from mesh.core.names.word_marks import Relation

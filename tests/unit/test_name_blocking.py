@@ -6,7 +6,7 @@ import pytest
 
 from bench.made_up_names import made_up_names
 from mesh.core.names.blocking import PROPOSED_MAX, BlockingIndex, blocking_keys
-from mesh.core.names.derived_keys import canonical_words
+from mesh.core.names.canonical import canonical_words
 from mesh.core.names.key_table import KeyTable
 from mesh.core.names.rarity import Rarity
 from mesh.core.names.sounds import is_slip, skeleton, sound, spelling_log_odds

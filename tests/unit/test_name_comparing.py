@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh.core.names.canonical import canonical_words
 from mesh.core.names.comparing import (
     Verdict,
     compare,
@@ -13,7 +14,6 @@ from mesh.core.names.comparing import (
     compare_rest,
     compare_without_keys,
 )
-from mesh.core.names.derived_keys import canonical_words
 from mesh.core.names.rarity import Rarity
 from mesh.core.names.words import parsed
 from mesh.core.normalize import clean_text

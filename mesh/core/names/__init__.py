@@ -1,6 +1,10 @@
 """When two names are one entry, though their keys (core/normalize.py) differ.
 
     words.py             a text -> the words, gloss and order that the rest works on
+    canonical.py         those words in the form that all their spellings share
+    plurals.py           a plural's singular
+    respelling.py        other ways to write a text: umlauts, hyphens, dots
+    brackets.py          what a gloss says: which of several, or the name once more
     derived_keys.py      further keys of a name that are safe to merge on, each with its rule
     vetoes.py            why two names that look alike are two: numbers, grades, opposites
     structure.py         the same words otherwise arranged, or one name inside another

@@ -28,8 +28,9 @@ from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
 from mesh.core.bloom import BloomFilter
-from mesh.core.names.derived_keys import derived_keys, singular
+from mesh.core.names.derived_keys import derived_keys
 from mesh.core.names.key_table import KeyTable
+from mesh.core.names.plurals import singular
 from mesh.core.names.rarity import Rarity
 from mesh.core.names.scripts import in_latin
 from mesh.core.names.sounds import skeleton, sound_once

@@ -12,8 +12,9 @@ from __future__ import annotations
 import enum
 from typing import NamedTuple
 
-from mesh.core.names.derived_keys import shared_key, singular
+from mesh.core.names.derived_keys import shared_key
 from mesh.core.names.nearness import Nearness, with_nearness
+from mesh.core.names.plurals import singular
 from mesh.core.names.rarity import Rarity
 from mesh.core.names.scripts import in_one_script
 from mesh.core.names.sounds import LETTERS_MIN, alike, is_slip, spelling_log_odds

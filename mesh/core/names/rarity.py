@@ -26,8 +26,7 @@ class Rarity:
     _counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, words: Iterable[str]) -> None:
-        """Count one more name, by its words in their common spelling
-        (derived_keys.canonical_words)."""
+        """Count one more name, by its words in their common spelling (canonical.py)."""
         self.name_count += 1
         counts, common_from = self._counts, max(COUNT_MIN, COMMON_SHARE * self.name_count)
         for word in set(words):

@@ -13,7 +13,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from mesh.core.names import vocabulary
-from mesh.core.names.derived_keys import canonical, canonical_words, singular
+from mesh.core.names.canonical import canonical, canonical_words
+from mesh.core.names.plurals import singular
 from mesh.core.names.words import NAMES_REMEMBERED, Name, may_be_roman, roman_value
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)*")

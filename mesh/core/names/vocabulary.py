@@ -51,6 +51,13 @@ COUNTED = frozenset(
 )
 """Of which a German or a Dane writes the second as "2."."""
 
+IRREGULAR_PLURALS = {
+    "wolves": "wolf", "leaves": "leaf", "knives": "knife", "halves": "half", "calves": "calf",
+    "loaves": "loaf", "thieves": "thief", "wives": "wife", "shelves": "shelf", "hooves": "hoof",
+    "scarves": "scarf", "elves": "elf", "dwarves": "dwarf", "mice": "mouse", "geese": "goose",
+    "teeth": "tooth", "children": "child", "oxen": "ox",
+}  # fmt: skip
+
 NUMBER_SIGNS = frozenset(_words("no nr num number numero nummer"))
 """Before a number."""
 
@@ -228,7 +235,8 @@ DESCRIPTIONS = frozenset(
         "dinosaur plant tree flower fruit vegetable satellite spacecraft rocket telescope aircraft "
         "airplane airliner jet car automobile ship warship national nacional nazionale federal "
         "historic supersonic nature natural wildlife reserve preserve monument memorial ruin ruins "
-        "archaeological archeological site area region state county prefecture oblast governorate "
+        "race cycling archaeological archeological site area region state county prefecture "
+        "oblast governorate "
         "football soccer club team fc cf"
     )
 )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from zlib import crc32
 
 from mesh.core.names import vocabulary
-from mesh.core.names.derived_keys import canonical_words
+from mesh.core.names.canonical import canonical_words
 from mesh.core.names.structure import (
     CASTLE_WORDS,
     DESCRIBING_WORDS,
