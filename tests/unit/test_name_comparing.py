@@ -32,6 +32,8 @@ SAME = [
     ("Isla Mujeres", "Mujeres Island"),
     ("emperor penguin", "Emperor Penguins"),
     ("Pont Neuf", "Pont Neuf Bridge"),
+    ("Louvre", "Musée du Louvre"),
+    ("Légion d'honneur", "Musée de la Légion d'honneur"),
     ("jalapeño pepper", "Jalapeño Peppers"),
 ]
 UNSURE = [
@@ -76,6 +78,9 @@ UNSURE = [
     ("Republic of Poland", "Polish Republic"),
     ("Lake Victoria", "Victoria Lake"),
     ("Grand Hotel", "Hotel Grand"),
+    ("Montmartre", "Musée de Montmartre"),
+    ("Ludwig", "Museum Ludwig"),
+    ("Antioquia", "Museo de Antioquia"),
     ("Château de Chambord", "Chambord Castle"),
     ("Palace of Versailles", "Château de Versailles"),
 ]

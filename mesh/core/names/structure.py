@@ -100,6 +100,16 @@ def same_but_for_topic(one: Name, other: Name, left: Leftover, rarity: Rarity) -
     return "topic" if is_behind or _leads(longer, shorter) else None
 
 
+def _has_article_inside(name: Name) -> bool:
+    """Whether behind its first word a link and an article stand, if as one: "Musée du Louvre"."""
+    if len(name.words) < 3:
+        return False
+    link, after = name.words[1:3]
+    return link in vocabulary.GENITIVES and (
+        link not in vocabulary.GENITIVES_ALONE or after in vocabulary.ARTICLES
+    )
+
+
 def _is_translated(romance: Name, english: Name) -> bool:
     """ "Musée Rodin" and "Rodin Museum": the word for the kind changes its place with its
     language."""
@@ -122,12 +132,12 @@ def _is_romance(word: str) -> bool:
 def same_without_kind(one: Name, other: Name, left: Leftover) -> str | None:
     """Why a name and the same with a word for its kind are one; None: they may be two.
 
-    "X Museum" and "X Building" end with it, "Museo del X" begins; English "Museum of X" is
-    another thing than X. "Pont Neuf Bridge" says it twice.
+    "X Museum" and "X Building" end with it, "Museo del X" begins; "Museum of X" and "Musée de X"
+    are in X or about it. "Pont Neuf Bridge" says it twice.
     """
     if len(left.one) + len(left.other) != 1:
         return None
-    longer, shorter = (one, other) if len(one.words) > len(other.words) else (other, one)
+    longer, shorter = (one, other) if left.one else (other, one)
     core, words = _saying(shorter), _saying(longer)
     if len(words) != len(core) + 1 or not _is_distinctive(core):
         return None
@@ -137,8 +147,7 @@ def same_without_kind(one: Name, other: Name, left: Leftover) -> str | None:
     elif words[:-1] == core and first == last and _is_romance(words[0]):
         return "kind of thing in another language"
     elif words[1:] == core and first in vocabulary.SILENT_KINDS:
-        link = longer.words[1]
-        fits = link in vocabulary.GENITIVES and (first == "tragedy" or link != "of")
+        fits = _has_genitive(longer) if first == "tragedy" else _has_article_inside(longer)
     else:
         return None
     return f"without {last if words[:-1] == core else first}" if fits else None

@@ -33,6 +33,9 @@ GENITIVES = frozenset(
 )
 """Links that turn two parts round: "X of Y" is "Y X"."""
 
+GENITIVES_ALONE = frozenset(_words("of de di von van"))
+"""Those without an article in them."""
+
 ARTICLES = frozenset(_words("le la les el los las il lo gli der die das het"))
 """First in a name of several words these say nothing."""
 
