@@ -15,7 +15,13 @@ from multiprocessing import get_context
 
 from mesh.core.protections import ALL_ON, Protections
 from tests.simulation.judging import judge, why_not_converged
-from tests.simulation.scenarios import ENTRIES_MIN, FAULTS_MIN, FaultKind, draw_scenario
+from tests.simulation.scenarios import (
+    ENTRIES_MIN,
+    FAULTS_MIN,
+    FaultKind,
+    Scenario,
+    draw_scenario,
+)
 from tests.simulation.surroundings import Violation
 from tests.simulation.world import LOOK_S, World
 
@@ -73,8 +79,15 @@ class Outcome:
 
 def run_seed(seed: int, protections: Protections = ALL_ON, *, trace: bool = False) -> Outcome:
     """Run the scenario of `seed` to its end or to the first violation."""
+    return run_scenario(draw_scenario(seed), protections, trace=trace)
+
+
+def run_scenario(
+    scenario: Scenario, protections: Protections = ALL_ON, *, trace: bool = False
+) -> Outcome:
+    """The same of a scenario that no seed has drawn."""
     with unwarned():
-        return _ran_seed(seed, protections, trace=trace)
+        return _ran(World(scenario, protections, keeps_trace=trace), trace=trace)
 
 
 @contextlib.contextmanager
@@ -89,8 +102,7 @@ def unwarned() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _ran_seed(seed: int, protections: Protections, *, trace: bool) -> Outcome:
-    world = World(draw_scenario(seed), protections, keeps_trace=trace)
+def _ran(world: World, *, trace: bool) -> Outcome:
     invariant, detail, converge_s, recounted = None, "", 0.0, False
     amid_faults = 0
     try:

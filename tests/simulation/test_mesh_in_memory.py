@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.simulation.running import Tally, run_seed, run_seeds
+import pytest
+
+from tests.simulation.running import Tally, run_scenario, run_seed, run_seeds
+from tests.simulation.scenarios import COLLECTOR, Fault, FaultKind, Work, draw_scenario
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = 100
+SETS_CLOCK_BACK = 4
+"""The variant of a fault after which a node's clock is an hour slow."""
 
 
 def test_a_hundred_seeds_lose_nothing_double_nothing_and_converge() -> None:
@@ -40,6 +46,25 @@ def test_a_seed_replays_exactly_whatever_process_it_runs_in() -> None:
     ]
     assert said[0] == said[1]
     assert "seed 11: converged" in said[0]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_collector_restored_from_before_anybody_joined_is_told_what_it_missed(seed: int) -> None:
+    """Twice, and its clock is set back: by chance its last epoch is below the one before, in which
+    all know it, and it knows nobody to learn that from."""
+    scenario = dataclasses.replace(
+        draw_scenario(seed),
+        producers=tuple(Work(f"producer-{number}", 40, 0.05, 0.2) for number in range(1, 5)),
+        faults=tuple(
+            Fault(at_s, FaultKind.OLD_COPY, 0.3, COLLECTOR, amount=10.0, choice=SETS_CLOCK_BACK)
+            for at_s in (2.0, 4.0)
+        ),
+        heal_s=5.0,
+    )
+    outcome = run_scenario(scenario)
+    assert (outcome.invariant, outcome.detail) == (None, "")
+    assert outcome.faults == 2
+    assert outcome.converge_s < 5.0
 
 
 def test_a_trace_changes_nothing_and_names_what_happened() -> None:

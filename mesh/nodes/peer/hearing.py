@@ -214,8 +214,10 @@ class Hearer:
         """Repeated state: the latest wins."""
         if header.kind >= FrameKind.JOIN:
             raise BadFrame("kind", header.kind.name)
-        if self._node.membership.get(header.origin) is None:
+        member = self._node.membership.get(header.origin)
+        if member is None:
             raise BadFrame("origin", "not a member")
+        self._node.swapper.heard_in(header.epoch, member)
         said = header.epoch, header.time_us
         if said <= self._latest.get((header.origin, header.kind), (0, -1)):
             raise BadFrame("replayed", header.kind.name)

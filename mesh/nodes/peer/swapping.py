@@ -47,6 +47,8 @@ class Swapper:
         self._node = node
         self._differences: dict[NodeId, _Difference] = {}
         self._swapped_s: dict[NodeId, float] = {}
+        self._in_other_epoch_s: dict[NodeId, float] = {}
+        """Since when members are heard in another epoch than they are known in."""
         self._in_flight = 0
         self._timers: list[Timer] = []
         self._looking: Timer | None = None
@@ -99,6 +101,22 @@ class Swapper:
             timeout_s=SWAP_TIMEOUT_S,
             reply=self._on_reply,
         )
+
+    def heard_in(self, epoch: int, member: Member) -> None:
+        """Note whether `member` speaks in the epoch that it is known in.
+
+        Where it goes on in another, each lacks what the other knows: a node restored from an old
+        copy may know nobody to join through, nor that it was overtaken, and what it says in an
+        earlier epoch passes for a replay.
+        """
+        if epoch == member.epoch:
+            self._in_other_epoch_s.pop(member.origin, None)
+            return
+        now_s = self._node.clock.time()
+        since_s = self._in_other_epoch_s.setdefault(member.origin, now_s)
+        last_s = self._swapped_s.get(member.origin, since_s)
+        if now_s - max(since_s, last_s) >= SWAP_AGAIN_S:
+            self.swap(member)
 
     def answer(self, swap: messages.Swap) -> list[bytes]:
         """Take in what an asker knows of; return the parts that tell what this node does."""
