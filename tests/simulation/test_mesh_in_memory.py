@@ -15,6 +15,9 @@ from tests.simulation.scenarios import COLLECTOR, Fault, FaultKind, Work, draw_s
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = 100
+SEEDS_THAT_FAILED = (19_847, 30_939)
+"""A collector that knew nobody went on in an earlier epoch; a full disk kept a node from telling
+that it held what was declared lost."""
 SETS_CLOCK_BACK = 4
 """The variant of a fault after which a node's clock is an hour slow."""
 
@@ -65,6 +68,12 @@ def test_a_collector_restored_from_before_anybody_joined_is_told_what_it_missed(
     assert (outcome.invariant, outcome.detail) == (None, "")
     assert outcome.faults == 2
     assert outcome.converge_s < 5.0
+
+
+@pytest.mark.parametrize("seed", SEEDS_THAT_FAILED)
+def test_seeds_that_failed_once_converge(seed: int) -> None:
+    outcome = run_seed(seed)
+    assert (outcome.invariant, outcome.detail) == (None, "")
 
 
 def test_a_trace_changes_nothing_and_names_what_happened() -> None:

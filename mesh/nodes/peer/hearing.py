@@ -39,6 +39,8 @@ RECORDS_EPOCH = 0
 TOO_MANY_LOGS = "too_many_logs"
 OBJECTION_S = (0.0, 0.5)
 """Until a node tells what was declared lost and is not."""
+OBJECTION_AGAIN_S_MAX = 30.0
+"""Until it is tried again where nothing could be read; each wait is twice the one before."""
 OBJECTIONS_MAX = 256
 """At once; more are left to those who ask again."""
 
@@ -59,7 +61,7 @@ class Hearer:
         self._latest: dict[tuple[NodeId, FrameKind], tuple[int, int]] = {}
         """(epoch, time) of the last frame of each repeated state: an older one is a replay."""
         self._latencies_ms: deque[float] = deque(maxlen=LATENCIES_MAX)
-        self._objections: deque[tuple[LogId, int, int]] = deque()
+        self._objection_count = 0
         self._not_loaded: set[NodeId] = set()
         """Origins of stored frames that could not be believed while their member was unknown."""
         self._introduced: dict[NodeId, int] = {}
@@ -198,17 +200,25 @@ class Hearer:
         """What is declared lost may be here: its search ended while nobody could ask this node.
         Then everyone is told, soon, but not by all who hold it at the same moment."""
         held = self._node.replica.applied(log, first_seq, last_seq)
-        if held and len(self._objections) < OBJECTIONS_MAX:
-            self._objections.append((log, held[0][0], held[-1][1]))
+        if held and self._objection_count < OBJECTIONS_MAX:
+            self._objection_count += 1
             wait_s = self._node.random.uniform(*OBJECTION_S)
-            self._node.clock.call_later(wait_s, self._tell_held)
+            seqs = held[0][0], held[-1][1]
+            self._node.clock.call_later(wait_s, self._tell_held, log, *seqs, OBJECTION_S[1])
 
-    def _tell_held(self) -> None:
-        if self._node.closed:
+    def _tell_held(self, log: LogId, first_seq: int, last_seq: int, again_s: float) -> None:
+        """Publish what is held; where it cannot be read yet, as on a full disk, later."""
+        node = self._node
+        if node.closed:
             return
-        log, first_seq, last_seq = self._objections.popleft()
-        for frame in self._node.shelf.read(log, first_seq, last_seq, FETCH_REPLY_BYTES_MAX):
-            self._node.transport.publish(frame)
+        frames = node.shelf.read(log, first_seq, last_seq, FETCH_REPLY_BYTES_MAX)
+        for frame in frames:
+            node.transport.publish(frame)
+        if frames:
+            self._objection_count -= 1
+            return
+        longer_s = min(2.0 * again_s, OBJECTION_AGAIN_S_MAX)
+        node.clock.call_later(again_s, self._tell_held, log, first_seq, last_seq, longer_s)
 
     def _take_state(self, frame: bytes, header: FrameHeader) -> None:
         """Repeated state: the latest wins."""
