@@ -1,7 +1,8 @@
 """Carries out vector swaps: two nodes tell each other which logs and members they know of.
 
 A heartbeat that shows what this node lacks, for longer than frames take, starts a swap with its
-sender; besides, there is one with a random node every few seconds. What a swap shows to be
+sender, and so does a node that goes on in another epoch than it is known in; besides, there is one
+with a random node every few seconds. What a swap shows to be
 missing is then fetched as any gap is. What a log holds never travels in a swap.
 """
 
