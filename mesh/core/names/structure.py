@@ -132,7 +132,7 @@ def _is_romance(word: str) -> bool:
 def same_without_kind(one: Name, other: Name, left: Leftover) -> str | None:
     """Why a name and the same with a word for its kind are one; None: they may be two.
 
-    "X Museum" and "X Building" end with it, "Museo del X" begins; "Museum of X" and "Musée de X"
+    "X Museum", "X Gallery" and "X Building" end with it, "Museo del X" begins; "Museum of X" and "Musée de X"
     are in X or about it. "Pont Neuf Bridge" says it twice.
     """
     if len(left.one) + len(left.other) != 1:
@@ -143,7 +143,7 @@ def same_without_kind(one: Name, other: Name, left: Leftover) -> str | None:
         return None
     first, last = (vocabulary.KINDS.get(singular(word)) for word in (words[0], words[-1]))
     if words[:-1] == core and last in vocabulary.SILENT_KINDS:
-        fits = last == "museum" or (last == "building" and len(core) > 1)
+        fits = last in ("museum", "gallery") or (last == "building" and len(core) > 1)
     elif words[:-1] == core and first == last and _is_romance(words[0]):
         return "kind of thing in another language"
     elif words[1:] == core and first in vocabulary.SILENT_KINDS:

@@ -249,7 +249,7 @@ a name as well."""
 ENGLISH_KINDS = frozenset(_words(words)[0] for words in _KINDS.values())
 """Those of English, which stand last: "Rodin Museum", "Musée Rodin"."""
 
-SILENT_KINDS = frozenset({"museum", "building", "tragedy"})
+SILENT_KINDS = frozenset({"museum", "gallery", "building", "tragedy"})
 """A name with such a word in its usual place and the same without it are one."""
 
 CASTLES = frozenset({"castle", "chateau", "palace"})

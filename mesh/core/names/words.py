@@ -18,7 +18,7 @@ _GLOSS = re.compile(r"^(.*[^\s(])\s*[(（\[]([^()（）\[\]]+)[)）\]]$")
 _LIST_MARK = re.compile(r"^(?:\d{1,4}[.)]|[(\[](?:\d{1,2}|[a-zA-Z])[)\]]|[a-z]\))\s+(?=\S)")
 """Also "(2)", "(b)" and "b)": "A) " may be a grade."""
 _YEAR_BEHIND = re.compile(r"^(.*\w),\s+(\d{3,4})$")
-_ADDED = re.compile(r"(?<=\w)(?:\s+[-–—:;]\s+|[:;,—]\s+|\s+or:?\s+(?=[A-Z]))")
+_ADDED = re.compile(r"(?<=\w)(?:\s+[-–—:;]\s+|[:;,—]\s+|\s+or:\s+)")
 """Behind this a name says more of itself: "Hamlet, Prince of Denmark"."""
 _INVERTED = re.compile(r"^([^,\d]+),\s+([^,\d]+)$")
 _INVERTED_WORDS_MAX = 4
@@ -54,7 +54,7 @@ class Name:
     unmarked: tuple[str, ...] = ()
     """Words without a mark in front that counts a list; () without one."""
     may_be_ordinal: bool = False
-    """Whether the mark may be a German "2." instead, "second""."""
+    """Whether the mark may be German for an ordinal instead: "2. Bundesliga"."""
     lead: tuple[str, ...] = ()
     """Words in front of a comma, a colon or a dash; () without one."""
     romans: frozenset[str] = frozenset()
