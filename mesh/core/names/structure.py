@@ -132,8 +132,8 @@ def _is_romance(word: str) -> bool:
 def same_without_kind(one: Name, other: Name, left: Leftover) -> str | None:
     """Why a name and the same with a word for its kind are one; None: they may be two.
 
-    "X Museum", "X Gallery" and "X Building" end with it, "Museo del X" begins; "Museum of X" and "Musée de X"
-    are in X or about it. "Pont Neuf Bridge" says it twice.
+    "X Museum", "X Gallery" and "X Building" end with it, "Museo del X" begins;
+    "Museum of X" and "Musée de X" are in X or about it. "Pont Neuf Bridge" says it twice.
     """
     if len(left.one) + len(left.other) != 1:
         return None

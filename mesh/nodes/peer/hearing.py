@@ -24,9 +24,9 @@ from mesh.core.entries import (
 from mesh.core.items import LogId, NodeId
 from mesh.core.membership import Liveness, Role
 from mesh.core.metrics import percentile
+from mesh.nodes.peer.objecting import Objector
 from mesh.wire import codec, messages
 from mesh.wire.codec import BadFrame, FrameHeader, FrameKind
-from mesh.wire.messages import FETCH_REPLY_BYTES_MAX
 from mesh.wire.signing import is_signed
 
 if TYPE_CHECKING:
@@ -37,12 +37,6 @@ LATENCIES_MAX = 2048
 RECORDS_EPOCH = 0
 """No node ever opens it: under it the shelf keeps what a member says of itself."""
 TOO_MANY_LOGS = "too_many_logs"
-OBJECTION_S = (0.0, 0.5)
-"""Until a node tells what was declared lost and is not."""
-OBJECTION_AGAIN_S_MAX = 30.0
-"""Until it is tried again where nothing could be read; each wait is twice the one before."""
-OBJECTIONS_MAX = 256
-"""At once; more are left to those who ask again."""
 
 
 @dataclass(slots=True)
@@ -61,7 +55,7 @@ class Hearer:
         self._latest: dict[tuple[NodeId, FrameKind], tuple[int, int]] = {}
         """(epoch, time) of the last frame of each repeated state: an older one is a replay."""
         self._latencies_ms: deque[float] = deque(maxlen=LATENCIES_MAX)
-        self._objection_count = 0
+        self._objector = Objector(node)
         self._not_loaded: set[NodeId] = set()
         """Origins of stored frames that could not be believed while their member was unknown."""
         self._introduced: dict[NodeId, int] = {}
@@ -125,6 +119,8 @@ class Hearer:
         new = self._node.replica.offer(log, first_seq, count, self._node.clock.time())
         if not new:
             self._count_no_news(log, live=live)
+            if live:
+                self._objector.heard(log, first_seq, count)
             return
         if live:
             self._note_latency(header)
@@ -188,37 +184,13 @@ class Hearer:
                 continue  # As nearly everything that it says.
             if isinstance(entry, Lost):
                 log = LogId(NodeId(entry.origin), entry.epoch)
-                self._object(log, entry.first_seq, entry.last_seq)
+                self._objector.declared_lost(log, entry.first_seq, entry.last_seq)
                 now_s = self._node.clock.time()
                 self._node.replica.declare_lost(log, entry.first_seq, entry.last_seq, now_s)
             elif isinstance(entry, MemberRevoked):
                 self._node.revoke(NodeId(entry.origin))
             else:
                 self._node.tickets.apply(entry)
-
-    def _object(self, log: LogId, first_seq: int, last_seq: int) -> None:
-        """What is declared lost may be here: its search ended while nobody could ask this node.
-        Then everyone is told, soon, but not by all who hold it at the same moment."""
-        held = self._node.replica.applied(log, first_seq, last_seq)
-        if held and self._objection_count < OBJECTIONS_MAX:
-            self._objection_count += 1
-            wait_s = self._node.random.uniform(*OBJECTION_S)
-            seqs = held[0][0], held[-1][1]
-            self._node.clock.call_later(wait_s, self._tell_held, log, *seqs, OBJECTION_S[1])
-
-    def _tell_held(self, log: LogId, first_seq: int, last_seq: int, again_s: float) -> None:
-        """Publish what is held; where it cannot be read yet, as on a full disk, later."""
-        node = self._node
-        if node.closed:
-            return
-        frames = node.shelf.read(log, first_seq, last_seq, FETCH_REPLY_BYTES_MAX)
-        for frame in frames:
-            node.transport.publish(frame)
-        if frames:
-            self._objection_count -= 1
-            return
-        longer_s = min(2.0 * again_s, OBJECTION_AGAIN_S_MAX)
-        node.clock.call_later(again_s, self._tell_held, log, first_seq, last_seq, longer_s)
 
     def _take_state(self, frame: bytes, header: FrameHeader) -> None:
         """Repeated state: the latest wins."""
@@ -227,7 +199,8 @@ class Hearer:
         member = self._node.membership.get(header.origin)
         if member is None:
             raise BadFrame("origin", "not a member")
-        self._node.swapper.heard_in(header.epoch, member)
+        if header.kind is FrameKind.HEARTBEAT and member != self._node.own:
+            self._node.swapper.heard_in(header.epoch, member)
         said = header.epoch, header.time_us
         if said <= self._latest.get((header.origin, header.kind), (0, -1)):
             raise BadFrame("replayed", header.kind.name)

@@ -48,8 +48,9 @@ class Swapper:
         self._node = node
         self._differences: dict[NodeId, _Difference] = {}
         self._swapped_s: dict[NodeId, float] = {}
-        self._in_other_epoch_s: dict[NodeId, float] = {}
-        """Since when members are heard in another epoch than they are known in."""
+        self._epochs_differ: dict[NodeId, tuple[float, float]] = {}
+        """Members that are heard in another epoch than they are known in: when to swap, and how
+        long to wait after that."""
         self._in_flight = 0
         self._timers: list[Timer] = []
         self._looking: Timer | None = None
@@ -111,13 +112,19 @@ class Swapper:
         earlier epoch passes for a replay.
         """
         if epoch == member.epoch:
-            self._in_other_epoch_s.pop(member.origin, None)
+            self._epochs_differ.pop(member.origin, None)
             return
         now_s = self._node.clock.time()
-        since_s = self._in_other_epoch_s.setdefault(member.origin, now_s)
-        last_s = self._swapped_s.get(member.origin, since_s)
-        if now_s - max(since_s, last_s) >= SWAP_AGAIN_S:
+        due_s, wait_s = self._epochs_differ.get(member.origin, (None, self._first_wait_s()))
+        if due_s is None or now_s >= due_s:
+            self._epochs_differ[member.origin] = now_s + wait_s, min(2.0 * wait_s, SWAP_EVERY_S)
+        if due_s is not None and now_s >= due_s:
             self.swap(member)
+
+    def _first_wait_s(self) -> float:
+        """By chance, and the longer the more members there are: all hear what this one hears, and
+        one swap tells most of it."""
+        return self._node.random.uniform(0.5, 1.5 + len(self._node.membership) / 50)
 
     def answer(self, swap: messages.Swap) -> list[bytes]:
         """Take in what an asker knows of; return the parts that tell what this node does."""
