@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 
 from mesh.core.names import vocabulary
 from mesh.core.names.plurals import singular
 from mesh.core.names.words import Name, roman_value
 
-_OPENING = re.compile(r"[(（\[]")
 _ACRONYM_LETTERS_MIN = 3
 
 
 def tells_apart(name: Name) -> bool:
     """Whether its gloss says which of several: by a number, a letter or a word that others rival,
-    but not where that is part of a place: "(South America)"."""
-    is_place = len(name.gloss) > 1 and _OPENING.split(name.text)[-1].istitle()
+    but not where that is part of another place: "(South America)"."""
+    if _is_place_of_two(name.gloss) and set(name.gloss).isdisjoint(name.words):
+        return False
     return any(
         len(word) == 1
         or not word.isalpha()
         or roman_value(word) is not None
-        or (not is_place and (word in vocabulary.MARKING or word in vocabulary.RIVAL_WORDS))
+        or word in vocabulary.MARKING
+        or word in vocabulary.RIVAL_WORDS
         for word in name.gloss
+    )
+
+
+def _is_place_of_two(gloss: tuple[str, ...]) -> bool:
+    return (
+        len(gloss) == 2 and gloss[0] in vocabulary.MARKING and gloss[1] in vocabulary.PLACES_OF_TWO
     )
 
 

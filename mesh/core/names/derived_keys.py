@@ -21,6 +21,7 @@ from mesh.core.names.respelling import may_be_respelled, respelled
 from mesh.core.names.words import NAMES_REMEMBERED, Name, parsed
 
 _NAME_LETTERS_MIN = 6
+_ARTICLES = vocabulary.ARTICLES | vocabulary.ARTICLES_OF_PLACES
 _HONORIFICS = vocabulary.HONORIFICS.union(
     short
     for table in (vocabulary.ABBREVIATIONS, vocabulary.FIRST_ABBREVIATIONS)
@@ -116,28 +117,32 @@ def _says_more_than_a_name(name: Name) -> bool:
     """Whether it may begin or end with words that are no part of the name."""
     first, last = name.words[0], name.words[-1]
     return len(name.words) > 1 and (
-        first in vocabulary.ARTICLES or first in _HONORIFICS or last in vocabulary.LEGAL_FORMS
+        first in _ARTICLES or first in _HONORIFICS or last in vocabulary.LEGAL_FORMS
     )
 
 
 def _with_less_around(name: Name) -> Iterator[tuple[tuple[str, ...], str]]:
     """Its words without an article, an honorific or the legal form of a company."""
     words, more = name.words, len(name.words) - 1
-    if words[0] in vocabulary.ARTICLES and _say_enough_without(words[0], words[1:]):
+    if more and _is_article(words):
         yield words[1:], "article"
     if more >= 2 and words[0] in _HONORIFICS and _are_names(words[1:]):
         yield words[1:], "honorific"
     if more and words[-1] in vocabulary.LEGAL_FORMS and "," not in name.text:
         form = name.text.split()[-1].replace(".", "")
         # In capitals alone "AG" and "SA" are legal forms.
-        if len(form) > 2 or form.isupper():
+        is_form = len(form) > 2 or form.isupper()
+        if is_form and (more > 1 or words[-1] not in vocabulary.LEGAL_FORMS_OF_NAMES):
             yield words[:-1], "legal form"
 
 
-def _say_enough_without(article: str, words: tuple[str, ...]) -> bool:
-    if len(words) == 1:
-        return article in vocabulary.ARTICLES_OF_ONE and len(words[0]) >= _NAME_LETTERS_MIN
-    return sum(word not in vocabulary.LINKS for word in words) >= 2
+def _is_article(words: tuple[str, ...]) -> bool:
+    """Whether the first of these says nothing of what is named."""
+    article, *rest = words
+    if article in vocabulary.ARTICLES:
+        return len("".join(rest)) >= _NAME_LETTERS_MIN
+    says_what = rest[-1] in vocabulary.KINDS or rest[-1] in vocabulary.DESCRIPTIONS
+    return article in vocabulary.ARTICLES_OF_PLACES and len(rest) > 1 and not says_what
 
 
 def _are_names(words: tuple[str, ...]) -> bool:

@@ -13,10 +13,10 @@ _SINGLE_LETTERS = str.maketrans("æœÆŒ", "eeEE")
 _HYPHENS = frozenset("-‐‑")
 _HYPHEN = re.compile(r"(?<![^\W_])([^\W\d_])[-‐‑](?=[^\W\d_])")
 """Behind a single letter: "e-mail"; "re-sign" is not "resign"."""
-_COMPOUND = re.compile(r"(?<![^\W_])([^\W\d_]{2,})[-‐‑]([^\W\d_]{3,})(?![\w‐‑-])")
+_COMPOUND = re.compile(r"(?<![^\W_])(co|[^\W\d_]{3,})[-‐‑]([^\W\d_]{3,})(?![\w‐‑-])")
 """A word of two parts: "Spider-Man", which is also written "Spiderman"."""
-_FIRST_PARTS_APART = frozenset(("re", "un", "de", "in", "ex", "non", "pre"))
-"""Joined to what follows they make another word: "re-creation"."""
+_FIRST_PARTS_APART = frozenset(("non", "pre", "dis", "mis", "over", "out"))
+"""Joined to what follows they may make another word: "dis-ease"."""
 _INNER_DOT = re.compile(r"(?<=[^\W\d_]{2})\.(?=[^\W\d_])")
 _AND = re.compile(r"(?<=\s)(?:['‘’]n['’]?|n['’])(?=\s)", re.IGNORECASE)
 """Rock 'n' roll."""

@@ -106,7 +106,7 @@ def _has_article_inside(name: Name) -> bool:
         return False
     link, after = name.words[1:3]
     return link in vocabulary.GENITIVES and (
-        link not in vocabulary.GENITIVES_ALONE or after in vocabulary.ARTICLES
+        link not in vocabulary.GENITIVES_ALONE or after in vocabulary.SILENT_LINKS
     )
 
 
@@ -121,6 +121,8 @@ def _is_translated(romance: Name, english: Name) -> bool:
         and vocabulary.KINDS.get(first, "") == vocabulary.KINDS.get(last)
         and last in vocabulary.ENGLISH_KINDS
         and _is_romance(first)
+        and vocabulary.KINDS[last] in vocabulary.BUILT_KINDS
+        and not (vocabulary.GENERIC_WORDS | vocabulary.RIVAL_WORDS).issuperset(words[1:])
     )
 
 
@@ -132,7 +134,7 @@ def _is_romance(word: str) -> bool:
 def same_without_kind(one: Name, other: Name, left: Leftover) -> str | None:
     """Why a name and the same with a word for its kind are one; None: they may be two.
 
-    "X Museum", "X Gallery" and "X Building" end with it, "Museo del X" begins;
+    "X Museum" and "X Building" end with it, "Museo del X" begins;
     "Museum of X" and "Musée de X" are in X or about it. "Pont Neuf Bridge" says it twice.
     """
     if len(left.one) + len(left.other) != 1:
@@ -143,7 +145,7 @@ def same_without_kind(one: Name, other: Name, left: Leftover) -> str | None:
         return None
     first, last = (vocabulary.KINDS.get(singular(word)) for word in (words[0], words[-1]))
     if words[:-1] == core and last in vocabulary.SILENT_KINDS:
-        fits = last in ("museum", "gallery") or (last == "building" and len(core) > 1)
+        fits = last == "museum" or (last == "building" and len(core) > 1)
     elif words[:-1] == core and first == last and _is_romance(words[0]):
         return "kind of thing in another language"
     elif words[1:] == core and first in vocabulary.SILENT_KINDS:
@@ -215,7 +217,7 @@ def _maybe_longer(one: Name, other: Name, left: Leftover, rarity: Rarity) -> str
     if len(plain) > PLAIN_WORDS_MAX:
         return None
     words = canonical_words(longer)
-    place = max(words.index(word) if word in words else 0 for word in plain)
+    place = max(map(words.index, plain))
     if len(plain) == 1 and place and words[place - 1] in vocabulary.LINKS:
         return "one says where or whose"
     if _stands_before_shared(words, place, left.shared):

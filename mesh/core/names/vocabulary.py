@@ -36,23 +36,24 @@ GENITIVES = frozenset(
 GENITIVES_ALONE = frozenset(_words("of de di von van"))
 """Those without an article in them."""
 
-ARTICLES = frozenset(_words("le la les el los las il lo gli der die das het"))
-"""First in a name of several words these say nothing."""
+ARTICLES = frozenset(_words("le il lo gli der das het"))
+"""First in a name these say nothing, but before a short word."""
 
-ARTICLES_OF_ONE = frozenset(_words("le les il der die das"))
-"""Not before a single word of a few letters either; Spanish ones make a name of it: "Salvador" is
-not "El Salvador"."""
+ARTICLES_OF_PLACES = frozenset(_words("la el los las"))
+"""Nor do these before several words, but where a place may begin with them: "El Oro Province"."""
 
 COUNTED = frozenset(
     _words(
         "januar februar marz april mai juni juli august september oktober november dezember "
         "januari februari maart mei augustus oktober desember maj fc sc division weltkrieg "
-        "kreuzzug symphonie sinfonie konzert akt satz buch mose gebot jahrhundert reich armee "
+        "mars kreuzzug symphonie sinfonie konzert akt satz buch mose gebot jahrhundert reich armee "
         "korps panzerdivision regiment klasse etage stock gang rang platz preis runde advent "
         "kongress bundestag bezirk arrondissement"
     )
 )
-"""Of which a German or a Dane writes the second as "2."."""
+"""Of which Germans, Dutch and Scandinavians write the second as "2."."""
+
+COUNTED_ENDINGS = ("liga", "division", "divisjon", "armee", "konzert", "symphonie")
 
 IRREGULAR_PLURALS = {
     "wolves": "wolf", "leaves": "leaf", "knives": "knife", "halves": "half", "calves": "calf",
@@ -67,7 +68,10 @@ NUMBER_SIGNS = frozenset(_words("no nr num number numero nummer"))
 LEGAL_FORMS = frozenset(_words("corporation corp inc llc plc ltd gmbh ag sa"))
 """Behind the name of a company, as written without dots."""
 
-HONORIFICS = frozenset(_words("sir dame doctor professor president pope"))
+LEGAL_FORMS_OF_NAMES = frozenset(_words("corporation corp inc"))
+"""Behind one word these may be part of a title: "Monsters Inc."."""
+
+HONORIFICS = frozenset(_words("sir dame doctor professor president"))
 """In front of a first name and a surname these say nothing of who it is; "Mrs." may, as her
 husband has the same."""
 
@@ -246,10 +250,24 @@ DESCRIPTIONS = frozenset(
 """Further words for what a thing is, as a name is at times explained by them; each may be part of
 a name as well."""
 
+BUILT_KINDS = frozenset(
+    _words(
+        "museum gallery center garden park tower palace castle chateau church cathedral basilica "
+        "chapel abbey monastery temple mosque cemetery library theater station square street "
+        "avenue boulevard bridge market school university institute hospital stadium"
+    )
+)
+"""Kinds of what is named in the language of its place, and translated."""
+
+GENERIC_WORDS = frozenset(
+    _words("central royal royale real nacional national nationale municipal mayor grande city town")
+)
+"""Beside a word for a kind these name many things."""
+
 ENGLISH_KINDS = frozenset(_words(words)[0] for words in _KINDS.values())
 """Those of English, which stand last: "Rodin Museum", "Musée Rodin"."""
 
-SILENT_KINDS = frozenset({"museum", "gallery", "building", "tragedy"})
+SILENT_KINDS = frozenset({"museum", "building", "tragedy"})
 """A name with such a word in its usual place and the same without it are one."""
 
 CASTLES = frozenset({"castle", "chateau", "palace"})
@@ -330,6 +348,14 @@ TITLES = frozenset(
 """Of one and the same person, or of another of that name."""
 
 RIVAL_WORDS = frozenset().union(*RIVALS)
+
+PLACES_OF_TWO = frozenset(
+    _words(
+        "america africa asia europe zealand york jersey mexico hampshire england carolina dakota "
+        "virginia wales guinea australia"
+    )
+)
+"""Behind "North", "New" or "West" these make a place of it."""
 
 MARKING = frozenset(
     _words(

@@ -15,8 +15,8 @@ as one is resolved and taken in. An earlier name seldom comes twice; each costs 
 
 _BRACKETS = (")", "）", "]")
 _GLOSS = re.compile(r"^(.*[^\s(])\s*[(（\[]([^()（）\[\]]+)[)）\]]$")
-_LIST_MARK = re.compile(r"^(?:\d{1,4}[.)]|[(\[](?:\d{1,2}|[a-zA-Z])[)\]]|[a-z]\))\s+(?=\S)")
-"""Also "(2)", "(b)" and "b)": "A) " may be a grade."""
+_LIST_MARK = re.compile(r"^(?:\d{1,4}[.)]|[(\[](?:\d{1,2}|[a-z])[)\]]|[a-z]\))\s+(?=\S)")
+"""Also "(2)", "(b)" and "b)"; a capital may be a grade."""
 _YEAR_BEHIND = re.compile(r"^(.*\w),\s+(\d{3,4})$")
 _ADDED = re.compile(r"(?<=\w)(?:\s+[-–—:;]\s+|[:;,—]\s+|\s+or:\s+)")
 """Behind this a name says more of itself: "Hamlet, Prince of Denmark"."""
@@ -48,7 +48,7 @@ class Name:
     words: tuple[str, ...]
     """Of the name without its gloss."""
     gloss: tuple[str, ...] = ()
-    """Words of what stands behind it in brackets."""
+    """Words of what stands behind it in brackets, or the year behind a comma."""
     inverted: tuple[str, ...] = ()
     """Words with what follows the comma first: "Beethoven, Ludwig van"; () without one."""
     unmarked: tuple[str, ...] = ()
@@ -100,8 +100,9 @@ def parsed(text: str) -> Name:
 
 def _is_counted(words: tuple[str, ...]) -> bool:
     """Whether a language that writes "2." for "second" counts such things."""
-    first = words[0]
-    return first in vocabulary.COUNTED or first.endswith("liga")
+    return not vocabulary.COUNTED.isdisjoint(words) or any(
+        word.endswith(vocabulary.COUNTED_ENDINGS) for word in words
+    )
 
 
 def _lead(head: str) -> tuple[str, ...]:
@@ -160,7 +161,7 @@ def _inverted(head: str) -> tuple[str, ...]:
     if match is None:
         return ()
     last, first = _words(match[1]), _words(match[2])
-    if first in _ENGLISH_ARTICLES:
+    if first in _ENGLISH_ARTICLES and (first == ("the",) or len(last) > 1):
         return last
     fits = 0 < len(last) <= _INVERTED_WORDS_MAX and 0 < len(first) <= _INVERTED_WORDS_MAX
     return first + last if fits else ()
