@@ -94,33 +94,39 @@ export class Connection {
     }
   }
 
-  /** Resolves when the socket has closed. */
+  /** Resolves when the socket has closed or is given up. */
   #useSocket() {
     const socket = new WebSocket(socketUrl());
     this.#socket = socket;
     this.#silentTicks = 0;
-    // Some proxies accept a WebSocket and pass nothing on.
-    const watching = setInterval(() => {
-      this.#silentTicks += 1;
-      if (this.#silentTicks > (this.#isOpen ? SILENT_TICKS : OPENING_TICKS)) socket.close();
-    }, TICK_MS);
-    socket.onopen = () => {
-      this.#isOpen = true;
-      this.#silentTicks = 0;
-      this.#unheard = [];
-      this.#fetchAll().then(() => this.#hearUnheard(), () => socket.close());
-    };
-    socket.onmessage = (event) => {
-      const frame = JSON.parse(event.data);
-      if (this.#unheard) this.#unheard.push(frame);
-      else this.#hear(frame);
-    };
     return new Promise((resolve) => {
-      socket.onclose = () => {
+      // At once: where nobody answers, a browser waits long for the other side to close too.
+      const end = () => {
         clearInterval(watching);
+        socket.onopen = socket.onmessage = socket.onclose = null;
+        socket.close();
         this.#isOpen = false;
         resolve();
       };
+      // Some proxies accept a WebSocket and pass nothing on.
+      const watching = setInterval(() => {
+        this.#silentTicks += 1;
+        if (this.#silentTicks >= (this.#isOpen ? SILENT_TICKS : OPENING_TICKS)) end();
+      }, TICK_MS);
+      socket.onopen = () => {
+        this.#isOpen = true;
+        this.#silentTicks = 0;
+        this.#unheard = [];
+        const isThis = () => socket.onmessage !== null;
+        this.#fetchAll().then(() => { if (isThis()) this.#hearUnheard(); }, () => { if (isThis()) end(); });
+      };
+      socket.onmessage = (event) => {
+        this.#silentTicks = 0;
+        const frame = JSON.parse(event.data);
+        if (this.#unheard) this.#unheard.push(frame);
+        else this.#hear(frame);
+      };
+      socket.onclose = end;
     });
   }
 
@@ -132,7 +138,6 @@ export class Connection {
 
   #hear(frame) {
     if (this.#stopped) return;
-    this.#silentTicks = 0;
     this.#retryMs = RETRY_MS_MIN;
     if (frame.type === "metrics") this.#setMode("live");
     if (frame.type === "items") this.#listener.items(frame.items);
