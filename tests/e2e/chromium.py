@@ -193,6 +193,7 @@ async def opened(
             read; a page that cannot have it shows everything else.
     """
     page = await browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+    page.set_default_timeout(PATIENCE_MS)
     result = Opened(page)
     if not charts:
         await page.route(CHART_LIBRARY, lambda route: route.abort())

@@ -51,7 +51,7 @@ async def test_a_person_watches_and_steers_a_run(browser: Browser, tmp_path: Pat
     port = free_port()
     run = start_run(
         tmp_path,
-        *(CITIES, "--peers", "2", "--target", "200", "--budget-usd", "20", "--keep-page"),
+        *(CITIES, "--peers", "2", "--target", "40000", "--budget-usd", "20", "--keep-page"),
         time_scale=3,
         page_port=port,
     )
