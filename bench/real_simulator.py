@@ -21,6 +21,7 @@ from mesh.config import SimulatorSettings
 from mesh.nodes.channel import Channel, pack
 from mesh.simulation.answering import Call, PlannedAnswer, Simulator
 from mesh.simulation.books import Books, CallRecord
+from mesh.simulation.clock import SimulatedClock
 from mesh.simulation.faults import Fault
 from mesh.simulation.http_calls import SERVING, Serving
 from mesh.simulation.server import build_app
@@ -203,7 +204,7 @@ async def _served(settings: SimulatorSettings, books: Books) -> AsyncIterator[st
     simulator.books = books
     simulator.warm_up()
     app = build_app(settings)
-    app[SERVING] = Serving(simulator, settings.time_scale)
+    app[SERVING] = Serving(simulator, SimulatedClock(settings.time_scale))
     runner = web.AppRunner(
         app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S
     )

@@ -8,7 +8,6 @@ written, when and at what use of tokens goes into the record; nothing is judged 
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -29,6 +28,7 @@ from mesh.llm.interface import CallProgress, FinishReason, Prompt, Usage
 from mesh.llm.usage import anthropic_usage, openai_usage
 from mesh.simulation import anthropic_wire, openai_requests, openai_wire
 from mesh.simulation.answering import Break, Call, Ending, PlannedAnswer, Simulator
+from mesh.simulation.clock import SimulatedClock
 from mesh.simulation.delivery import Delivery, StreamBroken, enter_failure
 from mesh.simulation.facets import entries_of_facet
 from mesh.simulation.faults import Fault
@@ -44,6 +44,9 @@ _FINISH_REASONS = {
     Ending.LENGTH: FinishReason.LENGTH,
     Ending.FILTERED: FinishReason.REFUSED,
 }
+
+_CLOCK = SimulatedClock(1.0, began_s=0.0)
+"""A virtual loop's time is the models' already."""
 
 
 class RefusedCall(Exception):
@@ -244,10 +247,8 @@ class VirtualClient(AdaptiveClient):
         plan = self._plan(_Request(prompt, output_tokens_max, answer.structured))
         self.response_headers.latest = self._limit_headers()
         self._note_beginning(answer)
-        recorded = self._models.record.begin(
-            self._recorded(plan, prompt, asyncio.get_running_loop().time())
-        )
-        delivery = Delivery(self._models.simulator, plan, self._models.next_id(), 1.0)
+        recorded = self._models.record.begin(self._recorded(plan, prompt, _CLOCK.now_s()))
+        delivery = Delivery(self._models.simulator, plan, self._models.next_id(), _CLOCK)
         sent_characters = 0
         try:
             async with aclosing(delivery.pieces()) as pieces:
@@ -255,7 +256,7 @@ class VirtualClient(AdaptiveClient):
                     if answer.usage is None:
                         answer.usage = self._wire.usage_at_first(plan)
                     sent_characters += len(piece)
-                    now_s = asyncio.get_running_loop().time()
+                    now_s = _CLOCK.now_s()
                     self._models.record.sent(recorded, plan, sent_characters, now_s)
                     yield piece
             delivery.ended = True
@@ -266,11 +267,11 @@ class VirtualClient(AdaptiveClient):
         finally:
             delivery.sent_characters = sent_characters  # Also the piece at which it was closed.
             delivery.enter_in_books()
-            now_s = asyncio.get_running_loop().time()
+            now_s = _CLOCK.now_s()
             self._models.record.end(recorded, plan, sent_characters, now_s)
 
     def _plan(self, request: _Request) -> PlannedAnswer:
-        now_s = asyncio.get_running_loop().time()
+        now_s = _CLOCK.now_s()
         simulator = self._models.simulator
         try:
             call = self._wire.call(self, request)
@@ -291,7 +292,7 @@ class VirtualClient(AdaptiveClient):
         return plan
 
     def _limit_headers(self) -> dict[str, str]:
-        now_s = asyncio.get_running_loop().time()
+        now_s = _CLOCK.now_s()
         return self._wire.limit_headers(self._models.simulator.limits_told(self.simulated, now_s))
 
     def _recorded(self, plan: PlannedAnswer, prompt: Prompt, now_s: float) -> RecordedCall:

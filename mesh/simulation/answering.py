@@ -192,7 +192,8 @@ class Simulator:
     def _state(self, model: SimulatedModel) -> _ModelState:
         state = self._states.get(model.name)
         if state is None:
-            state = self._states[model.name] = _ModelState(ModelLimits.of(model))
+            # Not twice, should a thread that warms up ask too.
+            state = self._states.setdefault(model.name, _ModelState(ModelLimits.of(model)))
         return state
 
     def _source(self, model: SimulatedModel, text: str, call_count: int) -> random.Random:

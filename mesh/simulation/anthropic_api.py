@@ -110,13 +110,13 @@ async def _answered(request: web.Request, asked: Request) -> web.StreamResponse:
     assert body is not None
     asked.model, asked.streamed = model, bool(body.get("stream"))
     call = wire.read_call(body, model)
-    plan = serving.simulator.answer(call, serving.now_s())
+    plan = serving.simulator.answer(call, serving.clock.now_s())
     if isinstance(plan, Fault):
-        rejected = wire.rejection_of(plan, model, serving.time_scale)
+        rejected = wire.rejection_of(plan, model, serving.clock.time_scale)
         rejected.headers |= _headers(request, asked)
         raise rejected
     call_id = f"msg_{secrets.token_hex(12)}"
-    delivery = Delivery(serving.simulator, plan, call_id, serving.time_scale)
+    delivery = Delivery(serving.simulator, plan, call_id, serving.clock)
     try:
         if call.streamed:
             return await _stream(request, delivery, asked)
@@ -175,8 +175,8 @@ def _headers(request: web.Request, asked: Request) -> dict[str, str]:
     serving = request.app[SERVING]
     headers = {"request-id": asked.id}
     if asked.model is not None:
-        told = serving.simulator.limits_told(asked.model, serving.now_s())
-        headers |= anthropic_headers(told, serving.time_scale, time.time())
+        told = serving.simulator.limits_told(asked.model, serving.clock.now_s())
+        headers |= anthropic_headers(told, serving.clock.time_scale, time.time())
     return headers
 
 

@@ -74,12 +74,13 @@ class Catalog:
 
         Counted once, as every prompt for a facet asks for it: not to be changed.
         """
-        found = self._indices_of_facet
-        if not found:
+        if not self._indices_of_facet:
+            found: dict[str, list[int]] = {}
             for index, entry in enumerate(self.entries):
                 if entry.facet:
                     found.setdefault(entry.facet, []).append(index)
-        return found
+            self._indices_of_facet.update(found)  # At once: other threads may ask.
+        return self._indices_of_facet
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,10 @@ class _Head:
 
 @dataclass(slots=True)
 class CatalogShelf:
-    """The catalogs at hand: the user's own before those of the package."""
+    """The catalogs at hand: the user's own before those of the package.
+
+    Several threads may ask: what was read is kept when all of it has been.
+    """
 
     files: Sequence[Path] = ()
     _heads: list[tuple[Traversable, _Head]] = field(default_factory=list)
@@ -144,7 +148,7 @@ class CatalogShelf:
     def _all_heads(self) -> list[tuple[Traversable, _Head]]:
         if not self._heads:
             files: list[Traversable] = [*self.files, *_packaged_files()]
-            self._heads.extend((file, _read_head(file)) for file in files)
+            self._heads = [(file, _read_head(file)) for file in files]
         return self._heads
 
     def _catalog(self, file: Traversable, head: _Head) -> Catalog:

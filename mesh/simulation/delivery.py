@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from mesh.simulation.answering import Break, PlannedAnswer, Simulator
 from mesh.simulation.books import CallRecord
+from mesh.simulation.clock import SimulatedClock
 from mesh.simulation.models import SimulatedModel
 from mesh.simulation.tokens import BYTES_A_TOKEN, token_count
 
@@ -34,7 +35,7 @@ class Delivery:
     simulator: Simulator
     plan: PlannedAnswer
     call_id: str
-    time_scale: float
+    clock: SimulatedClock
     sent_characters: int = 0
     ended: bool = False
     """The client has got the whole answer."""
@@ -51,9 +52,9 @@ class Delivery:
         await self._begin_after(plan.first_token_s)
         began_s = loop.time()
         end = plan.breaks_after if plan.breaks else len(plan.text)
-        writing_s = token_count(plan.text) / model.tokens_per_s / self.time_scale
+        writing_s = token_count(plan.text) / model.tokens_per_s / self.clock.time_scale
         characters_a_s = len(plan.text) / writing_s if writing_s else 0.0
-        interval_s = max(PIECE_INTERVAL_S, 1.0 / model.tokens_per_s / self.time_scale)
+        interval_s = max(PIECE_INTERVAL_S, 1.0 / model.tokens_per_s / self.clock.time_scale)
         latest_s, share = began_s, 1.0
         while self.sent_characters < end:
             now_s = loop.time()
@@ -89,7 +90,7 @@ class Delivery:
         output_tokens = token_count(sent) + (plan.reasoning_tokens if begun else 0)
         if self._working:
             self._working = False
-            self.simulator.work_ends(plan.call.model, output_tokens, self._now_s())
+            self.simulator.work_ends(plan.call.model, output_tokens, self.clock.now_s())
         self.simulator.books.record(
             CallRecord(
                 id=self.call_id,
@@ -117,12 +118,8 @@ class Delivery:
         self._working = True
         self.simulator.work_begins(model)
         share = self.simulator.speed_share(model)
-        await asyncio.sleep(work_s / share / self.time_scale)
-        self.simulator.answer_begins(self.plan, self._now_s())
-
-    def _now_s(self) -> float:
-        """Simulated seconds."""
-        return asyncio.get_running_loop().time() * self.time_scale
+        await asyncio.sleep(work_s / share / self.clock.time_scale)
+        self.simulator.answer_begins(self.plan, self.clock.now_s())
 
 
 def enter_failure(

@@ -5,7 +5,6 @@ Error bodies, field names and the order of events are each API's own.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 import secrets
@@ -16,6 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from mesh.simulation.answering import Simulator
+from mesh.simulation.clock import SimulatedClock
 from mesh.simulation.models import SimulatedModel
 
 BODY_BYTES_MAX = 32 * 1024 * 1024
@@ -30,11 +30,7 @@ class Serving:
     """What a handler needs of its server."""
 
     simulator: Simulator
-    time_scale: float
-
-    def now_s(self) -> float:
-        """Simulated seconds, from an arbitrary zero."""
-        return asyncio.get_running_loop().time() * self.time_scale
+    clock: SimulatedClock
 
 
 SERVING = web.AppKey("serving", Serving)

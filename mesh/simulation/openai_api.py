@@ -95,13 +95,13 @@ async def _answered(request: web.Request, asked: Request) -> web.StreamResponse:
     assert body is not None
     asked.model, asked.streamed = model, bool(body.get("stream"))
     call = openai_requests.read_call(body, model)
-    plan = serving.simulator.answer(call, serving.now_s())
+    plan = serving.simulator.answer(call, serving.clock.now_s())
     if isinstance(plan, Fault):
-        rejected = wire.rejection_of(plan, model, serving.time_scale)
+        rejected = wire.rejection_of(plan, model, serving.clock.time_scale)
         rejected.headers |= _headers(request, asked)
         raise rejected
     call_id = f"chatcmpl-{secrets.token_hex(14)}"
-    delivery = Delivery(serving.simulator, plan, call_id, serving.time_scale)
+    delivery = Delivery(serving.simulator, plan, call_id, serving.clock)
     try:
         if call.streamed:
             return await _stream(
@@ -164,8 +164,8 @@ def _headers(request: web.Request, asked: Request) -> dict[str, str]:
     serving = request.app[SERVING]
     headers = {"x-request-id": asked.id, "openai-version": "2020-10-01"}
     if asked.model is not None:
-        told = serving.simulator.limits_told(asked.model, serving.now_s())
-        headers |= openai_headers(told, serving.time_scale)
+        told = serving.simulator.limits_told(asked.model, serving.clock.now_s())
+        headers |= openai_headers(told, serving.clock.time_scale)
     return headers
 
 

@@ -16,6 +16,7 @@ from mesh.config import SimulatorSettings
 from mesh.simulation import anthropic_api, openai_api
 from mesh.simulation.answering import Simulator
 from mesh.simulation.books import CALLS_LISTED_MAX
+from mesh.simulation.clock import SimulatedClock
 from mesh.simulation.http_calls import BODY_BYTES_MAX, SERVING, Serving
 
 RESOLVED_TEXTS_MAX = 100_000
@@ -27,14 +28,14 @@ class PortInUse(Exception):
 
 
 def build_app(settings: SimulatorSettings) -> web.Application:
-    """The server as an application; run it with `handler_cancellation`, so that a client that
-    hangs up ends its answer.
+    """The server as an application, to be made in the event loop that serves it; run it with
+    `handler_cancellation`, so that a client that hangs up ends its answer.
 
     Raises:
         ModelsUnusable: the models file of `settings`.
     """
     app = web.Application(client_max_size=BODY_BYTES_MAX)
-    app[SERVING] = Serving(Simulator.from_settings(settings), settings.time_scale)
+    app[SERVING] = Serving(Simulator.from_settings(settings), SimulatedClock(settings.time_scale))
     app.router.add_post("/v1/chat/completions", openai_api.chat_completions)
     app.router.add_post("/v1/messages", anthropic_api.messages)
     app.router.add_get("/v1/models", _list_models)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,6 +78,26 @@ def test_a_users_catalog_comes_first_and_hides_one_of_the_same_topic(tmp_path: P
     catalog = CatalogShelf([mine]).find("paris attractions")
     assert catalog is not None
     assert [entry.name for entry in catalog.entries] == ["My own tower"]
+
+
+def test_who_asks_while_another_thread_reads_the_catalogs_finds_them_all(tmp_path: Path) -> None:
+    held, go_on = threading.Event(), threading.Event()
+
+    class HeldFile(type(Path())):  # type: ignore[misc]  # Its class depends on the system.
+        def open(self, *given: Any, **named: Any) -> Any:
+            if not held.is_set():
+                held.set()
+                assert go_on.wait(10)
+            return super().open(*given, **named)
+
+    shelf = CatalogShelf([file(tmp_path, "x", "a.txt"), HeldFile(file(tmp_path, "y", "b.txt"))])
+    with ThreadPoolExecutor(1) as thread:
+        warming_up = thread.submit(shelf.topics)
+        assert held.wait(10)
+        found = shelf.find("Paris attractions"), shelf.find("b")
+        go_on.set()
+        assert warming_up.result() == shelf.topics()
+    assert all(found)
 
 
 def test_a_topic_that_nobody_knows_finds_nothing(tmp_path: Path) -> None:
