@@ -33,6 +33,8 @@ CHROMIUM_ARGUMENTS = [
     "--host-resolver-rules=MAP mesh.example 127.0.0.1",
 ]
 ColourScheme = Literal["light", "dark"]
+Sockets = Literal["passed", "refused", "swallowed"]
+"""What a proxy does with a WebSocket; one that is swallowed opens, and nobody hears or speaks."""
 CHART_LIBRARY = "**/charts/*"
 PREFIX = "/tools/mesh"
 PATIENCE_MS = 45_000
@@ -103,9 +105,9 @@ async def killed(server: PageServer) -> None:
 class StrippingProxy:
     """Passes on what comes below PREFIX, without it, as a web proxy in front of many tools does."""
 
-    def __init__(self, *, passes_websockets: bool) -> None:
+    def __init__(self, *, sockets: Sockets) -> None:
         self.upstream_port = 0
-        self._passes_websockets = passes_websockets
+        self._sockets = sockets
         self._client: ClientSession
 
     @asynccontextmanager
@@ -133,8 +135,11 @@ class StrippingProxy:
             return web.Response(status=answer.status, headers=kept, body=await answer.read())
 
     async def _pass_on_websocket(self, request: web.Request, url: str) -> web.StreamResponse:
-        if not self._passes_websockets:
+        if self._sockets == "refused":
             return web.Response(status=403)
+        if self._sockets == "swallowed":
+            await web.WebSocketResponse().prepare(request)
+            await asyncio.get_running_loop().create_future()
         kept = {
             name: request.headers[name] for name in ("Origin", "Cookie") if name in request.headers
         }
@@ -161,7 +166,7 @@ async def reachable(
     run: ScriptedRun,
     *,
     through_proxy: bool,
-    passes_websockets: bool = True,
+    sockets: Sockets = "passed",
     token: str | None = None,
 ) -> AsyncIterator[str]:
     """Serve `run`; the URL at which a browser finds it."""
@@ -169,7 +174,7 @@ async def reachable(
         async with serving(run, token=token) as server:
             yield server.url
         return
-    proxy = StrippingProxy(passes_websockets=passes_websockets)
+    proxy = StrippingProxy(sockets=sockets)
     async with proxy.listening() as proxy_port:
         url = f"http://mesh.example:{proxy_port}{PREFIX}/"
         async with serving(run, public_url=url, token=token) as server:

@@ -3,8 +3,10 @@ it keeps up, what it survives, and that what models write is text to it."""
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, WebSocket, expect
 
 from mesh.web.token import new_token
 from tests.e2e.chromium import killed, look_at, opened, reachable, serving
@@ -104,7 +106,7 @@ async def test_whatever_looks_like_markup_is_shown_as_text(
 
 
 async def test_without_websocket_the_page_polls(browser: Browser, run: ScriptedRun) -> None:
-    async with reachable(run, through_proxy=True, passes_websockets=False) as url:
+    async with reachable(run, through_proxy=True, sockets="refused") as url:
         seen = await opened(browser, url)
         page = seen.page
         await expect(page.locator("#connection")).to_have_text("Live, polling")
@@ -117,6 +119,50 @@ async def test_without_websocket_the_page_polls(browser: Browser, run: ScriptedR
         await expect(page.locator("#ending-reason")).to_have_text("Target reached.")
         unexpected = [text for text in seen.complaints if "WebSocket connection" not in text]
         assert unexpected == []
+
+
+async def test_a_socket_that_says_nothing_is_given_up_at_once(
+    browser: Browser, run: ScriptedRun
+) -> None:
+    async with reachable(run, through_proxy=True, sockets="swallowed") as url:
+        page = (await opened(browser, "about:blank")).page
+        await page.clock.install()
+        async with page.expect_websocket():
+            await page.goto(url)
+        await expect(page.locator("#unique-total")).to_have_text("3")
+        await page.clock.run_for(6_000)
+        await expect(page.locator("#connection")).to_have_text("Live, polling")
+        run.find(["Panthéon"])
+        await expect(page.locator("#unique-total")).to_have_text("4")
+
+
+async def test_a_socket_that_speaks_is_kept_while_the_first_numbers_are_late(
+    browser: Browser, run: ScriptedRun
+) -> None:
+    numbers_may_come = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await numbers_may_come.wait()
+        await route.continue_()
+
+    async with serving(run) as server:
+        page = (await opened(browser, "about:blank")).page
+        await page.route("**/api/metrics*", hold)
+        await page.clock.install(time=0)
+        await page.clock.pause_at(1)
+        sockets: list[WebSocket] = []
+        page.on("websocket", lambda each: sockets.append(each))
+        async with page.expect_websocket() as first:
+            await page.goto(server.url)
+        socket = await first.value
+        for _ in range(8):
+            await socket.wait_for_event("framereceived")
+            await page.clock.run_for(1_000)
+        numbers_may_come.set()
+        await page.clock.resume()
+        await expect(page.locator("#connection")).to_have_text("Live")
+        await expect(page.locator("#unique-total")).to_have_text("3")
+        assert sockets == [socket]
 
 
 async def test_a_page_that_lost_its_server_says_since_when_comes_back_and_catches_up(
