@@ -18,12 +18,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import math
 import random
 import sys
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+
+from aiohttp import web
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -33,9 +36,11 @@ from bench.reporting import Report, parse_options
 from mesh.config import Api, ModelSpec, SimulatorSettings
 from mesh.llm.clients import open_client
 from mesh.llm.interface import Prompt
+from mesh.simulation.clock import SimulatedClock
+from mesh.simulation.http_calls import SERVING
 from mesh.simulation.models import LimitKind, load_models
 from mesh.simulation.rate_limiting import ModelLimits
-from mesh.simulation.server import serve
+from mesh.simulation.server import build_app
 
 PRODUCERS = 5
 REQUESTS_PER_MINUTE = 60
@@ -70,17 +75,28 @@ _PROMPT = Prompt(
 
 
 def shares(
-    attempts: Attempts, kind: LimitKind, start_s: float, minute_s: float, minutes: int
+    attempts: Attempts,
+    kind: LimitKind,
+    start_s: float,
+    minute_s: float,
+    minutes: int,
+    *,
+    provider_began_s: float = 0.0,
 ) -> tuple[float, float]:
     """(used of what was to be had, refused of all attempts) over the measured minutes.
 
+    Calls count by when they were made: one that is under way when a window ends may have been
+    admitted by the next, so the first can be above 1.
+
     Args:
-        start_s: when the producers began, on the clock of `attempts` and of the provider.
+        start_s: when the producers began, on the clock of `attempts`.
+        provider_began_s: when the provider's first minute began, on the same clock.
     """
     if kind == "bucket":
         from_s, allowed = start_s, (minutes + 1) * REQUESTS_PER_MINUTE
     else:
-        from_s = -(-start_s // minute_s) * minute_s
+        windows = math.ceil((start_s - provider_began_s) / minute_s)
+        from_s = provider_began_s + windows * minute_s
         allowed = minutes * REQUESTS_PER_MINUTE
     answered, refused = attempts.within(from_s, from_s + minutes * minute_s)
     return answered / allowed, refused / max(1, answered + refused)
@@ -129,7 +145,7 @@ async def over_http(
     """(used, refused), with the SDK of `api`."""
     loop, minute_s = asyncio.get_running_loop(), MINUTE_S / time_scale
     name = f"limited-{kind}-{api}"
-    async with serving(time_scale) as url:
+    async with serving(time_scale) as (url, clock):
         base_url = f"{url}/v1" if api == "openai" else url
         model = ModelSpec(f"simulated:{name}", api, name, base_url, simulated=True)
         clients = [open_client(model, None) for _ in range(PRODUCERS)]
@@ -147,7 +163,7 @@ async def over_http(
         finally:
             for client in clients:
                 await client.close()
-    return shares(attempts, kind, start_s, minute_s, minutes)
+    return shares(attempts, kind, start_s, minute_s, minutes, provider_began_s=clock.began_s)
 
 
 async def both_over_http(
@@ -163,8 +179,8 @@ async def both_over_http(
 
 
 @contextlib.asynccontextmanager
-async def serving(time_scale: float) -> AsyncIterator[str]:
-    """The offline server with the limited models, in this loop; yields its URL."""
+async def serving(time_scale: float) -> AsyncIterator[tuple[str, SimulatedClock]]:
+    """The offline server with the limited models, in this loop; yields its URL and its clock."""
     with tempfile.TemporaryDirectory() as directory:
         models = Path(directory) / "models.toml"
         models.write_text(
@@ -173,14 +189,14 @@ async def serving(time_scale: float) -> AsyncIterator[str]:
                 for kind, api in itertools.product(KINDS, APIS)
             )
         )
-        settings = SimulatorSettings(models_file=models, time_scale=time_scale)
-        listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        task = asyncio.create_task(serve(settings, listening.set_result))
+        app = build_app(SimulatorSettings(models_file=models, time_scale=time_scale))
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+        await runner.setup()
         try:
-            yield await listening
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}", app[SERVING].clock
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await runner.cleanup()
 
 
 def main() -> None:
