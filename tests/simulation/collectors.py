@@ -79,7 +79,7 @@ class ScriptedCollector(ScriptedProcess):
         self.desk.restore_names(self.database)
         self.desk.restore_waiting(self.database)
         self._exclude(excluded)
-        for log_id, stored in list(disk.kept.frames):
+        for log_id, stored in disk.spool.frames():
             if stored.last_seq > self.node.replica.watermark(log_id):
                 self.node.load([stored.frame])
         self.node.start(around.seeds)

@@ -1,8 +1,9 @@
 """What of a node survives its process, in memory: logs, what it kept of others, run.sqlite.
 
 The rules are the real ones as far as a node can tell: a killed process loses nothing that was
-written, a power cut what was not synced, a full disk takes nothing more. run.sqlite is the real
-one, on a connection that outlives the collector.
+written, a power cut what was not synced, a full disk takes nothing more. What decides which frames
+of others are written when is the real one, as is run.sqlite, on a connection that outlives the
+collector.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import Any
 
 from mesh.core.items import LogId, NodeId
 from mesh.core.membership import Member
+from mesh.core.seqset import SeqSet
+from mesh.nodes.peer.shelf import KeptFrames
 from mesh.storage.database import RunDatabase
 from mesh.storage.node_log import StoredFrame
 
@@ -28,28 +31,41 @@ def _no_room() -> OSError:
 
 
 @dataclass(slots=True)
-class KeptFrames:
+class MemorySpool:
     """Frames of others, in the order they came; a cache that is never synced."""
 
-    frames: list[tuple[LogId, StoredFrame]] = field(default_factory=list)
-    waiting: list[tuple[LogId, StoredFrame]] = field(default_factory=list)
-    """In memory, for want of room; gone with the process."""
-    _by_log: dict[LogId, list[StoredFrame]] = field(default_factory=dict)
+    path = Path("others.spool")
+    is_full: bool = False
+    _frames: list[tuple[LogId, StoredFrame]] = field(default_factory=list)
+    _held: dict[LogId, SeqSet] = field(default_factory=dict)
 
-    def append(self, log: LogId, stored: StoredFrame) -> None:
-        self.frames.append((log, stored))
-        self._by_log.setdefault(log, []).append(stored)
+    def append(self, frames: Sequence[tuple[LogId, StoredFrame]]) -> None:
+        if self.is_full:
+            raise _no_room()
+        for log, stored in frames:
+            held = self._held.setdefault(log, SeqSet())
+            if not held.covers(stored.first_seq, stored.last_seq):
+                held.add_range(stored.first_seq, stored.last_seq)
+                self._frames.append((log, stored))
 
-    def of(self, log: LogId) -> Sequence[StoredFrame]:
-        waiting = [stored for each, stored in self.waiting if each == log]
-        return waiting or self._by_log.get(log, ())
+    def read_range(self, log: LogId, first_seq: int, last_seq: int, bytes_max: int) -> list[bytes]:
+        of_log = [stored for each, stored in self._frames if each == log]
+        return holding(of_log, first_seq, last_seq, bytes_max)
 
-    def cut(self, count: int) -> KeptFrames:
-        """The first `count` frames, as a copy or a power cut leaves them."""
-        kept = KeptFrames()
-        for log, stored in self.frames[:count]:
-            kept.append(log, stored)
-        return kept
+    def frames(self) -> Iterator[tuple[LogId, StoredFrame]]:
+        return iter(tuple(self._frames))
+
+    def close(self) -> None:
+        """What it holds is still there when it is opened again."""
+
+    def copy(self, *, lost_count: int = 0) -> MemorySpool:
+        """All but the last `lost_count` frames, as a copy or a power cut leaves them."""
+        copied = MemorySpool()
+        copied.append(self._frames[: len(self._frames) - lost_count])
+        return copied
+
+    def __len__(self) -> int:
+        return len(self._frames)
 
 
 @dataclass(slots=True)
@@ -66,7 +82,7 @@ class NodeDisk:
     """Its own logs by epoch; a collector's are in its database."""
     synced_frames: int = 0
     """Of the newest own log."""
-    kept: KeptFrames = field(default_factory=KeptFrames)
+    spool: MemorySpool = field(default_factory=MemorySpool)
     is_full: bool = False
     collector: NodeId | None = None
     """Whom alone it obeys."""
@@ -97,13 +113,12 @@ class NodeDisk:
     def sync(self) -> None:
         self.synced_frames = len(self.logs[self.epoch])
 
-    def keep(self, log: LogId, stored: StoredFrame) -> None:
-        """Keep a frame of another node; on a full disk it waits in memory."""
-        self.kept.waiting.append((log, stored))
-        if not self.is_full:
-            for each, waited in self.kept.waiting:
-                self.kept.append(each, waited)
-            self.kept.waiting.clear()
+    def fill(self) -> None:
+        """Leave no room for more."""
+        self.is_full = self.spool.is_full = True
+
+    def make_room(self) -> None:
+        self.is_full = self.spool.is_full = False
 
     def lose_power(self, dice: random.Random, *, loses_log: bool) -> None:
         """Lose what was not synced, as much of it as chance wills; or the newest log whole."""
@@ -112,8 +127,8 @@ class NodeDisk:
             self.logs.pop(self.epoch, None)
         else:
             del frames[dice.randint(min(self.synced_frames, len(frames)), len(frames)) :]
-        kept_count = len(self.kept.frames)
-        self.kept = self.kept.cut(kept_count - dice.randint(0, min(20, kept_count)))
+        self.spool = self.spool.copy(lost_count=dice.randint(0, min(20, len(self.spool))))
+        self.spool.is_full = self.is_full
 
     def copy(self) -> NodeDisk:
         return NodeDisk(
@@ -123,7 +138,7 @@ class NodeDisk:
             list(self.members),
             {epoch: list(frames) for epoch, frames in self.logs.items()},
             self.synced_frames,
-            self.kept.cut(len(self.kept.frames)),
+            self.spool.copy(),
             collector=self.collector,
         )
 
@@ -135,26 +150,29 @@ class NodeDisk:
 
 @dataclass(slots=True)
 class ProducerShelf:
-    """Serves the own logs and what was kept of others'."""
+    """Serves the own logs and what was kept of others'; it goes with its process."""
 
     disk: NodeDisk
+    _kept: KeptFrames = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._kept = KeptFrames(self.disk.spool)
 
     def read(self, log_id: LogId, first_seq: int, last_seq: int, bytes_max: int) -> list[bytes]:
         own: Sequence[StoredFrame] = ()
         if log_id.origin == self.disk.origin:
             own = self.disk.logs.get(log_id.epoch, ())
         frames = holding(own, first_seq, last_seq, bytes_max)
-        return frames or holding(self.disk.kept.of(log_id), first_seq, last_seq, bytes_max)
+        return frames or self._kept.read(log_id, first_seq, last_seq, bytes_max)
 
     def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> bool:
-        self.disk.keep(log_id, StoredFrame(first_seq, count, frame))
-        return True
+        return self._kept.keep(log_id, first_seq, count, frame)
 
     def write(self) -> None:
-        """What is kept is on disk at once, or waits for room there."""
+        self._kept.write()
 
     def kept_logs(self) -> Iterator[tuple[LogId, StoredFrame]]:
-        return iter(self.disk.kept.frames)
+        return self._kept.frames()
 
 
 def holding(
@@ -212,21 +230,21 @@ class CollectorDisk(NodeDisk):
             self.last_epoch,
             self.epoch,
             list(self.members),
-            kept=self.kept.cut(len(self.kept.frames)),
+            spool=self.spool.copy(),
             connection=connection,
             output=self.output,
         )
 
-    def fill(self, *, database: bool, output: bool) -> None:
-        """Leave no room for more."""
-        self.is_full = True
+    def fill_files(self, *, database: bool, output: bool) -> None:
+        """Leave no room in these; which of them meets the end of the disk is chance."""
         self.output.is_full = output
         if database:
             pages = self.connection.execute("PRAGMA page_count").fetchone()[0]
             self.connection.execute(f"PRAGMA max_page_count = {pages}")
 
     def make_room(self) -> None:
-        self.is_full = self.output.is_full = False
+        NodeDisk.make_room(self)
+        self.output.is_full = False
         self.connection.execute(f"PRAGMA max_page_count = {UNBOUNDED_PAGES}")
 
 
@@ -236,22 +254,25 @@ class CollectorShelf:
 
     disk: CollectorDisk
     database: RunDatabase
+    _kept: KeptFrames = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._kept = KeptFrames(self.disk.spool)
 
     def read(self, log_id: LogId, first_seq: int, last_seq: int, bytes_max: int) -> list[bytes]:
         frames: list[bytes] = []
         if log_id.origin == self.disk.origin:
             frames = self.database.own_frames(log_id.epoch, first_seq, last_seq, bytes_max)
-        return frames or holding(self.disk.kept.of(log_id), first_seq, last_seq, bytes_max)
+        return frames or self._kept.read(log_id, first_seq, last_seq, bytes_max)
 
     def keep(self, log_id: LogId, first_seq: int, count: int, frame: bytes) -> bool:
-        self.disk.keep(log_id, StoredFrame(first_seq, count, frame))
-        return True
+        return self._kept.keep(log_id, first_seq, count, frame)
 
     def write(self) -> None:
-        """What is kept is on disk at once, or waits for room there."""
+        self._kept.write()
 
     def kept_logs(self) -> Iterator[tuple[LogId, StoredFrame]]:
-        return iter(self.disk.kept.frames)
+        return self._kept.frames()
 
 
 _template: list[sqlite3.Connection] = []

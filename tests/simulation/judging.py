@@ -123,7 +123,7 @@ def held_on_disks(slots: list[Slot]) -> Held:
     """Read every frame that any of these nodes has on its disk."""
     frames: dict[tuple[LogId, int], StoredFrame] = {}
     for slot in slots:
-        for log_id, stored in [*slot.disk.own_frames(), *slot.disk.kept.frames]:
+        for log_id, stored in [*slot.disk.own_frames(), *slot.disk.spool.frames()]:
             frames[log_id, stored.first_seq] = stored
         if isinstance(slot.disk, CollectorDisk):
             query = "SELECT epoch, first_seq, count, frame FROM own_log"

@@ -74,7 +74,7 @@ class ScriptedProducer(ScriptedProcess):
         self.node.dial_members(disk.members)
         self.node.load(stored.frame for _, stored in list(disk.own_frames()))
         self.node.last_seq = disk.last_seq
-        self.node.load(stored.frame for _, stored in list(disk.kept.frames))
+        self.node.load(stored.frame for _, stored in disk.spool.frames())
         self.node.start(around.seeds)
         self.node.when_ready(self._work)
         self.timers.call_later(SYNC_S, self._sync)

@@ -146,7 +146,6 @@ class ScriptedProcess:
         """The process is gone, whatever it was doing."""
         self.timers.end()
         self.transport.close()
-        self.disk.kept.waiting.clear()
 
     @property
     def origin(self) -> NodeId:

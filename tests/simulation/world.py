@@ -109,9 +109,7 @@ class World:
         self._rough.clear()
         self.network.heal()
         for slot in self.slots.values():
-            slot.disk.is_full = False
-            if isinstance(slot.disk, CollectorDisk):
-                slot.disk.make_room()
+            slot.disk.make_room()
             self._resume(slot)
             slot.is_away = False
             if slot.script is not None:
@@ -302,15 +300,13 @@ class World:
             slot.process.dies_before_telling = True
 
     def _fill(self, slot: Slot, fault: Fault) -> None:
+        slot.disk.fill()
         if isinstance(slot.disk, CollectorDisk):
-            slot.disk.fill(database=fault.choice % 3 != 0, output=fault.choice % 3 != 1)
-        slot.disk.is_full = True
+            slot.disk.fill_files(database=fault.choice % 3 != 0, output=fault.choice % 3 != 1)
         self.clock.call_later(fault.duration_s, self._make_room, slot)
 
     def _make_room(self, slot: Slot) -> None:
-        slot.disk.is_full = False
-        if isinstance(slot.disk, CollectorDisk):
-            slot.disk.make_room()
+        slot.disk.make_room()  # The one that it has by then.
 
     def _copy_for(self, fault: Fault) -> None:
         copy = self.slots[fault.node].disk.copy()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mesh.core.items import LogId
+from mesh.core.seqset import SeqSet
 from mesh.wire import codec
 from mesh.wire.messages import FETCH_REPLY_BYTES_MAX
 
@@ -40,6 +41,8 @@ class _Objection:
     """Turns at which nothing of it could be read, since it was told."""
     heard: bool = False
     """Another has told it since the last turn."""
+    is_read: bool = False
+    """It has been, and is down to what could be read then; the rest is told as others."""
 
 
 class Objector:
@@ -88,18 +91,22 @@ class Objector:
         self._node.clock.call_later(wait_s, self._take_turn, objection)
 
     def _tell(self, objection: _Objection) -> bool:
-        """Publish what can be read of it, a reply's worth; the rest is told as another."""
-        node, log, last_seq = self._node, objection.log, objection.last_seq
-        frames = node.shelf.read(log, objection.first_seq, last_seq, FETCH_REPLY_BYTES_MAX)
-        for frame in frames:
+        """Publish what can be read of it, a reply's worth."""
+        node, log = self._node, objection.log
+        place = log, objection.first_seq, objection.last_seq
+        told = SeqSet()
+        for frame in node.shelf.read(*place, FETCH_REPLY_BYTES_MAX):
             node.transport.publish(frame)
-        if not frames:
+            header = codec.decode_header(frame, node.run_id)
+            told.add_range(header.first_seq, header.first_seq + header.count - 1)
+        if not told:
             return False
-        header = codec.decode_header(frames[-1], node.run_id)
-        told_seq = header.first_seq + header.count - 1
-        if told_seq < last_seq:
-            objection.last_seq = told_seq
-            self._object(log, told_seq + 1, last_seq)
+        if not objection.is_read:
+            objection.is_read = True
+            rest = SeqSet.of_ranges(node.replica.applied(*place)).without(told)
+            objection.first_seq, objection.last_seq = told.ranges()[0][0], told.highest
+            for first_seq, last_seq in rest.ranges():
+                self._object(log, first_seq, last_seq)
         return True
 
 

@@ -11,7 +11,7 @@ import itertools
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -53,6 +53,22 @@ class LogShelf(Protocol):
         ...
 
 
+class FrameStore(Protocol):
+    """What is asked of a spool: see there."""
+
+    path: Path
+
+    def append(self, frames: Sequence[tuple[LogId, StoredFrame]]) -> None: ...
+
+    def read_range(
+        self, log: LogId, first_seq: int, last_seq: int, bytes_max: int
+    ) -> list[bytes]: ...
+
+    def frames(self) -> Iterator[tuple[LogId, StoredFrame]]: ...
+
+    def close(self) -> None: ...
+
+
 @dataclass(slots=True)
 class KeptFrames:
     """A spool that may be missing or full: what fails is logged once.
@@ -61,7 +77,7 @@ class KeptFrames:
     can serve whatever it has applied, or it would know what nobody else can learn.
     """
 
-    spool: Spool | None
+    spool: FrameStore | None
     _waiting: deque[tuple[LogId, StoredFrame]] = field(default_factory=deque)
     _waiting_bytes: int = 0
     _write_failed: bool = False
