@@ -17,6 +17,8 @@ from mesh.simulation.rate_limiting import (
 )
 
 LIMIT = 60
+TELLING_LIMIT = 10
+JUST_AFTER_S = 0.001
 
 
 def call(meter: Meter, provider: Allowance, at_s: float, *, heard_after_s: float = 0.0) -> None:
@@ -182,19 +184,24 @@ def test_who_waits_for_what_is_free_is_hardly_ever_refused(
     pauses_s: list[float],
     latency_s: float,
 ) -> None:
-    """One caller that asks the meter each time: refusals stay rare whatever it is told when."""
+    """One caller that asks the meter each time: refusals stay rare whatever it is told when.
+
+    Of a limit of a few calls a minute an answer tells in steps too large to learn as much from.
+    """
     real, meter, now_s, refused_count = provider(limit), Meter(), 0.0, 0
     for pause_s in pauses_s:
         now_s = max(now_s + pause_s, meter.free_s(1.0))
-        if real.wait_s(1.0, now_s) > 0.0:
+        wait_s = real.wait_s(1.0, now_s)
+        if wait_s > 0.0:
             refused_count += 1
             meter.refused(meter.spend(1.0, now_s), 0)
-            now_s += real.wait_s(1.0, now_s)
+            now_s += wait_s + JUST_AFTER_S
             continue
         call(meter, real, now_s, heard_after_s=min(latency_s, real.whole_in_s(now_s)))
         assert meter.left(now_s + latency_s) <= limit
         now_s += latency_s
-    assert refused_count <= 1 + len(pauses_s) // 10
+    refused_in = 10 if limit >= TELLING_LIMIT else 2
+    assert refused_count <= 1 + len(pauses_s) // refused_in
 
 
 @given(
