@@ -21,6 +21,8 @@ from mesh.core.rate_meter import PERIOD_S, Meter, Reading, Spend
 
 CALLS_MAX = 4_096
 """Calls under way that are remembered; beyond it the oldest counts as over."""
+ENDED_MAX = 512
+"""Ends of calls that are remembered until their starts are heard, too."""
 CALL_S_MAX = 600.0
 """After that a call of whose end nothing is heard counts as over."""
 CALLER_S = 120.0
@@ -76,6 +78,8 @@ class Account:
     concurrency: ConcurrencyLimit | None = None
     """Where the server is one's own: it tells no limit, and refuses nobody."""
     _calls: OrderedDict[CallId, _Call] = field(default_factory=OrderedDict)
+    _ended: OrderedDict[CallId, CallFinished] = field(default_factory=OrderedDict)
+    """Of calls whose start has not been heard: entries come in any order."""
     _callers: OrderedDict[NodeId, float] = field(default_factory=OrderedDict)
     """When each last started a call; whose turn is next comes first."""
     _held_until_s: float = -math.inf
@@ -104,7 +108,6 @@ class Account:
     def start(self, call: CallId, prompt_tokens: int, now_s: float) -> None:
         """A call goes out."""
         self._forget_calls(now_s)
-        self.forget_earlier_calls(call[0])
         self._calls[call] = _Call(
             at_s=now_s,
             request=self.requests.spend(1.0, now_s),
@@ -117,6 +120,8 @@ class Account:
         self._first_s = now_s if self._first_s is None else self._first_s
         self._started_count += 1
         self._started_s = self._changed_s = now_s
+        if (ended := self._ended.pop(call, None)) is not None:
+            self.finish(call, ended, now_s)
 
     def answering(self, call_id: CallId) -> None:
         """There is a sign that the provider answers this call."""
@@ -132,6 +137,9 @@ class Account:
         self.answering(call_id)
         call = self._calls.pop(call_id, None)
         if call is None:
+            self._ended[call_id] = entry
+            if len(self._ended) > ENDED_MAX:
+                self._ended.popitem(last=False)
             return
         concurrent_count = (call.concurrent_count + len(self._calls) + 1) // 2
         self._changed_s = now_s

@@ -52,6 +52,9 @@ class Allowances:
         self._accounts: dict[str, Account] = {}
         self._told_s: dict[str, float] = {}
         """When an entry on a model's limits was last heard or written."""
+        self._latest_logs: dict[NodeId, LogId] = {}
+        """Of each producer, in which it was heard to begin a call or to ask for budget."""
+        self._gone: set[NodeId] = set()
 
     def apply(self, log_id: LogId, seq: int, entry: LogEntry, *, now_s: float, now_ms: int) -> None:
         """Take in an entry of any log, own ones as they are written.
@@ -76,6 +79,9 @@ class Allowances:
             case CallStarted():
                 if not _is_history(entry.started_ms, now_ms):
                     account.start(place, entry.prompt_tokens, now_s)
+                    self._forget_earlier_calls(log_id)
+                    if log_id.origin in self._gone:
+                        account.forget_calls_of(log_id.origin)
             case CallFinished():
                 account.finish((log_id, entry.call), entry, now_s)
             case LimitSeen():
@@ -87,13 +93,22 @@ class Allowances:
                 account.answering((log_id, entry.call))
 
     def _forget_earlier_calls(self, log_id: LogId) -> None:
+        """Also where an earlier start of the producer is heard of after a later one."""
+        latest = max(log_id, self._latest_logs.get(log_id.origin, log_id))
+        self._latest_logs[log_id.origin] = latest
         for account in self._accounts.values():
-            account.forget_earlier_calls(log_id)
+            account.forget_earlier_calls(latest)
 
     def node_gone(self, origin: NodeId) -> None:
-        """A producer seems dead: nothing more will be heard of its calls."""
+        """A producer seems dead: nothing more will be heard of its calls, or only from others that
+        tell what it once began."""
+        self._gone.add(origin)
         for account in self._accounts.values():
             account.forget_calls_of(origin)
+
+    def node_back(self, origin: NodeId) -> None:
+        """It is heard again."""
+        self._gone.discard(origin)
 
     def wait_s(self, model: str, prompt_tokens: int, now_s: float) -> float:
         """How long to wait before a call; 0.0: make it now.

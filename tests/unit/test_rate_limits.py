@@ -15,6 +15,7 @@ from bench.limited_producers import LimitedModel, call_together
 from bench.rate_limits import APIS, KINDS, in_virtual_time
 from mesh.core.concurrency import CONCURRENT_MAX
 from mesh.core.entries import (
+    BudgetAsked,
     CallFinished,
     CallStarted,
     FacetProposed,
@@ -49,17 +50,23 @@ class Producers:
 
     def say(self, log: LogId, entry: LogEntry) -> int:
         self._seq += 1
-        for each in self.allowances.values():
-            each.apply(log, self._seq, entry, now_s=self.now_s, now_ms=self.now_ms)
+        self.hear(log, self._seq, entry)
         return self._seq
+
+    def hear(self, log: LogId, seq: int, entry: LogEntry) -> None:
+        for each in self.allowances.values():
+            each.apply(log, seq, entry, now_s=self.now_s, now_ms=self.now_ms)
 
     @property
     def now_ms(self) -> int:
         return int(self.now_s * 1000)
 
     def start(self, log: LogId, *, model: str = MODEL, tokens: int = 100, ago_s: float = 0) -> int:
+        return self.say(log, self.started(model=model, tokens=tokens, ago_s=ago_s))
+
+    def started(self, *, model: str = MODEL, tokens: int = 100, ago_s: float = 0) -> CallStarted:
         started_ms = self.now_ms - int(ago_s * 1000)
-        return self.say(log, CallStarted(model, 10, None, started_ms, prompt_tokens=tokens))
+        return CallStarted(model, 10, None, started_ms, prompt_tokens=tokens)
 
     def finish(self, log: LogId, call: int, *, model: str = MODEL, **figures: Any) -> None:
         values: dict[str, Any] = {"outcome": "ok", "input_tokens": 100, "output_tokens": 50}
@@ -292,6 +299,52 @@ def test_a_producer_that_starts_again_has_no_calls_from_before() -> None:
     assert producers.wait_s(B, model=OWN_SERVER) > 0.0
     producers.start(LogId(A.origin, A.epoch + 1), model=OWN_SERVER)
     assert producers.wait_s(B, model=OWN_SERVER) == 0.0
+
+
+def under_way(producers: Producers, log: LogId) -> list[int]:
+    """As many calls as one's own server is asked at once; all of them are being answered."""
+    producers.finish(log, producers.start(log, model=OWN_SERVER), model=OWN_SERVER)
+    calls = [producers.start(log, model=OWN_SERVER) for _ in range(CONCURRENT_MAX)]
+    for call in calls:
+        producers.say(log, Found("otter", call, OWN_SERVER))
+    return calls
+
+
+def test_a_call_whose_end_is_heard_before_its_start_is_over() -> None:
+    producers = Producers()
+    last = under_way(producers, A)[-1]
+    producers.finish(A, last, model=OWN_SERVER)
+    assert producers.wait_s(B, model=OWN_SERVER) == 0.0
+    producers.finish(C, 7, model=OWN_SERVER)
+    producers.hear(C, 7, producers.started(model=OWN_SERVER))
+    assert producers.wait_s(B, model=OWN_SERVER) == 0.0
+
+
+@pytest.mark.parametrize(
+    "later", [CallStarted(OWN_SERVER, 10, None, 100_000), BudgetAsked(0.0, 0.0, 1.0)]
+)
+def test_a_call_of_an_earlier_start_that_is_heard_late_is_over(later: LogEntry) -> None:
+    producers = Producers()
+    last = under_way(producers, A)[-1]
+    producers.finish(A, last, model=OWN_SERVER)
+    later_log = LogId(C.origin, C.epoch + 1)
+    producers.finish(later_log, producers.say(later_log, later), model=OWN_SERVER)
+    producers.hear(C, 7, producers.started(model=OWN_SERVER))
+    assert producers.wait_s(B, model=OWN_SERVER) == 0.0
+
+
+def test_a_call_of_a_producer_that_is_gone_is_over_also_where_it_is_heard_late() -> None:
+    producers = Producers()
+    last = under_way(producers, A)[-1]
+    producers.finish(A, last, model=OWN_SERVER)
+    for each in producers.allowances.values():
+        each.node_gone(C.origin)
+    producers.hear(C, 7, producers.started(model=OWN_SERVER))
+    assert producers.wait_s(B, model=OWN_SERVER) == 0.0
+    for each in producers.allowances.values():
+        each.node_back(C.origin)
+    producers.hear(C, 8, producers.started(model=OWN_SERVER))
+    assert producers.wait_s(B, model=OWN_SERVER) > 0.0
 
 
 def test_a_server_without_limits_that_leaves_calls_unanswered_is_asked_fewer_at_once() -> None:

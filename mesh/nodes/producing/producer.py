@@ -338,6 +338,7 @@ class Producer:
             self.outlook.allowances.node_gone(origin)
         for origin in self._gone - gone:
             self.outlook.plan.node_back(origin)
+            self.outlook.allowances.node_back(origin)
         self._gone = gone
 
     async def _sync(self) -> None:
