@@ -58,7 +58,7 @@ async def test_a_connection_too_many_is_closed_unread_and_counted() -> None:
 
 
 async def test_a_connection_that_asks_nothing_is_cut_and_one_that_has_asked_is_kept() -> None:
-    doorway = Doorway(first_request_s=0.2)
+    doorway = Doorway(first_request_s=2.0)
     app = web.Application(middlewares=[doorway.middleware])
 
     async def answer(request: web.Request) -> web.Response:
