@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import zmq
 
+from mesh.transport.addresses import tcp_address
 from mesh.transport.sockets import Socket
 
 _TAKEN = {errno.EADDRINUSE, errno.EACCES}
@@ -49,11 +50,6 @@ def bind_pair(
             "choose other --mesh-ports"
         )
     return feed_port, service_port
-
-
-def tcp_address(host: str, port: int) -> str:
-    """As ZeroMQ writes it: `tcp://127.0.0.1:7000`, `tcp://[::1]:7000`."""
-    return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
 
 
 def _numeric(host: str) -> str:

@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -22,6 +23,7 @@ import zmq
 
 from mesh.core.items import NODE_ID_BYTES, NodeId
 from mesh.core.membership import Endpoint
+from mesh.transport.addresses import Place, host_and_port
 from mesh.transport.curve import CurveKeys, NoSuchKey, prove_keys
 from mesh.transport.sockets import (
     FailedHandshake,
@@ -77,6 +79,7 @@ class Inbox:
         self._ears: list[_Ear] = []
         self._ear_of: dict[Endpoint, _Ear] = {}
         """In the order in which they were dialled."""
+        self._lookups: set[asyncio.Task[None]] = set()
 
     def listen_to(self, feed: Endpoint) -> None:
         if feed in self._ear_of:
@@ -97,6 +100,8 @@ class Inbox:
         self._disconnect(ear, feed.address)
 
     def stop(self) -> None:
+        for lookup in self._lookups:
+            lookup.cancel()
         for ear in self._ears:
             for redial in ear.redials.values():
                 redial.cancel()
@@ -149,11 +154,42 @@ class Inbox:
         """Dial again in a while, unless ZeroMQ does or the feed said that it is of no use."""
         timed_out = failed.detail == errno.EAGAIN
         refused = failed.event == zmq.EVENT_HANDSHAKE_FAILED_AUTH
-        address = failed.address
-        if timed_out or refused or address not in ear.feeds or address in ear.redials:
+        if timed_out or refused:
             return
-        self._disconnect(ear, address)
-        ear.redials[address] = self._loop.call_later(REDIAL_S, self._redial, ear, address)
+        if failed.address in ear.feeds:
+            self._redial_later(ear, failed.address)
+            return
+        # From its second try on ZeroMQ names not the address but where its host was found.
+        parts = host_and_port(failed.address)
+        place = Place.of(*parts) if parts else None
+        if place is not None:
+            self._redial_at(ear, place)
+
+    def _redial_at(self, ear: _Ear, place: Place) -> None:
+        for address in list(ear.feeds):
+            parts = host_and_port(address)
+            if parts is None or parts[1] != place.port:
+                continue
+            known = Place.of(*parts)
+            if known == place:
+                self._redial_later(ear, address)
+            elif known is None:
+                lookup = self._loop.create_task(self._redial_if_at(ear, address, parts[0], place))
+                self._lookups.add(lookup)
+                lookup.add_done_callback(self._lookups.discard)
+
+    async def _redial_if_at(self, ear: _Ear, address: str, host: str, place: Place) -> None:
+        try:
+            found = await self._loop.getaddrinfo(host, place.port, type=socket.SOCK_STREAM)
+        except OSError:
+            return
+        if place in {Place.of(str(sockaddr[0]), place.port) for *_, sockaddr in found}:
+            self._redial_later(ear, address)
+
+    def _redial_later(self, ear: _Ear, address: str) -> None:
+        if address in ear.feeds and address not in ear.redials:
+            self._disconnect(ear, address)
+            ear.redials[address] = self._loop.call_later(REDIAL_S, self._redial, ear, address)
 
     def _redial(self, ear: _Ear, address: str) -> None:
         del ear.redials[address]

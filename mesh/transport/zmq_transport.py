@@ -20,7 +20,8 @@ import zmq
 from mesh.core.items import NODE_ID_BYTES, NodeId
 from mesh.core.membership import Endpoint
 from mesh.transport import gate
-from mesh.transport.binding import AddressInUse, bind_pair, tcp_address
+from mesh.transport.addresses import tcp_address
+from mesh.transport.binding import AddressInUse, bind_pair
 from mesh.transport.curve import CurveKeys, demand_keys
 from mesh.transport.inbox import PRESENCE, Inbox
 from mesh.transport.interface import Reply, TransportEvents

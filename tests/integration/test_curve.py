@@ -15,7 +15,7 @@ from mesh.core.membership import Endpoint
 from mesh.transport.curve import CurveKeys
 from mesh.transport.gate import FEED, KEYS_MAX, SERVICE, Gate
 from tests.integration.eventually import eventually
-from tests.integration.transport_nodes import Node, Nodes, frame, kept_ports
+from tests.integration.transport_nodes import HOST, Node, Nodes, frame, kept_ports
 
 PROMPTLY_S = 2.0
 """A newcomer gets in that soon after its key was registered."""
@@ -230,13 +230,18 @@ async def test_a_key_that_is_none_does_no_harm(nodes: Nodes, key: bytes) -> None
 
 
 @pytest.mark.parametrize("keys", [None, CurveKeys.new()], ids=["plaintext", "another key"])
+@pytest.mark.parametrize("host", [HOST, "localhost"])
 async def test_a_feed_is_heard_again_after_its_port_was_in_strange_hands(
-    nodes: Nodes, keys: CurveKeys | None
+    nodes: Nodes, keys: CurveKeys | None, host: str
 ) -> None:
-    """ZeroMQ itself never dials again whom it found speaking another protocol."""
+    """ZeroMQ itself never dials again whom it found speaking another protocol, and names whom it
+    dials for the second time otherwise."""
     ports = kept_ports()
-    speaker, listener = start(nodes, "A", ports=ports), start(nodes, "B")
+    speaker = start(nodes, "A", ports=ports, advertise_host=host)
+    listener = start(nodes, "B")
+    admits(speaker, listener)
     listener.listens(speaker)
+    await eventually(lambda: speaker.is_heard_by(listener))
     speaker.transport.close(linger_s=0.0)
     stranger = nodes.start("S", keys=keys, ports=ports)
     assert stranger.transport.ports == ports
