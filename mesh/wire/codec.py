@@ -24,6 +24,7 @@ from mesh.core.entries import (
     Imported,
     JudgementAsked,
     LogEntry,
+    Lost,
     Merged,
     Question,
     Repeat,
@@ -235,6 +236,10 @@ def decode_entries(frame: bytes, header: FrameHeader) -> list[LogEntry]:
             is_clean = _is_clean(entry.text)
         elif isinstance(entry, JudgementAsked):
             is_clean = all(map(_are_clean, entry.questions))
+        elif isinstance(entry, Lost):
+            if not 1 <= entry.first_seq <= entry.last_seq:
+                raise BadFrame("entries", f"lost {entry.first_seq}..{entry.last_seq}")
+            continue
         else:
             continue
         if not is_clean:

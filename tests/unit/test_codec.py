@@ -276,6 +276,12 @@ def test_one_text_that_is_not_clean_refuses_the_whole_frame(kind: str, text: str
     assert refusal(raw_frame(body, count=2)) == "entries"
 
 
+@pytest.mark.parametrize(("first_seq", "last_seq"), [(5, 1), (0, 3), (0, 0)])
+def test_a_loss_of_entries_that_cannot_be_is_refused(first_seq: int, last_seq: int) -> None:
+    body = encoded(["L", OTHER, 7, first_seq, last_seq])
+    assert refusal(raw_frame(body)) == "entries"
+
+
 @pytest.mark.parametrize("amount", [float("nan"), float("inf"), -1.0])
 def test_a_cost_that_would_spoil_every_sum_is_refused(amount: float) -> None:
     body = encoded(["d", 1, "m", "ok", None, 0, 0, 0, 0, False, amount, 1.0, None])
