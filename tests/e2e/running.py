@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -53,9 +54,19 @@ class Run:
 
     def wait(self, timeout_s: float = 90.0) -> int:
         """Wait for its end; return its exit status."""
-        said, _ = self.process.communicate(timeout=timeout_s)
-        self._said.append(said)
-        return self.process.returncode
+        # Not by `communicate`: it does not see what a line read before has left in the buffer.
+        reading = threading.Thread(target=self._read_on, daemon=True)
+        reading.start()
+        reading.join(timeout_s)
+        if reading.is_alive():
+            raise subprocess.TimeoutExpired(self.process.args, timeout_s, self.said)
+        return self.process.wait(timeout_s)
+
+    def _read_on(self) -> None:
+        assert self.process.stdout is not None
+        if not self.process.stdout.closed:
+            self._said.extend(self.process.stdout)
+            self.process.stdout.close()
 
     @property
     def said(self) -> str:
