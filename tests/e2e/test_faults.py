@@ -8,11 +8,15 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import pytest
+
 from bench.fault_kinds import ALL, possible_kinds
 from bench.fault_networks import RelayNetwork
 from bench.fault_rounds import Tally, run_round, take_collector_away
 from bench.fault_runs import FaultRun, Layout, await_that, started_run
 from mesh.core.normalize import item_key
+
+pytestmark = pytest.mark.timeout(300)
 
 ENTRIES = 40_000
 """Of the catalog, which each machine reads: several times what so short a run finds."""

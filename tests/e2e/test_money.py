@@ -13,7 +13,7 @@ from tests.e2e.running import Run, eventually, node_process, start_run
 
 PRICES = {"atlas": (0.3, 0.15, 1.2), "swift": (0.15, 0.075, 0.6)}
 """Dollars for a million tokens of input, cached input, output."""
-BUDGET_USD = 0.015
+BUDGET_USD = 0.03
 EXACT_USD = 1e-9
 
 

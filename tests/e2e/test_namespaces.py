@@ -21,6 +21,8 @@ from bench.fault_networks import NamespaceNetwork
 from bench.fault_runs import FaultRun, Layout, await_that, started_run
 from tests.e2e.namespaces import NoNamespaces, check_namespaces
 
+pytestmark = pytest.mark.timeout(300)
+
 ENTRIES = 40_000
 """Of the catalog, which each machine reads: several times what so short a run finds."""
 CONVERGE_WAIT_S = 30.0

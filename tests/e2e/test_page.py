@@ -166,9 +166,9 @@ async def test_a_socket_that_speaks_is_kept_while_the_first_numbers_are_late(
 
 
 async def test_a_page_that_lost_its_server_says_since_when_comes_back_and_catches_up(
-    browser: Browser, run: ScriptedRun
+    browser: Browser, run: ScriptedRun, held_port: int
 ) -> None:
-    async with serving(run) as server:
+    async with serving(run, port=held_port) as server:
         page = (await opened(browser, server.url)).page
         await expect(page.locator("#connection")).to_have_text("Live")
         await expect(page.locator(".entry")).to_have_count(3)
@@ -182,7 +182,7 @@ async def test_a_page_that_lost_its_server_says_since_when_comes_back_and_catche
         await expect(page.locator("#pause")).to_be_disabled()
         await expect(page.locator("#unique-total")).to_have_text("3")
     run.find(f"Attraction {number}" for number in range(250))
-    async with serving(run, port=server.port):
+    async with serving(run, port=held_port):
         await expect(page.locator("#connection")).to_have_text("Live")
         await expect(lost).to_be_hidden()
         await expect(page.locator("#unique-total")).to_have_text("253")
@@ -258,18 +258,18 @@ async def test_at_the_end_the_page_keeps_its_results_and_says_how_to_go_on(
 
 
 async def test_another_run_at_the_same_address_does_not_wipe_the_results(
-    browser: Browser, run: ScriptedRun
+    browser: Browser, run: ScriptedRun, held_port: int
 ) -> None:
     other = ScriptedRun(topic="Rivers of France", run_dir="runs/rivers")
     other.find(["Loire"])
     other.facet_rows = other.facet_rows[:1]
     other.state = "paused"
-    async with serving(run) as server:
+    async with serving(run, port=held_port) as server:
         page = (await opened(browser, server.url, height=4000)).page
         await expect(page.locator("#connection")).to_have_text("Live")
         await expect(page.locator("#facets .facet-name")).to_have_count(2)
         await killed(server)
-    async with serving(other, port=server.port):
+    async with serving(other, port=held_port):
         await expect(page.locator("#other-run")).to_be_visible()
         await expect(page.locator("#connection")).to_have_text(
             "Results kept, another run is here now"

@@ -48,6 +48,7 @@ async def width_beyond(page: Page) -> int:
     return width
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("peer_count", [5, 50])
 async def test_axe_finds_nothing_in_either_colour_scheme(
@@ -179,9 +180,9 @@ async def test_nothing_jumps_while_numbers_grow(browser: Browser, run: ScriptedR
 
 
 async def test_nothing_jumps_when_the_connection_is_lost_and_found(
-    browser: Browser, run: ScriptedRun
+    browser: Browser, run: ScriptedRun, held_port: int
 ) -> None:
-    async with serving(run) as server:
+    async with serving(run, port=held_port) as server:
         page = (await opened(browser, server.url, charts=True)).page
         await expect(page.locator("#chart-rate path.js-line")).to_have_count(2)
         await expect(page.locator("#connection")).to_have_text("Live")
@@ -189,7 +190,7 @@ async def test_nothing_jumps_when_the_connection_is_lost_and_found(
         await killed(server)
         await expect(page.locator("#lost")).to_be_in_viewport(ratio=1)
         assert await shift(page) < 0.01
-    async with serving(run, port=server.port):
+    async with serving(run, port=held_port):
         await expect(page.locator("#lost")).to_be_hidden()
         assert await shift(page) < 0.01
 

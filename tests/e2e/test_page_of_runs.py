@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -40,20 +39,15 @@ async def number(page: Page, place: str) -> int:
     return int((await page.locator(place).text_content() or "0").replace(",", ""))
 
 
-def free_port() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
-
-
 @pytest.mark.timeout(300)
-async def test_a_person_watches_and_steers_a_run(browser: Browser, tmp_path: Path) -> None:
-    port = free_port()
+async def test_a_person_watches_and_steers_a_run(
+    browser: Browser, tmp_path: Path, held_port: int
+) -> None:
     run = start_run(
         tmp_path,
         *(CITIES, "--peers", "2", "--target", "40000", "--budget-usd", "20", "--keep-page"),
         time_scale=3,
-        page_port=port,
+        page_port=str(held_port),
     )
     seen = await opened(browser, await asyncio.to_thread(run.page_url))
     page = seen.page

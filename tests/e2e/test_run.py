@@ -100,7 +100,7 @@ def test_a_signal_to_the_group_ends_the_run_with_everything_kept(
     run = start_run(tmp_path, PARIS, "--peers", "3", time_scale=2)
     eventually(lambda: len(run.lines()) > 20, "entries")
     run.signal_group(number)
-    assert run.wait(timeout_s=5) == 0
+    assert run.wait() == 0
     assert run.children() == []
     assert_nothing_lost_or_doubled(run)
     assert_cut_calls_keep_their_lines_and_their_estimated_cost(run)
@@ -149,7 +149,7 @@ def test_ctrl_c_before_anything_runs_ends_it_too(tmp_path: Path) -> None:
     run = start_run(tmp_path, PARIS, "--peers", "3")
     eventually(run.children, "the first child")
     run.signal_group()
-    assert run.wait(timeout_s=5) == 0
+    assert run.wait() == 0
     eventually(lambda: run.children() == [], "no process left", wait_s=5)
 
 
@@ -310,10 +310,10 @@ def test_one_provider_failing_does_not_stop_the_others(tmp_path: Path, simulator
         f"atlas@{simulator_url}/v1",
         "--peers",
         "2",
-        "--target",
-        "60",
     )
+    run.await_said("credit|quota")
+    eventually(lambda: len(run.lines()) > 20, "entries of the other")
+    run.signal_group()
     assert run.wait() == 0
-    assert "credit" in run.said or "quota" in run.said
     rows = dict(run.query('SELECT model, "unique" FROM model_totals'))
     assert rows[f"atlas@{simulator_url}/v1"] == len(run.lines())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +25,12 @@ DONE = (200, {"ok": True, "reason": None})
 
 
 def test_a_run_is_steered_from_its_page_and_remembers_it_when_its_collector_dies(
-    tmp_path: Path,
+    tmp_path: Path, held_port: int
 ) -> None:
     bounds = ("--target", str(FIRST_TARGET), "--budget-usd", str(FIRST_BUDGET_USD))
-    port = str(_free_port())
-    run = start_run(tmp_path, CITIES, "--peers", "2", *bounds, time_scale=4, page_port=port)
+    run = start_run(
+        tmp_path, CITIES, "--peers", "2", *bounds, time_scale=4, page_port=str(held_port)
+    )
     run.page_url()
     assert run.control(action="set_target", target=90_000) == DONE
     metrics = run.get("api/metrics")
@@ -42,7 +42,8 @@ def test_a_run_is_steered_from_its_page_and_remembers_it_when_its_collector_dies
 
     assert run.control(action="add_producer", model="simulated:swift") == DONE
     _await_entries(run, "producer-3")
-    assert _peer(run, "producer-3")["model"] == "simulated:swift"
+    model = "simulated:swift"
+    eventually(lambda: _peer(run, "producer-3").get("model") == model, "the model in its heartbeat")
     assert run.control(action="remove_producer", node="producer-2") == DONE
     eventually(lambda: _peer(run, "producer-2")["state"] == "left", "producer-2 to leave")
     assert "left already" in _refusal(run, action="remove_producer", node="producer-2")
@@ -88,6 +89,7 @@ def test_producers_of_another_machine_are_removed_and_the_collectors_own_machine
     ticket = "@../collector/run/join-ticket"
     guest = start_producers(tmp_path / "guest", "--join", ticket, "--peers", "2")
     _await_entries(guest, "producer-1", "producer-2")
+    eventually(lambda: len(_alive(collector)) == 2, "both to be heard")
     labels = sorted(_alive(collector))
     assert collector.control(action="remove_producer", node=labels[0]) == DONE
     eventually(lambda: _alive(collector) == {labels[1]}, "one of the guest's two")
@@ -187,9 +189,3 @@ def _peer(run: Run, label: str) -> dict[str, Any]:
     peers = run.get("api/peers")["peers"]
     found: dict[str, Any] = next((peer for peer in peers if peer["node"] == label), {"state": ""})
     return found
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
