@@ -115,8 +115,12 @@ def _forked(label: str, inherited: Sequence[socket.socket]) -> Forked:
     process = context.Process(
         target=_be_child, args=(theirs, [ours, *inherited]), name=label, daemon=True
     )
-    with theirs:
-        process.start()
+    try:
+        with theirs:
+            process.start()
+    except BaseException:
+        ours.close()  # What was forked ends by it, and is waited for at the exit.
+        raise
     return Forked(label, process, ours)
 
 

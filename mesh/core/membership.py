@@ -206,12 +206,14 @@ class Membership:
     def _heard_within(
         self, silence_s_max: float, now_s: float, own_lag_s: float, *, left: bool
     ) -> list[NodeId]:
-        """Of those who said goodbye, or of those who did not, who was silent for less than this."""
+        """Of those who said goodbye, or of those who did not, who was silent for less than this;
+        whoever was removed is no longer heard."""
         heartbeat_s = self.heartbeat_s
         return [
             origin
             for origin, standing in self._standing.items()
             if standing.left is left
+            and origin not in self.revoked
             and standing.heard_s is not None
             and _silence_s(standing.heard_s, now_s, own_lag_s, heartbeat_s) < silence_s_max
         ]

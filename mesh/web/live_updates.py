@@ -129,7 +129,8 @@ class LiveUpdates:
         self._update_count += 1
         if not self._clients:
             self._told_ordinal, self._told_state = unique_total, _state(metrics)
-            self._latest.clear()
+            if not self._building.locked():  # Else one is just opening a page.
+                self._latest.clear()
             return
         frames = [_frame("metrics", metrics)]
         frames += await self._item_frames(unique_total)

@@ -139,7 +139,7 @@ def test_the_modes_run_in_real_processes_and_beside_them_in_virtual_time(tmp_pat
     for mode in ("independent", "star", "mesh_by_line", "all"):
         for side in ("processes", "virtual"):
             assert figures[f"{mode}_{side}_runs_count"] == 1
-            assert 0 < figures[f"{mode}_{side}_duplicate_ratio"] < 0.5
+            assert 0 <= figures[f"{mode}_{side}_duplicate_ratio"] < 0.5
             assert figures[f"{mode}_{side}_unique_a_minute_count"] > 0
             assert any(line.startswith(f"| {mode} | {side} |") for line in lines)
 

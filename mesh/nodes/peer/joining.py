@@ -85,7 +85,10 @@ class Joiner:
         if self.welcomed:
             members = {member.service for member in self._node.membership.all()}
             return [service for service in dict.fromkeys(seeds) if service not in members]
-        stored = [member.service for member in self._node.membership.others()]
+        membership = self._node.membership
+        stored = [
+            each.service for each in membership.others() if each.origin not in membership.revoked
+        ]
         stored = self._node.random.sample(stored, min(len(stored), ASKED_AT_ONCE_MAX))
         own = self._node.own.service
         return [each for each in dict.fromkeys([*seeds, *stored]) if each != own]

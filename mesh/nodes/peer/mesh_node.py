@@ -333,8 +333,10 @@ class MeshNode:
         """Have nothing more to do with a member; what it said stays."""
         member = self.membership.get(origin)
         self.membership.revoked.add(origin)
-        if member is not None and member.curve_key:
-            self.transport.revoke_key(member.curve_key)
+        if member is not None:
+            self.transport.hang_up(member.service)
+            if member.curve_key:
+                self.transport.revoke_key(member.curve_key)
         listening = self._listening.pop(origin, None)
         if listening is not None:
             self.transport.stop_listening_to(listening)
