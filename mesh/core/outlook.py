@@ -15,7 +15,7 @@ from mesh.core import entries as log
 from mesh.core.budget import Purse
 from mesh.core.entries import LogEntry
 from mesh.core.facets import OPEN_FACET, FacetPlan
-from mesh.core.items import LogId
+from mesh.core.items import LogId, NodeId
 from mesh.core.known import KnownItems
 from mesh.core.normalize import item_key
 from mesh.core.rate_limits import Allowances, CallEntry
@@ -75,6 +75,16 @@ class Outlook:
     def said(self, seq: int, entry: LogEntry, *, now_s: float, now_ms: int) -> None:
         """Take in an entry of the own log, as it is written; what it found is known already."""
         self._note(self.own, seq, entry, None, now_s=now_s, now_ms=now_ms)
+
+    def node_gone(self, origin: NodeId) -> None:
+        """A producer is taken for dead: what it leases and its calls hold back nobody."""
+        self.plan.node_gone(origin)
+        self.allowances.node_gone(origin)
+
+    def node_back(self, origin: NodeId) -> None:
+        """It is heard again."""
+        self.plan.node_back(origin)
+        self.allowances.node_back(origin)
 
     @contextmanager
     def watching(self) -> Iterator[Arrivals]:

@@ -331,14 +331,12 @@ class MeshNode:
 
     def revoke(self, origin: NodeId) -> None:
         """Have nothing more to do with a member; what it said stays."""
-        member = self.membership.get(origin)
         self.membership.revoked.add(origin)
-        if member is not None:
+        if (member := self.membership.get(origin)) is not None:
             self.transport.hang_up(member.service)
             if member.curve_key:
                 self.transport.revoke_key(member.curve_key)
-        listening = self._listening.pop(origin, None)
-        if listening is not None:
+        if (listening := self._listening.pop(origin, None)) is not None:
             self.transport.stop_listening_to(listening)
 
     def announce_tail(self, log: LogId, last_seq: int) -> None:

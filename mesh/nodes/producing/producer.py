@@ -334,11 +334,9 @@ class Producer:
         """What a dead node was looking into is free for others."""
         gone = {member.origin for member in self.node.membership.others()} - self.node.alive()
         for origin in gone - self._gone:
-            self.outlook.plan.node_gone(origin)
-            self.outlook.allowances.node_gone(origin)
+            self.outlook.node_gone(origin)
         for origin in self._gone - gone:
-            self.outlook.plan.node_back(origin)
-            self.outlook.allowances.node_back(origin)
+            self.outlook.node_back(origin)
         self._gone = gone
 
     async def _sync(self) -> None:
