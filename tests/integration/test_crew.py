@@ -6,7 +6,6 @@ Children are played by the test, at the other end of a real channel.
 from __future__ import annotations
 
 import io
-import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,6 +25,8 @@ from tests.integration.eventually import eventually
 ATLAS, SWIFT = (ModelSpec(f"simulated:{name}", "openai", name) for name in ("atlas", "swift"))
 FAILURE = {"event": "failed", "message": "its identity is damaged", "status": 1}
 LEFT = {"event": "left", "not_handed_over": 0, "lost": 0, "dismissed": True}
+NO_PROCESS = 2**22 + 1
+"""Above what Linux gives to any: a keeper kills the children that it has when it is closed."""
 
 
 @dataclass
@@ -52,7 +53,7 @@ class Scene:
                 other_end.send(word)
             await other_end.flush()
             other_end.close()
-            return Child("producer-3", os.getpid(), await Channel.over(ours))
+            return Child("producer-3", NO_PROCESS, await Channel.over(ours))
 
         return KeptChild("producer-3", start, dispensable=dispensable)
 
