@@ -18,6 +18,7 @@ from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
 from playwright.async_api import Browser, ConsoleMessage, Dialog, Page, async_playwright, expect
 
 from mesh.web.server import PageServer
+from tests.patience import PATIENCE_S
 from tests.scripted_run import ScriptedRun
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -37,11 +38,9 @@ Sockets = Literal["passed", "refused", "swallowed"]
 """What a proxy does with a WebSocket; one that is swallowed opens, and nobody hears or speaks."""
 CHART_LIBRARY = "**/charts/*"
 PREFIX = "/tools/mesh"
-PATIENCE_MS = 45_000
-"""As long as other end-to-end tests wait: four of them share two processors."""
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade", "host", "content-length"}
 
-expect.set_options(timeout=PATIENCE_MS)
+expect.set_options(timeout=1000 * PATIENCE_S)
 
 
 @dataclass
@@ -198,7 +197,7 @@ async def opened(
             read; a page that cannot have it shows everything else.
     """
     page = await browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
-    page.set_default_timeout(PATIENCE_MS)
+    page.set_default_timeout(1000 * PATIENCE_S)
     result = Opened(page)
     if not charts:
         await page.route(CHART_LIBRARY, lambda route: route.abort())

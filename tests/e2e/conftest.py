@@ -15,6 +15,7 @@ from mesh.config import SimulatorSettings
 from mesh.simulation.server import serve
 from tests.e2e.chromium import launched
 from tests.e2e.running import end_all_runs
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture(autouse=True)
@@ -56,10 +57,10 @@ def simulator_url() -> Iterator[str]:
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert listening.wait(timeout=10)
+    assert listening.wait(timeout=PATIENCE_S)
     yield urls[0]
     loop.call_soon_threadsafe(serving.cancel)
-    thread.join(timeout=10)
+    thread.join(timeout=PATIENCE_S)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -19,10 +19,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.patience import PATIENCE_S
+
 NAMES = Path("/run/netns")
 CLONE_NEWNET = 0x40000000
 HOSTS_MAX = 200
-_COMMAND_S = 10.0
 
 
 class NoNamespaces(Exception):
@@ -158,7 +159,7 @@ def _bridge(number: int) -> str:
 
 
 def _ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True, text=True, timeout=_COMMAND_S)
+    subprocess.run(["ip", *words], check=True, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 def _enter(path: Path) -> None:

@@ -23,16 +23,16 @@ from typing import Any
 import psutil
 
 from mesh.core.entries import LogEntry
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
-WAIT_S = 45.0
 QUICK_MODELS = ("--model", "simulated:atlas", "--model", "simulated:swift")
 """Spoken to by one SDK: importing the other takes each run 3 s of processor time."""
 _started: list[Run] = []
 _KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_BASE_URL")
 
 
-def eventually(condition: Callable[[], Any], what: str, wait_s: float = WAIT_S) -> Any:
+def eventually(condition: Callable[[], Any], what: str, wait_s: float = PATIENCE_S) -> Any:
     """The first true value of `condition`; fails, saying `what` was awaited, when none comes."""
     deadline_s = time.monotonic() + wait_s
     while time.monotonic() < deadline_s:
@@ -52,7 +52,7 @@ class Run:
     output: Path
     _said: list[str] = field(default_factory=list)
 
-    def wait(self, timeout_s: float = 90.0) -> int:
+    def wait(self, timeout_s: float = PATIENCE_S) -> int:
         """Wait for its end; return its exit status."""
         # Not by `communicate`: it does not see what a line read before has left in the buffer.
         reading = threading.Thread(target=self._read_on, daemon=True)
@@ -124,7 +124,7 @@ class Run:
 
     def get(self, path: str) -> Any:
         """JSON of its page server."""
-        with urllib.request.urlopen(f"{self.page_url()}/{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.page_url()}/{path}", timeout=PATIENCE_S) as answer:
             return json.load(answer)
 
     def control(self, **request: Any) -> tuple[int, Any]:
@@ -135,7 +135,7 @@ class Run:
             headers={"content-type": "application/json"},
         )
         try:
-            with urllib.request.urlopen(asked, timeout=5) as answer:
+            with urllib.request.urlopen(asked, timeout=PATIENCE_S) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)

@@ -18,6 +18,7 @@ from tests.e2e.running import (
     node_process,
     start_run,
 )
+from tests.patience import PATIENCE_S
 
 PARIS = "Paris attractions"
 QUIET_S = 1.5
@@ -178,7 +179,7 @@ def _peer(run: Run, label: str) -> dict[str, Any]:
 
 
 def _books(simulator_url: str, page: str) -> list[dict[str, Any]]:
-    with urllib.request.urlopen(f"{simulator_url}/books/{page}", timeout=5) as answer:
+    with urllib.request.urlopen(f"{simulator_url}/books/{page}", timeout=PATIENCE_S) as answer:
         listed: list[dict[str, Any]] = json.load(answer)[page]
     return listed
 

@@ -8,19 +8,15 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-import pytest
-
 from bench.fault_kinds import ALL, possible_kinds
 from bench.fault_networks import RelayNetwork
 from bench.fault_rounds import Tally, run_round, take_collector_away
 from bench.fault_runs import FaultRun, Layout, await_that, started_run
 from mesh.core.normalize import item_key
-
-pytestmark = pytest.mark.timeout(300)
+from tests.patience import PATIENCE_S
 
 ENTRIES = 40_000
 """Of the catalog, which each machine reads: several times what so short a run finds."""
-CONVERGE_WAIT_S = 30.0
 """Only a broken mesh takes so long; what it takes is measured by bench/faults.py."""
 
 
@@ -43,9 +39,9 @@ def test_what_was_said_and_not_sent_when_a_producer_was_killed_is_in_the_output(
     layout = Layout(producers=(1, 1), time_scale=10, catalog_entries=ENTRIES)
     with RelayNetwork(3) as network, started_run(tmp_path, layout, network) as run:
         victim = run.producers[0]
-        await_that(lambda: run.collector_disk.output_count() > 30, "entries", CONVERGE_WAIT_S)
+        await_that(lambda: run.collector_disk.output_count() > 30, "entries", PATIENCE_S)
         held = network.hold(1, victim)
-        await_that(lambda: len(run.only_held_by(victim)) > 10, "unheard entries", CONVERGE_WAIT_S)
+        await_that(lambda: len(run.only_held_by(victim)) > 10, "unheard entries", PATIENCE_S)
         killed = {victim: run.epochs()[victim]}
         victim.machine.power_off()
         network.drop(held)
@@ -54,7 +50,7 @@ def test_what_was_said_and_not_sent_when_a_producer_was_killed_is_in_the_output(
         assert len(unsent) > 10
         run.await_whole(killed)
         said = run.said_positions()
-        await_that(lambda: not run.lacking(said), "all to know", CONVERGE_WAIT_S)
+        await_that(lambda: not run.lacking(said), "all to know", PATIENCE_S)
         end_and_judge(run)
         assert unsent <= {item_key(line) for line in run.collector_disk.output_lines()}
 
@@ -63,10 +59,10 @@ def test_producers_go_on_while_the_collector_is_away(tmp_path: Path) -> None:
     tally = Tally()
     layout = Layout(producers=(1, 1), time_scale=10, catalog_entries=ENTRIES)
     with RelayNetwork(3) as network, started_run(tmp_path, layout, network) as run:
-        await_that(lambda: run.collector_disk.output_count() > 30, "entries", CONVERGE_WAIT_S)
+        await_that(lambda: run.collector_disk.output_count() > 30, "entries", PATIENCE_S)
         absence = take_collector_away(run, 3.0, tally)
         assert absence.away_per_s > 0
-        assert absence.in_output_s < CONVERGE_WAIT_S
+        assert absence.in_output_s < PATIENCE_S
         end_and_judge(run)
 
 

@@ -30,6 +30,7 @@ from tests.e2e.running import (
     start_producers,
     start_run,
 )
+from tests.patience import PATIENCE_S
 
 CITIES = "Cities of the world"
 
@@ -268,7 +269,7 @@ def test_a_page_on_all_addresses_says_where_other_machines_find_it(tmp_path: Pat
     elsewhere = collector.await_said(r"page from other machines: (http://\S+)")[1]
     assert elsewhere == here.replace("127.0.0.1", "127.0.0.2")
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-    with browser.open(elsewhere, timeout=5) as page:
+    with browser.open(elsewhere, timeout=PATIENCE_S) as page:
         assert page.status == 200
     collector.signal_group(signal.SIGINT)
     assert collector.wait() == 0

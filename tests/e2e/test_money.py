@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.running import Run, eventually, node_process, start_run
+from tests.patience import PATIENCE_S
 
 PRICES = {"atlas": (0.3, 0.15, 1.2), "swift": (0.15, 0.075, 0.6)}
 """Dollars for a million tokens of input, cached input, output."""
@@ -42,7 +43,7 @@ def start_priced_run(directory: Path, url: str, *words: str) -> Run:
 
 
 def books_of(url: str) -> list[dict[str, Any]]:
-    with urllib.request.urlopen(f"{url}/books/calls", timeout=5) as answer:
+    with urllib.request.urlopen(f"{url}/books/calls", timeout=PATIENCE_S) as answer:
         calls: list[dict[str, Any]] = json.load(answer)["calls"]
     return calls
 

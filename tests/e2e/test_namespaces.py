@@ -20,12 +20,10 @@ from bench.fault_machines import Node
 from bench.fault_networks import NamespaceNetwork
 from bench.fault_runs import FaultRun, Layout, await_that, started_run
 from tests.e2e.namespaces import NoNamespaces, check_namespaces
-
-pytestmark = pytest.mark.timeout(300)
+from tests.patience import PATIENCE_S
 
 ENTRIES = 40_000
 """Of the catalog, which each machine reads: several times what so short a run finds."""
-CONVERGE_WAIT_S = 30.0
 """Far above the 5 s that bench/faults.py measures against: the machine may be busy."""
 COLLECTOR, FIRST, SECOND, THIRD = range(4)
 """The hosts."""
@@ -50,7 +48,7 @@ def test_four_machines_lose_nothing_when_the_network_between_them_fails(
     layout = Layout(producers=(1, 1, 1), time_scale=10, catalog_entries=ENTRIES)
     with started_run(tmp_path, layout, network) as run:
         first, second, third = run.producers
-        await_that(lambda: all_have_said_more(run, {}), "entries of each", CONVERGE_WAIT_S)
+        await_that(lambda: all_have_said_more(run, {}), "entries of each", PATIENCE_S)
 
         switch.separate(FIRST, SECOND)
         await_that_they_go_on(run)
@@ -59,7 +57,7 @@ def test_four_machines_lose_nothing_when_the_network_between_them_fails(
 
         switch.part([COLLECTOR, FIRST], [SECOND, THIRD])
         await_that_they_go_on(run)
-        await_that(lambda: not run.only_held_by(third), "its side to hear", CONVERGE_WAIT_S)
+        await_that(lambda: not run.only_held_by(third), "its side to hear", PATIENCE_S)
         assert run.lacking(run.said_positions()).keys() >= {first, second, third}
         switch.heal()
         await_converged(run)
@@ -93,13 +91,13 @@ def said_counts(run: FaultRun) -> dict[Node, int]:
 def await_that_they_go_on(run: FaultRun) -> None:
     """Return when every producer has found more than it has now."""
     before = {node: count + 20 for node, count in said_counts(run).items()}
-    await_that(lambda: all_have_said_more(run, before), "more entries of each", CONVERGE_WAIT_S)
+    await_that(lambda: all_have_said_more(run, before), "more entries of each", PATIENCE_S)
 
 
 def await_converged(run: FaultRun) -> None:
     """Return when everyone holds what anyone has said until now."""
     said = run.said_positions()
-    await_that(lambda: not run.lacking(said), "all to know what all said", CONVERGE_WAIT_S)
+    await_that(lambda: not run.lacking(said), "all to know what all said", PATIENCE_S)
 
 
 def page_of(run: FaultRun, network: NamespaceNetwork) -> Any:
@@ -108,6 +106,6 @@ def page_of(run: FaultRun, network: NamespaceNetwork) -> Any:
     assert url is not None
     with (
         network.namespaces.inside(COLLECTOR),
-        urllib.request.urlopen(f"{url[1]}/api/metrics", timeout=5) as answer,
+        urllib.request.urlopen(f"{url[1]}/api/metrics", timeout=PATIENCE_S) as answer,
     ):
         return json.load(answer)["mesh"]

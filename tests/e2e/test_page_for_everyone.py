@@ -48,7 +48,6 @@ async def width_beyond(page: Page) -> int:
     return width
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("peer_count", [5, 50])
 async def test_axe_finds_nothing_in_either_colour_scheme(

@@ -39,7 +39,6 @@ async def number(page: Page, place: str) -> int:
     return int((await page.locator(place).text_content() or "0").replace(",", ""))
 
 
-@pytest.mark.timeout(300)
 async def test_a_person_watches_and_steers_a_run(
     browser: Browser, tmp_path: Path, held_port: int
 ) -> None:

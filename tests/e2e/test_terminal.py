@@ -19,9 +19,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.running import QUICK_MODELS, ROOT, clean_environment
+from tests.patience import PATIENCE_S
 from tests.unit.terminal_screen import TerminalScreen
 
-WAIT_S = 60.0
 QUIET_S = 0.1
 
 
@@ -53,7 +53,7 @@ class RunOnTerminal:
         self.process.send_signal(signal.SIGWINCH)
 
     def read_until(self, condition: Callable[[], bool], what: str) -> None:
-        deadline_s = time.monotonic() + WAIT_S
+        deadline_s = time.monotonic() + PATIENCE_S
         while not condition():
             assert time.monotonic() < deadline_s, f"{what}; on the screen: {self.screen.text}"
             assert self._read(), f"ended before {what}; on the screen: {self.screen.text}"
@@ -61,7 +61,7 @@ class RunOnTerminal:
     def wait(self) -> int:
         while self._read():
             pass
-        return self.process.wait(timeout=WAIT_S)
+        return self.process.wait(timeout=PATIENCE_S)
 
     def close(self) -> None:
         if self.process.poll() is None:

@@ -31,6 +31,7 @@ from tests.e2e.running import (
     said_entries,
     start_run,
 )
+from tests.patience import PATIENCE_S
 
 PARIS = "Paris attractions"
 
@@ -140,7 +141,7 @@ def test_a_run_on_a_disk_that_stays_full_ends_when_told_and_says_so(small_disk: 
     with _filled(small_disk):
         eventually(lambda: run.get("api/metrics")["notices"], "the notice")
         run.signal_group()
-        assert run.wait(timeout_s=30) == 1
+        assert run.wait() == 1
         assert "same command" in run.said
         assert run.children() == []
     again = start_run(small_disk, PARIS, "--peers", "1", "--target", "60")
@@ -215,11 +216,11 @@ def _simulator_at(port: int) -> Iterator[None]:
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        assert listening.wait(timeout=10)
+        assert listening.wait(timeout=PATIENCE_S)
         yield
     finally:
         loop.call_soon_threadsafe(serving.cancel)
-        thread.join(timeout=10)
+        thread.join(timeout=PATIENCE_S)
 
 
 @contextlib.contextmanager
@@ -239,7 +240,7 @@ def _viewed(run: Run) -> Iterator[Run]:
         yield page
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=PATIENCE_S) == 0
 
 
 def _calls_under_way(run: Run) -> int:

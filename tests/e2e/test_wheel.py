@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.running import ROOT, clean_environment, eventually
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(directory), str(ROOT)],
         check=True,
-        timeout=110,
+        timeout=PATIENCE_S,
     )
     (built,) = directory.glob("topicmesh-*.whl")
     return built
@@ -38,7 +39,7 @@ def test_the_installed_program_runs_outside_a_checkout(wheel: Path, tmp_path: Pa
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", installed, wheel],
         check=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -53,12 +54,12 @@ def test_the_installed_program_runs_outside_a_checkout(wheel: Path, tmp_path: Pa
     )
     assert process.stdout is not None
     said = eventually(lambda: _page_line(process), "the page's address")
-    with urllib.request.urlopen(said, timeout=10) as page:
+    with urllib.request.urlopen(said, timeout=PATIENCE_S) as page:
         assert b"<title>" in page.read()
     output = elsewhere / "output.txt"
     eventually(lambda: output.exists() and output.read_text("utf-8"), "entries")
     os.killpg(process.pid, 2)
-    process.communicate(timeout=20)
+    process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
 
 

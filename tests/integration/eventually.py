@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-DEADLINE_S = 15.0
-"""Only a broken test waits as long; far above what a loaded machine needs."""
+from tests.patience import PATIENCE_S
+
 POLL_S = 0.01
 
 
-async def eventually(condition: Callable[[], object], *, deadline_s: float = DEADLINE_S) -> None:
+async def eventually(condition: Callable[[], object], *, deadline_s: float = PATIENCE_S) -> None:
     """Return once `condition()` holds; fail when it does not within `deadline_s`."""
     loop = asyncio.get_running_loop()
     ends_s = loop.time() + deadline_s

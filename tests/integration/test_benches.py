@@ -47,7 +47,6 @@ def assert_contract(printed: dict[str, Any], name: str) -> None:
         assert isinstance(value, int | float), figure
 
 
-@pytest.mark.timeout(150)
 def test_the_propagation_bench_prints_both_sides_within_a_minute(tmp_path: Path) -> None:
     lines, printed = run_quick("propagation", tmp_path)
     assert_contract(printed, "propagation")
@@ -61,7 +60,6 @@ def test_the_propagation_bench_prints_both_sides_within_a_minute(tmp_path: Path)
     assert figures["mesh_to_bare_p50_ratio"] > 0
 
 
-@pytest.mark.timeout(150)
 def test_the_ingest_bench_prints_every_part_and_its_spread_within_a_minute(tmp_path: Path) -> None:
     lines, printed = run_quick("ingest", tmp_path)
     assert_contract(printed, "ingest")
@@ -81,7 +79,6 @@ def test_the_ingest_bench_prints_every_part_and_its_spread_within_a_minute(tmp_p
     assert figures["bloom_false_positives_ratio"] <= 0.01
 
 
-@pytest.mark.timeout(150)
 def test_the_scale_bench_brings_every_mesh_up_and_loses_nothing(tmp_path: Path) -> None:
     _, printed = run_quick("mesh_scale", tmp_path)
     assert_contract(printed, "mesh_scale")
@@ -96,7 +93,6 @@ def test_the_scale_bench_brings_every_mesh_up_and_loses_nothing(tmp_path: Path) 
     assert 2 * 20 < figures["plain_20_descriptors_count"] < 5 * 20 + 100
 
 
-@pytest.mark.timeout(150)
 def test_a_late_joiner_learns_everything_while_all_hearts_beat(tmp_path: Path) -> None:
     _, printed = run_quick("late_joiner", tmp_path)
     assert_contract(printed, "late_joiner")
@@ -106,7 +102,6 @@ def test_a_late_joiner_learns_everything_while_all_hearts_beat(tmp_path: Path) -
     assert 0 < figures["longest_heartbeat_gap_before_s"] <= figures["longest_heartbeat_gap_s"]
 
 
-@pytest.mark.timeout(150)
 def test_the_fuzz_bench_counts_what_was_refused_and_finds_no_fault(tmp_path: Path) -> None:
     _, printed = run_quick("fuzz", tmp_path)
     assert_contract(printed, "fuzz")
@@ -117,7 +112,6 @@ def test_the_fuzz_bench_counts_what_was_refused_and_finds_no_fault(tmp_path: Pat
         assert figures[f"{reason}_count"] > 0, reason
 
 
-@pytest.mark.timeout(150)
 @pytest.mark.parametrize(
     ("name", "figure"),
     [("duplicate_rate", "duplicate_ratio"), ("cost", "gpt_4o_mini_per_100_usd")],
@@ -131,7 +125,6 @@ def test_the_benches_in_virtual_time_print_star_and_mesh(
         assert printed["figures"][f"paris_5_{mode}_100_{figure}"] > 0
 
 
-@pytest.mark.timeout(150)
 def test_the_modes_run_in_real_processes_and_beside_them_in_virtual_time(tmp_path: Path) -> None:
     lines, printed = run_quick("real_modes", tmp_path)
     assert_contract(printed, "real_modes")
@@ -144,7 +137,6 @@ def test_the_modes_run_in_real_processes_and_beside_them_in_virtual_time(tmp_pat
             assert any(line.startswith(f"| {mode} | {side} |") for line in lines)
 
 
-@pytest.mark.timeout(150)
 def test_the_live_bench_spends_no_more_than_its_budget_on_either_side(tmp_path: Path) -> None:
     _, printed = run_quick("live", tmp_path, "--time-scale", "4")
     assert_contract(printed, "live")
@@ -154,7 +146,6 @@ def test_the_live_bench_spends_no_more_than_its_budget_on_either_side(tmp_path: 
         assert 0 < figures[f"{side}_spent_usd"] <= printed["settings"]["budget_usd_a_side"]
 
 
-@pytest.mark.timeout(150)
 def test_the_budget_bench_finds_nothing_spent_beyond_and_nothing_forgotten(tmp_path: Path) -> None:
     _, printed = run_quick("budget", tmp_path)
     assert_contract(printed, "budget")
@@ -221,7 +212,6 @@ def _run_names(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.timeout(150)
 def test_a_long_list_knows_its_names_again(tmp_path: Path) -> None:
     _, printed = run_quick("resolve", tmp_path, "--size", "5000")
     assert_contract(printed, "resolve")

@@ -36,6 +36,7 @@ from mesh.storage.database import Batch, RunDatabase
 from mesh.storage.run_directory import DATABASE_FILE, open_run
 from mesh.wire.signing import SigningKey
 from mesh.wire.tickets import JoinTicket
+from tests.patience import PATIENCE_S
 
 CHECKOUT = Path(run_mesh.__file__).parent
 GPT = ModelSpec("openai:gpt-4o-mini", "openai", "gpt-4o-mini", key_variable="OPENAI_API_KEY")
@@ -429,10 +430,10 @@ def test_the_simulator_serves_until_it_is_stopped(tmp_path: Path, birds: str) ->
         try:
             assert simulator.stdout is not None
             address = simulator.stdout.readline().split()[-1]
-            with urllib.request.urlopen(f"{address}/v1/models", timeout=10) as answer:
+            with urllib.request.urlopen(f"{address}/v1/models", timeout=PATIENCE_S) as answer:
                 assert "atlas" in {each["id"] for each in json.load(answer)["data"]}
             simulator.send_signal(signal.SIGINT)
-            assert simulator.wait(timeout=10) == 0
+            assert simulator.wait(timeout=PATIENCE_S) == 0
         finally:
             simulator.kill()
 

@@ -19,6 +19,7 @@ from mesh.llm.prompts import KnownForPrompt, build_prompt
 from mesh.llm.usage import cut_usage
 from tests.integration.conftest import RunningSimulator, running_simulator
 from tests.integration.eventually import eventually
+from tests.patience import PATIENCE_S
 
 CUTS = 50
 CAP = 1_500
@@ -44,7 +45,7 @@ def prompt_of(source: random.Random) -> Prompt:
 
 async def ended_calls(simulator: RunningSimulator, count: int) -> list[dict[str, Any]]:
     """The books' calls, once there are `count`: a closed connection is noticed a moment later."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             calls: list[dict[str, Any]] = (await simulator.get_json("/books/calls"))["calls"]
             if len(calls) >= count:

@@ -29,6 +29,7 @@ from mesh.storage.database import (
     UnusableDatabase,
 )
 from tests.integration.scarcity import no_file_larger_than
+from tests.patience import PATIENCE_S
 
 A = NodeId(b"a" * 16)
 LOG = LogId(A, 1_700_000_000_000)
@@ -212,7 +213,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_what_was_committed_survives_the_process(path: Path) -> None:
-    subprocess.run([sys.executable, "-c", KILLED_WRITER, str(path)], timeout=60, check=False)
+    subprocess.run(
+        [sys.executable, "-c", KILLED_WRITER, str(path)], timeout=PATIENCE_S, check=False
+    )
     database = RunDatabase.open(path)
     assert database.meta()["state"] == "running"
     database.close()

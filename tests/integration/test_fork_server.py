@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.patience import PATIENCE_S
+
 ROOT = Path(__file__).resolve().parents[2]
 
 FORK_SERVER = "mesh.nodes.supervising.fork_server"
@@ -27,6 +29,6 @@ def test_a_supervisor_that_leaves_without_its_answer_is_no_error() -> None:
     with ours, childs, given:
         socket.send_fds(ours, [b"f"], [given.fileno()])
         ours.recv(4, socket.MSG_PEEK)  # The answer is there, and stays unread.
-    _, complaint = server.communicate(timeout=20)
+    _, complaint = server.communicate(timeout=PATIENCE_S)
     assert complaint == b""
     assert server.returncode == 0

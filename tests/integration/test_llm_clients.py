@@ -45,6 +45,7 @@ from tests.integration.scripted_llm_server import (
     stream_answer,
     text_answer,
 )
+from tests.patience import PATIENCE_S
 
 KEY = "sk-proj-Zx81kQpLm20Vt7"
 PROMPT = Prompt("Topic: Paris attractions", ("Louvre\nOrsay",), "Panthéon", "Write up to 3.")
@@ -131,7 +132,7 @@ async def test_closing_the_stream_closes_the_connection_at_once(api: Api) -> Non
         events = client.stream(PROMPT, output_tokens_max=100)
         await anext(events)
         await events.aclose()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await closed.wait()
         await client.close()
 
@@ -149,7 +150,7 @@ async def test_cancelling_the_reader_closes_the_connection_at_once(api: Api) -> 
                     begun.set()
 
         task = asyncio.create_task(read())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await begun.wait()
             task.cancel()
             await closed.wait()
@@ -168,7 +169,7 @@ async def test_cancelling_a_call_that_nobody_has_answered_closes_the_connection_
         client = client_at(server, api)
         stream = client.stream(PROMPT, output_tokens_max=100, progress=progress)
         task = asyncio.ensure_future(anext(stream))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await asked.wait()
             task.cancel()
             await closed.wait()

@@ -25,6 +25,7 @@ from mesh.storage.node_directory import (
 )
 from mesh.storage.node_log import NodeLog, log_path
 from mesh.storage.run_directory import AlreadyLocked
+from tests.patience import PATIENCE_S
 
 
 def opened_once(path: Path, now_ms: int = 1000) -> NodeDirectory:
@@ -120,9 +121,9 @@ except AlreadyLocked:
 def test_a_node_runs_in_one_process_only(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SECOND_START, str(tmp_path)]
     node = NodeDirectory.open(tmp_path)
-    assert subprocess.run(command, timeout=60, check=False).returncode == 17
+    assert subprocess.run(command, timeout=PATIENCE_S, check=False).returncode == 17
     node.close()
-    assert subprocess.run(command, timeout=60, check=False).returncode == 0
+    assert subprocess.run(command, timeout=PATIENCE_S, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("now_ms", [5000, 1000, 999, 0])

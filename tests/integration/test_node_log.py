@@ -21,6 +21,7 @@ from mesh.storage.node_log import (
 )
 from mesh.storage.records import pack_record
 from tests.integration.scarcity import no_file_larger_than
+from tests.patience import PATIENCE_S
 
 ALL_BYTES = 1 << 20
 
@@ -307,7 +308,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_a_killed_process_loses_nothing_that_it_appended(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    subprocess.run([sys.executable, "-c", KILLED_WRITER, str(path)], timeout=60, check=False)
+    subprocess.run(
+        [sys.executable, "-c", KILLED_WRITER, str(path)], timeout=PATIENCE_S, check=False
+    )
     assert [each.frame for each in LogReader(path).new_frames()] == [
         b"frame %d" % seq for seq in range(1, 101)
     ]

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from bench.rate_limits import PRODUCERS, REQUESTS_PER_MINUTE
 from tests.integration.test_benches import assert_contract, run_quick
 
 
-@pytest.mark.timeout(150)
 def test_the_bench_of_limits_prints_what_is_used_and_refused(tmp_path: Path) -> None:
     lines, printed = run_quick("rate_limits", tmp_path)
     assert_contract(printed, "rate_limits")

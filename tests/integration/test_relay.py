@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from bench.relay import Address, Relay
+from tests.patience import PATIENCE_S
 
-PATIENCE_S = 10.0
 _NET = f"127.{os.getpid() % 250 + 1}"
 
 

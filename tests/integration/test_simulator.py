@@ -21,6 +21,7 @@ from mesh.llm.sdk_http import http_error_class
 from mesh.simulation.catalog import CatalogUnusable
 from mesh.simulation.server import PortInUse, serve
 from tests.integration.conftest import TIME_SCALE, RunningSimulator, running_simulator
+from tests.patience import PATIENCE_S
 
 PROMPT = "Topic: Paris attractions\n\nWrite up to 30 further entries, one a line."
 LONG_PROMPT = "Rules.\n" * 1000 + PROMPT
@@ -733,7 +734,7 @@ async def test_a_client_that_hangs_up_ends_its_answer_and_is_billed_for_what_was
             if chunk.choices[0].delta.content:
                 break
         await stream.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while not (calls := await books_calls(simulator)):
                 pass
     assert calls[0]["outcome"] == "cancelled"

@@ -16,6 +16,7 @@ from mesh.core.items import LogId, NodeId
 from mesh.storage.node_log import StoredFrame
 from mesh.storage.spool import FORMAT, READ_AHEAD_BYTES, Spool
 from tests.integration.scarcity import no_file_larger_than
+from tests.patience import PATIENCE_S
 
 ALL_BYTES = 1 << 20
 OTTER = LogId(NodeId(b"otter".ljust(16, b".")), 1000)
@@ -280,7 +281,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_a_killed_process_has_kept_all_that_it_heard(tmp_path: Path) -> None:
     path = tmp_path / "spool"
-    subprocess.run([sys.executable, "-c", KILLED_WRITER, str(path)], timeout=60, check=False)
+    subprocess.run(
+        [sys.executable, "-c", KILLED_WRITER, str(path)], timeout=PATIENCE_S, check=False
+    )
     assert [stored.frame for _, stored in Spool.open(path).frames()] == [
         b"frame %d" % seq for seq in range(1, 101)
     ]

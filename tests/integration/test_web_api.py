@@ -32,12 +32,12 @@ from mesh.web.server import PageServer
 from mesh.web.static_files import chart_library_path
 from mesh.web.token import new_token
 from tests.integration.eventually import eventually
+from tests.patience import PATIENCE_S
 from tests.scripted_run import MODELS, ScriptedRun
 
 REQUESTS = 400
 CONVERSATIONS = 150
 """Some 10 s together on a busy machine."""
-ANSWER_S = 10.0
 """Far above what any answer takes; only a hang waits as long."""
 ANSWER_BYTES_MAX = 6_000_000
 """The chart library, uncompressed, is the largest thing that there is to get."""
@@ -111,7 +111,7 @@ async def others_ended() -> None:
     """Connections cut in the middle of a body end a little later."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     if others:
-        await asyncio.wait(others, timeout=ANSWER_S)
+        await asyncio.wait(others, timeout=PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ class Answer:
 
 def ask(port: int, request: bytes, method: str = "GET") -> Answer:
     """Send whole, well-framed `request`; the answer. Fails on a hang, or on too much."""
-    with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_S) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as connection:
         connection.sendall(request)
         response = HTTPResponse(connection, method=method)
         response.begin()
@@ -359,7 +359,9 @@ def test_every_wish_is_answered_as_the_contract_says(target: Target, body: bytes
 def test_broken_framing_costs_the_sender_his_connection_only(
     target: Target, pieces: list[bytes], cut: int
 ) -> None:
-    with socket.create_connection(("127.0.0.1", target.open.port), timeout=ANSWER_S) as connection:
+    with socket.create_connection(
+        ("127.0.0.1", target.open.port), timeout=PATIENCE_S
+    ) as connection:
         sent = b"".join(pieces)
         connection.sendall(sent[: max(0, len(sent) - cut)])
     assert is_well(target.open.port)
@@ -397,7 +399,9 @@ HANDSHAKE = (
 @settings(PATIENT, max_examples=CONVERSATIONS)
 @given(frames=st.lists(ws_frames | st.binary(max_size=40), max_size=5))
 def test_no_websocket_message_harms_the_others(target: Target, frames: list[bytes]) -> None:
-    with socket.create_connection(("127.0.0.1", target.open.port), timeout=ANSWER_S) as connection:
+    with socket.create_connection(
+        ("127.0.0.1", target.open.port), timeout=PATIENCE_S
+    ) as connection:
         connection.sendall(HANDSHAKE)
         assert connection.recv(4096).startswith(b"HTTP/1.1 101")
         # It may be dropped before it has said everything.

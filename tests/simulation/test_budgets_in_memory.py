@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 
-import pytest
-
 from tests.simulation.auditing import audit, audit_seeds
 from tests.simulation.scenarios import COLLECTOR, Fault, FaultKind
 from tests.simulation.spending import draw_spending
@@ -15,7 +13,6 @@ SEEDS = 12
 OLD_COPY_SEEDS = 8
 
 
-@pytest.mark.timeout(300)
 def test_whatever_crashes_no_more_is_billed_than_the_budget_and_the_ledger_equals_the_books() -> (
     None
 ):

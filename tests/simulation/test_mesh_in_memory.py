@@ -22,7 +22,6 @@ SETS_CLOCK_BACK = 4
 """The variant of a fault after which a node's clock is an hour slow."""
 
 
-@pytest.mark.timeout(300)
 def test_a_hundred_seeds_lose_nothing_double_nothing_and_converge() -> None:
     """.ci/run has a thousand of them, and a command as many as one likes:
     python -m tests.simulation --seeds 100000."""

@@ -57,7 +57,6 @@ def test_every_protection_is_tried() -> None:
     }
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("needed", NEEDED, ids=lambda needed: needed.name)
 def test_without_it_some_seed_fails(
     needed: Needed, record_property: Callable[[str, object], None]
