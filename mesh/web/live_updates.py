@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -132,26 +132,30 @@ class LiveUpdates:
             if not self._building.locked():  # Else one is just opening a page.
                 self._latest.clear()
             return
+        # Noted as told once it is: the end of the run cuts an update, and tells the rest.
+        state, told_ordinal = _state(metrics), self._told_ordinal
         frames = [_frame("metrics", metrics)]
-        frames += await self._item_frames(unique_total)
-        if (state := _state(metrics)) != self._told_state:
-            self._told_state = state
+        async for page in self._new_items(unique_total):
+            told_ordinal = page["items"][-1]["ordinal"]
+            frames.append(_frame("items", page))
+        if state != self._told_state:
             frames.append(_frame("state", state))
-        frames += await self._changed_frames(is_last=is_last)
+        changed = await self._changed_frames(is_last=is_last)
+        frames += changed.values()
         for client in self._clients:
             client.offer(frames)
+        self._told_ordinal, self._told_state = told_ordinal, state
+        self._latest |= changed
 
-    async def _changed_frames(self, *, is_last: bool) -> list[bytes]:
-        """What has changed of nodes, facets and names."""
-        frames: list[bytes] = []
+    async def _changed_frames(self, *, is_last: bool) -> dict[str, bytes]:
+        """What has changed of nodes, facets and names, by kind."""
         async with self._building:
-            for kind, updates_between in UPDATES_BETWEEN.items():
-                if self._update_count % updates_between == 0 or is_last:
-                    frame = await self._built(kind)
-                    if frame != self._latest.get(kind):
-                        self._latest[kind] = frame
-                        frames.append(frame)
-        return frames
+            frames = {
+                kind: await self._built(kind)
+                for kind, updates_between in UPDATES_BETWEEN.items()
+                if self._update_count % updates_between == 0 or is_last
+            }
+        return {kind: frame for kind, frame in frames.items() if frame != self._latest.get(kind)}
 
     async def _built(self, kind: str) -> bytes:
         if kind == PEERS:
@@ -160,20 +164,18 @@ class LiveUpdates:
             return _frame(kind, self._view.facets())
         return _frame(kind, await self._view.names(limit=NAMES_SHOWN_MAX))
 
-    async def _item_frames(self, unique_total: int) -> list[bytes]:
+    async def _new_items(self, unique_total: int) -> AsyncIterator[JsonObject]:
+        """Entries that pages have not been told of, as many as one update tells."""
         items_max = ITEMS_PER_FRAME_MAX * ITEM_FRAMES_PER_UPDATE_MAX
-        self._told_ordinal = max(self._told_ordinal, unique_total - items_max)
-        frames: list[bytes] = []
-        while len(frames) < ITEM_FRAMES_PER_UPDATE_MAX:
-            query = ItemQuery(after=self._told_ordinal, limit=ITEMS_PER_FRAME_MAX)
-            page = await self._view.items(query)
+        after = max(self._told_ordinal, unique_total - items_max)
+        for _ in range(ITEM_FRAMES_PER_UPDATE_MAX):
+            page = await self._view.items(ItemQuery(after=after, limit=ITEMS_PER_FRAME_MAX))
             if not page["items"]:
-                break
-            self._told_ordinal = page["items"][-1]["ordinal"]
-            frames.append(_frame("items", page))
+                return
+            yield page
             if page["next"] is None:
-                break
-        return frames
+                return
+            after = page["next"]
 
 
 class _Client:

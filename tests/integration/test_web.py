@@ -25,11 +25,13 @@ from aiohttp import (
 from prometheus_client.parser import text_string_to_metric_families
 
 from mesh.core.item_query import ItemQuery
+from mesh.web import live_updates
 from mesh.web.interface import JsonObject
 from mesh.web.live_updates import CLIENTS_MAX, ITEMS_PER_FRAME_MAX, NAMES_SHOWN_MAX
 from mesh.web.routes import CONTROL_BYTES_MAX, ITEMS_MAX
 from mesh.web.server import PageServer, PageUnavailable
 from tests.integration.eventually import eventually
+from tests.patience import PATIENCE_S
 from tests.scripted_run import MODELS, ScriptedRun
 
 UI = Path(__file__).resolve().parents[2] / "ui"
@@ -60,6 +62,12 @@ def run() -> ScriptedRun:
     run = ScriptedRun()
     run.find(["Louvre", "Eiffel Tower", "Musée d'Orsay"])
     return run
+
+
+@pytest.fixture
+def patient_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients that read have all the time they need to take the last frames."""
+    monkeypatch.setattr(live_updates, "LAST_FRAMES_S", PATIENCE_S)
 
 
 async def next_frame(socket: ClientWebSocketResponse, kind: str) -> dict[str, Any]:
@@ -547,7 +555,7 @@ async def test_a_change_of_state_is_told(run: ScriptedRun) -> None:
 
 
 async def test_the_last_frame_says_how_the_run_finished_and_how_to_reopen_it(
-    run: ScriptedRun,
+    run: ScriptedRun, patient_end: None
 ) -> None:
     async with served(run) as (server, client), client.ws_connect("/ws") as socket:
         await next_frame(socket, "state")
@@ -570,6 +578,36 @@ async def test_the_last_frame_says_how_the_run_finished_and_how_to_reopen_it(
         metrics = [frame for frame in frames if frame["type"] == "metrics"]
         assert metrics[-1]["state"] == "stopped"
         assert socket.close_code == 1001
+
+
+async def test_an_update_that_the_end_cuts_is_told_with_the_last(
+    patient_end: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(live_updates.UPDATES_BETWEEN, live_updates.NAMES, 1)
+
+    class Slow(ScriptedRun):
+        cut = False
+
+        async def names(self, *, limit: int) -> JsonObject:
+            """Of all that an update reads the last."""
+            if self.accepted and not self.cut:
+                self.cut = True
+                await asyncio.Event().wait()
+            return await super().names(limit=limit)
+
+    run = Slow()
+    async with served(run) as (server, client), client.ws_connect("/ws") as socket:
+        await next_frame(socket, "metrics")
+        run.find(["Panthéon"])
+        run.node_state = "left"
+        await eventually(lambda: run.cut)
+        closing = asyncio.create_task(server.close(run.metrics(with_history=False)))
+        frames = await frames_to_the_end(socket)
+        await closing
+    items = [item for frame in frames if frame["type"] == "items" for item in frame["items"]]
+    assert [item["text"] for item in items] == ["Panthéon"]
+    peers = [frame["peers"] for frame in frames if frame["type"] == "peers"]
+    assert "left" in [peer["state"] for peer in peers[-1]]
 
 
 async def test_a_page_that_polls_gets_to_see_the_end(run: ScriptedRun) -> None:
