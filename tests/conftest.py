@@ -1,7 +1,11 @@
-"""What all tests share: how hypothesis judges them."""
+"""What all tests share: how hypothesis judges them, a port."""
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # How long one example takes says more of what else the machine does than of the code: hypothesis
@@ -13,3 +17,13 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("whatever_the_machine_does")
+
+
+@pytest.fixture
+def held_port() -> Iterator[int]:
+    """A port of loopback that the system gives to nobody. Until a server listens there, which may
+    come and go, connections are refused."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 
@@ -22,16 +21,6 @@ from tests.patience import PATIENCE_S
 def _no_run_outlives_its_test() -> Iterator[None]:
     yield
     end_all_runs()
-
-
-@pytest.fixture
-def held_port() -> Iterator[int]:
-    """A port of loopback that the system gives to nobody. Until a server listens there, which may
-    come and go, connections are refused."""
-    with socket.socket() as holder:
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.bind(("127.0.0.1", 0))
-        yield holder.getsockname()[1]
 
 
 @pytest.fixture

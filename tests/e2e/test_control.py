@@ -155,6 +155,7 @@ def _await_quiet(run: Run) -> None:
         return bool(producers) and all(peer["state"] == "paused" for peer in producers)
 
     eventually(quiet, "all producers to pause")
+    eventually(lambda: _call_count(run) == _calls_in_logs(run), "all calls to be stored")
 
 
 def _let_run_time_pass(run: Run, seconds: float) -> None:
@@ -165,6 +166,11 @@ def _let_run_time_pass(run: Run, seconds: float) -> None:
 def _call_count(run: Run) -> int:
     count: int = run.query("SELECT count(*) FROM calls")[0][0]
     return count
+
+
+def _calls_in_logs(run: Run) -> int:
+    entries = [entry for log in node_logs(run).values() for entry in log]
+    return sum(isinstance(entry, CallStarted) for entry in entries)
 
 
 def _models_called_since(run: Run, label: str, since_ms: int) -> set[str]:

@@ -73,7 +73,7 @@ async def test_a_person_watches_and_steers_a_run(
     await expect(page.locator("#lost")).to_be_hidden()
     await expect(page.locator("#target-text")).to_contain_text("of target 50,000")
 
-    await raise_target(page, await number(page, "#unique-total") + 400)
+    await finish_soon(page)
     await expect(page.locator("#state")).to_have_text("Finished")
     await expect(page.locator("#ending-reason")).to_contain_text("entries reached.")
     await assert_page_equals_run(page, run)
@@ -91,6 +91,14 @@ async def raise_target(page: Page, target: int) -> None:
     await page.get_by_role("button", name="Save").click()
     await expect(page.locator("#toast")).to_have_text(f"The target is {target:,} now.")
     await expect(page.locator("#bounds-dialog")).to_be_hidden()
+
+
+async def finish_soon(page: Page) -> None:
+    """Paused, so that the target is still ahead when it is set."""
+    await page.get_by_role("button", name="Pause").click()
+    await expect(page.locator("#state")).to_have_text("Paused")
+    await raise_target(page, await number(page, "#unique-total") + 400)
+    await page.get_by_role("button", name="Resume").click()
 
 
 async def pause_and_resume(page: Page, run: Run) -> None:

@@ -157,7 +157,7 @@ def test_with_the_disk_full_and_the_supervisor_killed_no_process_stays(small_dis
             _await_state(run, label, "cannot write")
         run.process.kill()
         run.wait()
-        eventually(lambda: run.children() == [], "no process left", wait_s=6)
+        eventually(lambda: run.children() == [], "no process left")
 
 
 def test_a_node_that_cannot_start_ends_the_run_with_its_reason(tmp_path: Path) -> None:

@@ -15,8 +15,11 @@ from mesh.core.membership import Endpoint
 from mesh.transport.asking import Silence, ask
 from mesh.transport.curve import CurveKeys
 from mesh.transport.zmq_transport import ZmqTransport
+from tests.patience import PATIENCE_S
 
 NODE = NodeId(b"n" * 16)
+GIVEN_UP_S = 3.0
+"""A node that proves the wrong thing has been reached long before."""
 
 
 class Answering:
@@ -48,7 +51,7 @@ def serving(node: Answering, keys: CurveKeys | None = None) -> Iterator[Endpoint
 
 
 async def answer(
-    service: Endpoint, curve: CurveKeys | None = None, timeout_s: float = 10.0
+    service: Endpoint, curve: CurveKeys | None = None, timeout_s: float = PATIENCE_S
 ) -> list[bytes] | Silence:
     """Ask from a thread: the loop is the asked node's."""
     return await asyncio.to_thread(ask, service, b"?", curve=curve, timeout_s=timeout_s)
@@ -69,27 +72,26 @@ async def test_an_encrypted_service_knows_the_askers_key() -> None:
 async def test_a_service_that_proves_another_key_is_not_trusted() -> None:
     with serving(Answering(), CurveKeys.new()) as service:
         other = Endpoint(service.address, CurveKeys.new().public)
-        assert await answer(other, CurveKeys.new(), 1.0) is Silence.NOT_TRUSTED
+        assert await answer(other, CurveKeys.new(), GIVEN_UP_S) is Silence.NOT_TRUSTED
 
 
 async def test_a_plain_service_is_not_trusted_where_a_key_is_expected() -> None:
     with serving(Answering()) as service:
         keyed = Endpoint(service.address, CurveKeys.new().public)
-        assert await answer(keyed, CurveKeys.new(), 1.0) is Silence.NOT_TRUSTED
+        assert await answer(keyed, CurveKeys.new(), GIVEN_UP_S) is Silence.NOT_TRUSTED
 
 
 async def test_another_program_is_not_trusted() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         service = Endpoint(f"tcp://127.0.0.1:{other.getsockname()[1]}")
-        assert await answer(service, timeout_s=0.5) is Silence.NOT_TRUSTED
+        assert await answer(service, timeout_s=GIVEN_UP_S) is Silence.NOT_TRUSTED
 
 
-async def test_a_node_that_says_nothing_is_told_from_one_that_is_not_there() -> None:
+async def test_a_node_that_says_nothing_is_told_from_one_that_is_not_there(held_port: int) -> None:
     with serving(Answering(silent=True)) as service:
-        assert await answer(service, timeout_s=1.0) is Silence.NO_ANSWER
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
-    assert await answer(Endpoint(f"tcp://127.0.0.1:{port}"), timeout_s=0.5) is Silence.NOT_REACHED
+        assert await answer(service, timeout_s=GIVEN_UP_S) is Silence.NO_ANSWER
+    gone = Endpoint(f"tcp://127.0.0.1:{held_port}")
+    assert await answer(gone, timeout_s=GIVEN_UP_S) is Silence.NOT_REACHED
 
 
 @pytest.mark.parametrize("address", ["tcp://", "nonsense", "tcp://127.0.0.1:x", ""])

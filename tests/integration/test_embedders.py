@@ -186,11 +186,9 @@ async def test_a_refusal_says_whether_to_ask_again(status: int, kind: ErrorKind)
     assert (raised.value.kind, raised.value.status) == (kind, status)
 
 
-async def test_a_server_that_is_not_there_is_unreachable() -> None:
-    async with endpoint() as url:
-        pass
+async def test_a_server_that_is_not_there_is_unreachable(held_port: int) -> None:
     with pytest.raises(ProviderError) as raised:
-        await embedded(url, ["a"])
+        await embedded(f"http://127.0.0.1:{held_port}/v1", ["a"])
     assert raised.value.kind is ErrorKind.UNREACHABLE
 
 

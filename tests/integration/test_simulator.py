@@ -508,9 +508,8 @@ async def test_an_error_event_in_a_stream_is_an_api_error(
     assert caught.value.type == "overloaded_error"
 
 
-async def test_nobody_listening_is_a_connection_error() -> None:
-    async with running_simulator(SimulatorSettings()) as gone:
-        url = gone.url
+async def test_nobody_listening_is_a_connection_error(held_port: int) -> None:
+    url = f"http://127.0.0.1:{held_port}"
     async with openai_at(url) as client:
         with pytest.raises(openai.APIConnectionError):
             await ask_openai(client)

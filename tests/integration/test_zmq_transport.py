@@ -187,7 +187,7 @@ async def test_a_request_to_nobody_ends_with_none_after_its_time(nodes: Nodes) -
 async def test_a_request_that_is_not_answered_ends_with_none_once(nodes: Nodes) -> None:
     asker, server = nodes.start("A"), nodes.start("B")
     server.heard.answers = False
-    unanswered = asker.ask(server.service, b"first", timeout_s=0.3)
+    unanswered = asker.ask(server.service, b"first", timeout_s=2.0)
     await eventually(lambda: server.heard.requests == [b"first"])
     server.heard.answers = True
     answered = asker.ask(server.service, b"second")

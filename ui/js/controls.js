@@ -24,19 +24,31 @@ export function showControls(newMetrics, newIsConnected) {
   byId("bounds").disabled = !isConnected;
 }
 
-/** Carry out what a button asks for, once at a time. A button that is disabled loses the focus. */
-export async function whileBusy(button, carryOut) {
-  if (button.ariaBusy === "true") return;
+const underWay = new Map();
+
+/**
+ * Carry out what a button asks for, once at a time; a press that asks for something else, because
+ * the run was quicker than its answer, comes next. A button that is disabled loses the focus.
+ */
+export function whileBusy(button, carryOut, what = null) {
+  const latest = underWay.get(button);
+  if (latest?.what === what) return latest.done;
   button.ariaBusy = "true";
-  await carryOut();
-  button.ariaBusy = null;
+  const mine = { what, done: null };
+  mine.done = Promise.resolve(latest?.done).then(carryOut).finally(() => {
+    if (underWay.get(button) !== mine) return;
+    underWay.delete(button);
+    button.ariaBusy = null;
+  });
+  underWay.set(button, mine);
+  return mine.done;
 }
 
 function ask(button, action) {
   whileBusy(button, async () => {
     const refused = await control({ action });
     if (refused) toast(`Could not ${action}: ${refused}`);
-  });
+  }, action);
 }
 
 byId("pause").addEventListener("click", () => {
