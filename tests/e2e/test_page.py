@@ -15,6 +15,12 @@ from tests.scripted_run import MODELS, ScriptedRun
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MARKUP = "<img src=x onerror=alert(1)>"
+NOTE_NUMBERS = """() => {
+  const total = document.querySelector("#unique-total");
+  const change = { childList: true, characterData: true, subtree: true };
+  window.noted = [];
+  new MutationObserver(() => { noted.push(total.textContent); }).observe(total, change);
+}"""
 both_ways = pytest.mark.parametrize("through_proxy", [False, True], ids=["directly", "by proxy"])
 
 
@@ -163,6 +169,37 @@ async def test_a_socket_that_speaks_is_kept_while_the_first_numbers_are_late(
         await expect(page.locator("#connection")).to_have_text("Live")
         await expect(page.locator("#unique-total")).to_have_text("3")
         assert sockets == [socket]
+
+
+async def test_numbers_that_were_asked_for_before_a_socket_opened_do_not_replace_its_own(
+    browser: Browser, run: ScriptedRun
+) -> None:
+    live, late_ones_given = asyncio.Event(), asyncio.Event()
+    asked_count = 0
+
+    async def hold_first(route: Route) -> None:
+        nonlocal asked_count
+        asked_count += 1
+        is_first, answer = asked_count == 1, await route.fetch()
+        if is_first:
+            await live.wait()
+        await route.fulfill(response=answer)
+        if is_first:
+            late_ones_given.set()
+
+    async with serving(run) as server:
+        page = (await opened(browser, "about:blank")).page
+        await page.route("**/api/metrics*", hold_first)
+        await page.goto(server.url)
+        await expect(page.locator("#connection")).to_have_text("Live")
+        run.find(["Panthéon"])
+        await expect(page.locator("#unique-total")).to_have_text("4")
+        await page.evaluate(NOTE_NUMBERS)
+        live.set()
+        await late_ones_given.wait()
+        run.find(["Sainte-Chapelle"])
+        await expect(page.locator("#unique-total")).to_have_text("5")
+        assert await page.evaluate("noted") == ["5"]
 
 
 async def test_a_page_that_lost_its_server_says_since_when_comes_back_and_catches_up(

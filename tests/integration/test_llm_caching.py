@@ -39,6 +39,13 @@ async def simulator() -> AsyncIterator[RunningSimulator]:
         yield running
 
 
+@pytest.fixture
+async def slow_simulator() -> AsyncIterator[RunningSimulator]:
+    """Its models think long enough for others to ask meanwhile."""
+    async with running_simulator(SimulatorSettings(time_scale=2.0, seed=5)) as running:
+        yield running
+
+
 def client_at(simulator: RunningSimulator, api: Api, name: str, price_of: str) -> AdaptiveClient:
     url = f"{simulator.url}/v1" if api == "openai" else simulator.url
     spec = f"simulated:{name}"
@@ -149,10 +156,10 @@ async def test_a_server_that_knows_no_key_is_asked_without_one(
 @pytest.mark.parametrize("warmed", [False, True])
 @pytest.mark.parametrize(("api", "name", "price_of"), MODELS)
 async def test_calls_that_wait_for_the_first_read_what_it_has_filled(
-    simulator: RunningSimulator, api: Api, name: str, price_of: str, warmed: bool
+    slow_simulator: RunningSimulator, api: Api, name: str, price_of: str, warmed: bool
 ) -> None:
     """Three calls at once of a cold prompt: all pay in full, or only one does."""
-    client = client_at(simulator, api, name, price_of)
+    client = client_at(slow_simulator, api, name, price_of)
     spec, prompt, changed = client.model.spec, prompt_with(4), asyncio.Event()
     allowances, loop = Allowances(PRODUCER.origin), asyncio.get_running_loop()
 

@@ -68,7 +68,10 @@ export class Connection {
   }
 
   async #fetchAll() {
-    const metrics = await getJson("api/metrics");
+    this.#showAll(await getJson("api/metrics"));
+  }
+
+  #showAll(metrics) {
     if (this.#stopped || this.#listener.snapshot(metrics)) return;
     this.#setMode("other");
     this.#stopped = true;
@@ -167,8 +170,12 @@ export class Connection {
   }
 
   async #poll() {
-    if (this.#mode === "polling") this.#listener.metrics(await getJson("api/metrics?history=0"));
-    else await this.#fetchAll();
+    const isGoingOn = this.#mode === "polling";
+    const metrics = await getJson(isGoingOn ? "api/metrics?history=0" : "api/metrics");
+    // A socket that has opened meanwhile may have brought newer ones.
+    if (this.#isOpen && !this.#unheard) return;
+    if (isGoingOn) this.#listener.metrics(metrics);
+    else this.#showAll(metrics);
     if (this.#isOpen) return;
     this.#setMode("polling");
     // Numbers came: what is slower says nothing about the connection.
