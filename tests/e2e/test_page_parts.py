@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 
@@ -156,8 +157,7 @@ async def test_entries_are_walked_and_opened_by_keys_and_one_can_be_copied(
         facts = page.locator("#entry-facts")
         for fact in ("atlas", "producer-1", "Tour Eiffel"):
             await expect(facts).to_contain_text(fact)
-        await page.locator("#copy-entry").click()
-        await expect(page.locator("#copy-entry")).to_have_text("Copied")
+        await copy_by(page, "#copy-entry")
         await page.keyboard.press("Escape")
         assert await copied(page) == "Louvre Eiffel Tower Musée d'Orsay"
         await page.get_by_label("Search all entries").fill("musée")
@@ -165,12 +165,17 @@ async def test_entries_are_walked_and_opened_by_keys_and_one_can_be_copied(
         assert await copied(page) == "Musée d'Orsay"
 
 
+async def copy_by(page: Page, button: str) -> None:
+    """Press a button that says for a moment that it has copied."""
+    says_so = f"() => document.querySelector('{button}').textContent === 'Copied'"
+    await asyncio.gather(page.wait_for_function(says_so), page.locator(button).click())
+
+
 async def copied(page: Page) -> str:
     """What the list's button copies, as a field of one line takes it."""
     button = page.locator("#copy-entries")
     await expect(button).to_have_text("Copy")
-    await button.click()
-    await expect(button).to_have_text("Copied")
+    await copy_by(page, "#copy-entries")
     search = page.get_by_label("Search all entries")
     await search.fill("")
     await search.press("Control+V")
