@@ -31,12 +31,14 @@ class NoSuchKey(Exception):
 def demand_keys(socket: Socket, keys: CurveKeys, domain: bytes) -> None:
     """Have `socket`, before it is bound, let in only whom the gate admits to `domain`.
 
-    Without a gate in the socket's context nobody gets in.
+    Without a gate in the socket's context nobody gets in, such as while a node closes.
     """
     socket.setsockopt(zmq.CURVE_SERVER, 1)
     socket.setsockopt(zmq.CURVE_PUBLICKEY, keys.public)
     socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
     socket.setsockopt(zmq.ZAP_DOMAIN, domain)
+    # Else whoever has any key gets in where there is no gate.
+    socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
 
 
 def prove_keys(socket: Socket, keys: CurveKeys | None, server_key: bytes) -> None:

@@ -181,7 +181,7 @@ class Inbox:
     async def _redial_if_at(self, ear: _Ear, address: str, host: str, place: Place) -> None:
         try:
             found = await self._loop.getaddrinfo(host, place.port, type=socket.SOCK_STREAM)
-        except OSError:
+        except (OSError, UnicodeError):  # Names come from peers; some are none.
             return
         if place in {Place.of(str(sockaddr[0]), place.port) for *_, sockaddr in found}:
             self._redial_later(ear, address)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 import zmq
 from zmq.utils import z85
+from zmq.utils.monitor import parse_monitor_message
 
 from mesh.core.membership import Endpoint
-from mesh.transport.curve import CurveKeys
+from mesh.transport.curve import CurveKeys, demand_keys, prove_keys
 from mesh.transport.gate import FEED, KEYS_MAX, SERVICE, Gate
 from tests.integration.eventually import eventually
 from tests.integration.transport_nodes import HOST, Node, Nodes, frame, kept_ports
+from tests.patience import PATIENCE_S
 
 PROMPTLY_S = 10.0
 """A newcomer gets in that soon after its key was registered."""
@@ -87,6 +90,23 @@ async def test_a_plaintext_run_tells_no_keys(nodes: Nodes) -> None:
     replies = asker.ask(server.service, b"question")
     await eventually(lambda: replies == [[b"echo", b"question"]])
     assert server.heard.asker_keys == [b""]
+
+
+def test_where_there_is_no_gate_nobody_gets_in() -> None:
+    """What a closing node still has to send outlives its gate."""
+    server_keys, keys = CurveKeys.new(), CurveKeys.new()
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as server:
+        demand_keys(server, server_keys, FEED)
+        outcomes = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+        with server.get_monitor_socket(outcomes) as watch, context.socket(zmq.DEALER) as asker:
+            port = server.bind_to_random_port(f"tcp://{HOST}")
+            asker.linger = 0
+            prove_keys(asker, keys, server_keys.public)
+            asker.connect(f"tcp://{HOST}:{port}")
+            assert watch.poll(int(1000 * PATIENCE_S))
+            outcome = parse_monitor_message(watch.recv_multipart())["event"]
+            assert outcome == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+            server.disable_monitor()
 
 
 async def test_a_newcomer_that_dials_a_node_before_it_is_registered_there_gets_in(
@@ -232,15 +252,17 @@ async def test_a_key_that_is_none_does_no_harm(nodes: Nodes, key: bytes) -> None
 @pytest.mark.parametrize("keys", [None, CurveKeys.new()], ids=["plaintext", "another key"])
 @pytest.mark.parametrize("host", [HOST, "localhost"])
 async def test_a_feed_is_heard_again_after_its_port_was_in_strange_hands(
-    nodes: Nodes, keys: CurveKeys | None, host: str
+    nodes: Nodes, keys: CurveKeys | None, host: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """ZeroMQ itself never dials again whom it found speaking another protocol, and names whom it
-    dials for the second time otherwise."""
+    dials for the second time otherwise. A peer may have named what is no host for the same port."""
     ports = kept_ports()
     speaker = start(nodes, "A", ports=ports, advertise_host=host)
     listener = start(nodes, "B")
     admits(speaker, listener)
     listener.listens(speaker)
+    no_host = f"tcp://{'x' * 70}:{ports[0]}"
+    listener.transport.listen_to(Endpoint(no_host, CurveKeys.new().public))
     await eventually(lambda: speaker.is_heard_by(listener))
     speaker.transport.close(linger_s=0.0)
     stranger = nodes.start("S", keys=keys, ports=ports)
@@ -252,6 +274,8 @@ async def test_a_feed_is_heard_again_after_its_port_was_in_strange_hands(
     admits(again, listener)
     await eventually(lambda: again.is_heard_by(listener))
     assert stranger.heard.listeners == []
+    gc.collect()
+    assert "never retrieved" not in caplog.text
 
 
 async def test_of_two_nodes_at_one_address_the_one_that_lives_there_is_heard(
