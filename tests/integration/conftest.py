@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
@@ -15,6 +15,10 @@ import pytest
 from mesh.config import SimulatorSettings
 from mesh.simulation.server import serve
 from tests.integration.steady_loop import SteadyEventLoop
+
+if TYPE_CHECKING:
+    import anthropic
+    import openai
 
 TIME_SCALE = 20.0
 """Fast enough for tests, slow enough that an answer streams in more than one piece."""
@@ -60,3 +64,19 @@ async def simulator() -> AsyncIterator[RunningSimulator]:
     """The simulator with its own models and catalogs."""
     async with running_simulator(SimulatorSettings(time_scale=TIME_SCALE)) as running:
         yield running
+
+
+@pytest.fixture
+async def openai_client(simulator: RunningSimulator) -> AsyncIterator[openai.AsyncOpenAI]:
+    from tests.integration.simulator_clients import openai_at
+
+    async with openai_at(simulator) as client:
+        yield client
+
+
+@pytest.fixture
+async def anthropic_client(simulator: RunningSimulator) -> AsyncIterator[anthropic.AsyncAnthropic]:
+    from tests.integration.simulator_clients import anthropic_at
+
+    async with anthropic_at(simulator) as client:
+        yield client

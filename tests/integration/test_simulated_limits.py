@@ -15,7 +15,7 @@ from bench.rate_limits import over_http
 from mesh.config import Api
 from mesh.llm.rate_headers import rate_limits
 from mesh.simulation.models import LimitKind
-from tests.integration.test_simulator import (
+from tests.integration.simulator_clients import (
     PROMPT,
     anthropic_at,
     ask_anthropic,
