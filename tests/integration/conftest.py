@@ -1,10 +1,9 @@
-"""What integration tests share: an event loop that hold-ups do not touch, and a simulated LLM
-server in this process, over real HTTP."""
+"""What integration tests share: a simulated LLM server in this process, over real HTTP."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,6 @@ import pytest
 
 from mesh.config import SimulatorSettings
 from mesh.simulation.server import serve
-from tests.integration.steady_loop import SteadyEventLoop
 
 if TYPE_CHECKING:
     import anthropic
@@ -22,10 +20,6 @@ if TYPE_CHECKING:
 
 TIME_SCALE = 20.0
 """Fast enough for tests, slow enough that an answer streams in more than one piece."""
-
-
-def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    return {"steady": SteadyEventLoop}
 
 
 @dataclass(frozen=True, slots=True)

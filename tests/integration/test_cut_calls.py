@@ -21,6 +21,8 @@ from tests.integration.conftest import RunningSimulator, running_simulator
 from tests.integration.eventually import eventually
 from tests.patience import PATIENCE_S
 
+pytestmark = pytest.mark.steady
+
 CUTS = 50
 CAP = 1_500
 PIECES_MAX = 6

@@ -20,6 +20,8 @@ from mesh.llm.interface import Completed, ErrorKind, Prompt, ProviderError, Text
 from mesh.llm.prompts import KnownForPrompt, build_prompt
 from tests.integration.conftest import RunningSimulator, running_simulator
 
+pytestmark = pytest.mark.steady
+
 CHUNKS = tuple(
     "\n".join(f"Musée imaginaire {chunk}.{n:03d}" for n in range(250)) for chunk in range(8)
 )

@@ -47,6 +47,8 @@ from tests.integration.scripted_llm_server import (
 )
 from tests.patience import PATIENCE_S
 
+pytestmark = pytest.mark.steady
+
 KEY = "sk-proj-Zx81kQpLm20Vt7"
 PROMPT = Prompt("Topic: Paris attractions", ("Louvre\nOrsay",), "Panthéon", "Write up to 3.")
 APIS: tuple[Api, ...] = ("openai", "anthropic")

@@ -17,6 +17,8 @@ from mesh.llm.parsing import AnswerParser, Entry
 from mesh.llm.prompts import KnownForPrompt, build_prompt
 from tests.integration.conftest import RunningSimulator, running_simulator
 
+pytestmark = pytest.mark.steady
+
 PROMPT = build_prompt("Paris attractions", KnownForPrompt(), ask_count=40)
 MODELS: tuple[tuple[Api, str], ...] = (("openai", "atlas"), ("anthropic", "sonata"))
 ATTEMPTS_MAX = 5

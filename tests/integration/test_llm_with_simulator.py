@@ -23,6 +23,8 @@ from mesh.llm.interface import (
 from mesh.llm.prompts import KnownForPrompt, build_prompt
 from mesh.simulation.server import build_app
 
+pytestmark = pytest.mark.steady
+
 TOPIC = "Paris attractions"
 PROMPT = build_prompt(TOPIC, KnownForPrompt(), ask_count=5)
 KNOWN = build_prompt(

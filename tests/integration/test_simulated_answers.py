@@ -27,6 +27,8 @@ from tests.integration.simulator_clients import (
     with_models,
 )
 
+pytestmark = pytest.mark.steady
+
 # Answers
 
 

@@ -26,6 +26,8 @@ from tests.integration.simulator_clients import (
     with_models,
 )
 
+pytestmark = pytest.mark.steady
+
 CUT = (
     http_error_class(openai.DefaultAsyncHttpxClient),
     http_error_class(anthropic.DefaultAsyncHttpxClient),

@@ -24,6 +24,8 @@ from tests.integration.simulator_clients import (
     with_models,
 )
 
+pytestmark = pytest.mark.steady
+
 LIMITS = ("requests_per_minute = 3", "tokens_per_minute = 10000")
 
 

@@ -26,6 +26,8 @@ from tests.integration.simulator_clients import (
 )
 from tests.patience import PATIENCE_S
 
+pytestmark = pytest.mark.steady
+
 # Lists of models
 
 

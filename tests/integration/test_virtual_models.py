@@ -26,6 +26,8 @@ from mesh.llm.prompts import KnownForPrompt, build_prompt
 from mesh.simulation.answering import Simulator
 from mesh.simulation.server import build_app
 
+pytestmark = pytest.mark.steady
+
 TOPIC = "Paris attractions"
 SETTINGS = SimulatorSettings(topic=TOPIC, time_scale=200.0, seed=5)
 SEALED = tuple(
