@@ -14,6 +14,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from tests.e2e.running import (
     Run,
     assert_nothing_lost_or_doubled,
     eventually,
+    node_logs,
     node_process,
     said_entries,
     start_producers,
@@ -85,16 +87,24 @@ def refusal(directory: Path, *words: str) -> tuple[int, str]:
 
 
 def end_after_entries_of(collector: Run, *guests: Run, peers: int = 1) -> None:
-    """Wait until all producers of the guests have said something; end as a user does."""
+    """Wait until the collector has heard all producers of the guests; end as a user does."""
     for guest in guests:
         for number in range(1, peers + 1):
-            await_entries(guest, f"producer-{number}")
+            label = f"producer-{number}"
+            await_entries(guest, label)
+            eventually(partial(is_heard, collector, guest, label), f"{label} to be heard")
     count = len(collector.lines())
     eventually(lambda: len(collector.lines()) > count + 50, "more entries")
     collector.signal_group(signal.SIGINT)
     assert collector.wait() == 0
     for guest in guests:
         assert guest.wait() == 0, guest.said
+
+
+def is_heard(collector: Run, guest: Run, label: str) -> bool:
+    """Whether the collector has a call of the latest start of `label`: an end would reach it."""
+    latest = max(int(path.stem.partition("-")[2]) for path in node_logs(guest, label))
+    return (latest,) in collector.query("SELECT DISTINCT epoch FROM calls")
 
 
 def await_entries(guest: Run, label: str, count: int = 1) -> None:
@@ -204,7 +214,9 @@ def test_entries_that_could_not_be_handed_over_are_named_and_taken_in_by_joining
         process.send_signal(signal.SIGCONT)
     assert "log entries: they are in run/nodes/producer-1" in guest.said
     assert "producer --join @../collector/run/join-ticket --run-dir run" in guest.said
+    said = len(said_entries(guest))
     again = start_producers(tmp_path / "guest", "--join", "@../collector/run/join-ticket")
+    await_entries(again, "producer-1", said + 1)
     end_after_entries_of(collector, again)
     assert_nothing_lost_or_doubled(collector, again)
 

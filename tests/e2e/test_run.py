@@ -166,7 +166,8 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
         return run.process.poll() is not None
 
     eventually(has_ended_on_another, "the end")
-    assert run.wait() == STATUS_INTERRUPTED_TWICE
+    # One Ctrl-C more may meet it when it has said its last word.
+    assert run.wait() in (STATUS_INTERRUPTED_TWICE, -signal.SIGINT)
     eventually(lambda: run.children() == [], "no process left")
 
 
