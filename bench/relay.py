@@ -30,7 +30,7 @@ CHUNK_BYTES = 64 * 1024
 CONNECTIONS_MAX = 2_000
 """Each costs two descriptors; more are reset as they come."""
 BACKLOG = 128
-CONTROL_WAIT_S = 5.0
+CONTROL_WAIT_S = 30.0
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER: on, for 0 s. Closing then sends RST and drops what waits to be sent."""
 

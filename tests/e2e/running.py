@@ -82,7 +82,7 @@ class Run:
         return [
             process
             for process in mesh_processes()
-            if _belongs(process, self) and (kind in " ".join(process.cmdline()) if kind else True)
+            if _belongs(process, self) and kind in " ".join(_command_line(process))
         ]
 
     def accepted(self) -> list[str]:
@@ -231,14 +231,18 @@ def clean_environment() -> dict[str, str]:
 
 def mesh_processes() -> list[psutil.Process]:
     """All processes of any run on this machine, supervisors aside."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if any(word.startswith("mesh.nodes.") for word in process.cmdline()):
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.ZombieProcess):
-            continue
-    return found
+    return [
+        process
+        for process in psutil.process_iter()
+        if any(word.startswith("mesh.nodes.") for word in _command_line(process))
+    ]
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return []
 
 
 def _belongs(process: psutil.Process, run: Run) -> bool:

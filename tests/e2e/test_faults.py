@@ -17,7 +17,6 @@ from tests.patience import PATIENCE_S
 
 ENTRIES = 40_000
 """Of the catalog, which each machine reads: several times what so short a run finds."""
-"""Only a broken mesh takes so long; what it takes is measured by bench/faults.py."""
 
 
 def test_one_fault_of_each_kind_loses_nothing(tmp_path: Path) -> None:
@@ -62,7 +61,6 @@ def test_producers_go_on_while_the_collector_is_away(tmp_path: Path) -> None:
         await_that(lambda: run.collector_disk.output_count() > 30, "entries", PATIENCE_S)
         absence = take_collector_away(run, 3.0, tally)
         assert absence.away_per_s > 0
-        assert absence.in_output_s < PATIENCE_S
         end_and_judge(run)
 
 

@@ -102,11 +102,12 @@ def test_with_the_supervisor_killed_no_process_stays_and_the_run_continues(tmp_p
     first.wait()
     eventually(lambda: first.children() == [], "no process left")
     said = said_entries(first)
-    second = start_run(tmp_path, PARIS, "--peers", "1", "--target", "150")
+    second = start_run(tmp_path, PARIS, "--peers", "1")
+    eventually(lambda: len(said_entries(second)) > len(said), "entries of its own")
+    second.signal_group()
     assert second.wait() == 0
     assert "continuing" in second.said
     assert_nothing_lost_or_doubled(second)
-    assert len(said_entries(second)) > len(said)
 
 
 def test_producers_killed_with_everything_else_hand_over_at_the_next_start(tmp_path: Path) -> None:
@@ -148,7 +149,7 @@ async def test_items_reach_every_peer_while_the_collector_is_stopped(tmp_path: P
             own = len(said_entries(run, label)) - said_before[label]
             return heartbeat is not None and heartbeat.known_count - known_before > own + 10
 
-        await eventually_async(lambda: all(map(learned_from_others, labels)), deadline_s=40)
+        await eventually_async(lambda: all(map(learned_from_others, labels)))
         collector = node_process(run, "collector")
         collector.resume()
         run.signal_group()

@@ -24,7 +24,6 @@ from tests.patience import PATIENCE_S
 
 ENTRIES = 40_000
 """Of the catalog, which each machine reads: several times what so short a run finds."""
-"""Far above the 5 s that bench/faults.py measures against: the machine may be busy."""
 COLLECTOR, FIRST, SECOND, THIRD = range(4)
 """The hosts."""
 

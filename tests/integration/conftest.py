@@ -62,7 +62,7 @@ async def simulator() -> AsyncIterator[RunningSimulator]:
 
 @pytest.fixture
 async def openai_client(simulator: RunningSimulator) -> AsyncIterator[openai.AsyncOpenAI]:
-    from tests.integration.simulator_clients import openai_at
+    from tests.integration.simulator_clients import openai_at  # The SDKs are slow to import.
 
     async with openai_at(simulator) as client:
         yield client

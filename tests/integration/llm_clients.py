@@ -7,16 +7,8 @@ import pytest
 from mesh.config import Api, ApiKey, ModelSpec
 from mesh.llm.adaptive_client import AdaptiveClient
 from mesh.llm.clients import open_client
-from mesh.llm.interface import (
-    Prompt,
-    ProviderError,
-    StreamEvent,
-)
-from tests.integration.scripted_llm_server import (
-    ScriptedServer,
-    anthropic_events,
-    openai_events,
-)
+from mesh.llm.interface import Prompt, ProviderError, StreamEvent
+from tests.integration.scripted_llm_server import ScriptedServer, anthropic_events, openai_events
 
 KEY = "sk-proj-Zx81kQpLm20Vt7"
 PROMPT = Prompt("Topic: Paris attractions", ("Louvre\nOrsay",), "Panthéon", "Write up to 3.")

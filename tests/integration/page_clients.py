@@ -7,12 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiohttp import (
-    ClientSession,
-    ClientWebSocketResponse,
-    TCPConnector,
-    WSMsgType,
-)
+from aiohttp import ClientSession, ClientWebSocketResponse, TCPConnector, WSMsgType
 
 from mesh.web.interface import JsonObject
 from mesh.web.server import PageServer

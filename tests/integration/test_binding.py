@@ -13,7 +13,7 @@ from mesh.core.membership import Endpoint
 from mesh.transport.curve import CurveKeys
 from mesh.transport.zmq_transport import AddressInUse, ZmqTransport
 from tests.integration.eventually import eventually
-from tests.integration.transport_nodes import HOST, Node, Nodes, frame
+from tests.integration.transport_nodes import HOST, Node, Nodes, frame, kept_ports
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ async def test_earlier_ports_are_taken_again_only_inside_the_range(
 
 
 async def test_of_earlier_ports_the_one_that_is_free_is_taken_again(nodes: Nodes) -> None:
-    first = nodes.start("A")
+    first = nodes.start("A", ports=kept_ports())
     feed_port, service_port = first.transport.ports
     first.transport.close(linger_s=0.0)
     with socket.socket() as other:

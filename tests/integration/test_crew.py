@@ -21,6 +21,7 @@ from mesh.nodes.supervising.crew import Crew, CrewSettings
 from mesh.nodes.supervising.keeping import Keeper, KeptChild
 from mesh.nodes.terminal import TerminalView
 from tests.integration.eventually import eventually
+from tests.patience import PATIENCE_S
 
 ATLAS, SWIFT = (ModelSpec(f"simulated:{name}", "openai", name) for name in ("atlas", "swift"))
 FAILURE = {"event": "failed", "message": "its identity is damaged", "status": 1}
@@ -84,7 +85,7 @@ async def test_an_added_producer_that_cannot_start_is_said_and_ends_nothing() ->
     kept = scene.child(FAILURE, dispensable=True)
     scene.keeper.keep(kept)
     await eventually(lambda: kept.given_up)
-    await scene.keeper.gone([kept], 5.0)
+    await scene.keeper.gone([kept], PATIENCE_S)
     text = "producer-3 could not be added: its identity is damaged"
     assert text in scene.said.getvalue()
     assert {"event": "given_up", "text": text} in scene.heard
@@ -111,7 +112,7 @@ async def test_a_producer_that_was_dismissed_is_not_started_again() -> None:
     scene = Scene()
     kept = scene.child(LEFT)
     scene.keeper.keep(kept)
-    await scene.keeper.gone([kept], 5.0)
+    await scene.keeper.gone([kept], PATIENCE_S)
     assert kept.left
     assert kept.dismissed
     assert scene.starts == 1

@@ -256,6 +256,8 @@ async def test_a_feed_is_heard_again_after_its_port_was_in_strange_hands(
 ) -> None:
     """ZeroMQ itself never dials again whom it found speaking another protocol, and names whom it
     dials for the second time otherwise. A peer may have named what is no host for the same port."""
+    gc.collect()
+    caplog.clear()
     ports = kept_ports()
     speaker = start(nodes, "A", ports=ports, advertise_host=host)
     listener = start(nodes, "B")

@@ -29,6 +29,7 @@ from mesh.wire.signing import SigningKey
 from mesh.wire.tickets import JoinTicket
 from tests.integration.eventually import eventually
 from tests.integration.mesh_nodes import RUN, Mesh, Peer, running_mesh
+from tests.patience import PATIENCE_S
 
 FAR_FUTURE_MS = 4_000_000_000_000
 
@@ -96,7 +97,7 @@ def knows_ticket(peer: Peer, ticket: JoinTicket) -> bool:
 
 async def ask(asker: Peer, server: Peer, frame: bytes) -> list[bytes]:
     replies: list[list[bytes] | None] = []
-    asker.transport.inner.request(server.seed, frame, timeout_s=10.0, reply=replies.append)
+    asker.transport.inner.request(server.seed, frame, timeout_s=PATIENCE_S, reply=replies.append)
     await eventually(lambda: replies)
     (reply,) = replies
     assert reply is not None

@@ -229,7 +229,7 @@ async def test_on_a_full_disk_nothing_is_told_and_it_goes_on_when_there_is_room(
         wal_bytes = (tmp_path / "run.sqlite-wal").stat().st_size
         with no_file_larger_than(wal_bytes):
             collector.node.receive(frame_of(2, *found("heron")), live=True)
-            await eventually(lambda: any(collector.troubles), deadline_s=5)
+            await eventually(lambda: any(collector.troubles))
             collector.node.receive(frame_of(3, *found("stork")), live=True)
             assert collector.accepted() == output_lines(tmp_path) == ["otter"]
             assert len(collector.verdicts()) == told

@@ -9,14 +9,7 @@ import pytest
 
 from mesh.config import Api, ApiKey
 from mesh.llm.checking import check_lines, check_models
-from tests.integration.llm_clients import (
-    APIS,
-    KEY,
-    client_at,
-    error_body,
-    good_events,
-    model_at,
-)
+from tests.integration.llm_clients import APIS, KEY, client_at, error_body, good_events, model_at
 from tests.integration.scripted_llm_server import (
     json_answer,
     openai_events,

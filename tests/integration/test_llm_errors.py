@@ -11,11 +11,7 @@ import pytest
 
 from mesh.config import Api, ApiKey, ModelSpec
 from mesh.llm.clients import open_client
-from mesh.llm.interface import (
-    Completed,
-    ErrorKind,
-    ProviderError,
-)
+from mesh.llm.interface import Completed, ErrorKind, ProviderError
 from mesh.llm.sdk_http import CallTimeouts
 from tests.integration.llm_clients import (
     APIS,

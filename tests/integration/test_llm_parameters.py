@@ -17,15 +17,7 @@ from mesh.llm.interface import (
     TextDelta,
     Usage,
 )
-from tests.integration.llm_clients import (
-    APIS,
-    PROMPT,
-    TEXTS,
-    ask,
-    client_at,
-    error_body,
-    error_of,
-)
+from tests.integration.llm_clients import APIS, PROMPT, TEXTS, ask, client_at, error_body, error_of
 from tests.integration.scripted_llm_server import (
     OPENAI_USAGE,
     json_answer,

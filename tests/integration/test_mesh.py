@@ -20,6 +20,7 @@ from mesh.wire.codec import FrameKind
 from tests.integration.eventually import eventually
 from tests.integration.mesh_nodes import HOST, RUN, Mesh, Peer, running_mesh
 from tests.integration.transport_nodes import kept_ports
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -391,7 +392,7 @@ async def test_garbage_on_a_feed_is_counted_by_reason_and_harmless(mesh: Mesh) -
 async def ask(asker: Peer, server: Peer, frame: bytes) -> list[bytes]:
     """The reply to one request."""
     replies: list[list[bytes] | None] = []
-    asker.transport.inner.request(server.seed, frame, timeout_s=10.0, reply=replies.append)
+    asker.transport.inner.request(server.seed, frame, timeout_s=PATIENCE_S, reply=replies.append)
     await eventually(lambda: replies)
     (reply,) = replies
     assert reply is not None

@@ -19,7 +19,6 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 PRODUCERS = 2
 PROCESSES = 2 + PRODUCERS
 """The simulator and a collector beside them."""
-"""With imports, on a busy machine."""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

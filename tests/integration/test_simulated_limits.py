@@ -91,9 +91,10 @@ async def test_a_server_of_ones_own_takes_longer_for_many_calls_at_once(tmp_path
         with_models(tmp_path, *figures, time_scale=4) as simulator,
         openai_at(simulator) as client,
     ):
-        began_s = time.monotonic()
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
         await asyncio.gather(*(ask_openai(client, "one", max_tokens=40) for _ in range(8)))
-        together_s = time.monotonic() - began_s
+        together_s = loop.time() - began_s
     alone_s = (0.4 + 40 / 40) / 4
     # Eight share what two get in full.
     assert together_s > 2.5 * alone_s

@@ -38,7 +38,8 @@ from tests.scripted_run import MODELS, ScriptedRun
 REQUESTS = 400
 CONVERSATIONS = 150
 """Some 10 s together on a busy machine."""
-"""Far above what any answer takes; only a hang waits as long."""
+CUT_CONNECTIONS_S = 10.0
+"""What has not ended by then is cut with its loop."""
 ANSWER_BYTES_MAX = 6_000_000
 """The chart library, uncompressed, is the largest thing that there is to get."""
 SECRET = "Sacré-Cœur de Montmartre"
@@ -111,18 +112,18 @@ async def others_ended() -> None:
     """Connections cut in the middle of a body end a little later."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     if others:
-        await asyncio.wait(others, timeout=PATIENCE_S)
+        await asyncio.wait(others, timeout=CUT_CONNECTIONS_S)
 
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     run = StoredRun(tmp_path_factory.mktemp("run") / "run.sqlite")
     loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="attacked server")
+    thread = threading.Thread(target=loop.run_forever, name="attacked server", daemon=True)
     thread.start()
 
     def wait(coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(30)
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(PATIENCE_S)
 
     token = new_token()
     unguarded = wait(PageServer.start(run, host="127.0.0.1", port=0, update_s=0.05))

@@ -57,6 +57,7 @@ async def test_a_connection_too_many_is_closed_unread_and_counted() -> None:
         assert b'"too_many_connections":1' in await reader.readuntil(b'"too_many_connections":1')
 
 
+@pytest.mark.steady
 async def test_a_connection_that_asks_nothing_is_cut_and_one_that_has_asked_is_kept() -> None:
     doorway = Doorway(first_request_s=2.0)
     app = web.Application(middlewares=[doorway.middleware])

@@ -6,12 +6,11 @@ import asyncio
 import gc
 
 import pytest
-from aiohttp import (
-    WSServerHandshakeError,
-)
+from aiohttp import WSServerHandshakeError
 
 from mesh.core.item_query import ItemQuery
 from mesh.web import live_updates
+from mesh.web import server as web_server
 from mesh.web.interface import JsonObject
 from mesh.web.live_updates import CLIENTS_MAX, ITEMS_PER_FRAME_MAX, NAMES_SHOWN_MAX
 from mesh.web.routes import ITEMS_MAX
@@ -212,7 +211,10 @@ async def test_an_update_that_the_end_cuts_is_told_with_the_last(
     assert "left" in [peer["state"] for peer in peers[-1]]
 
 
-async def test_a_page_that_polls_gets_to_see_the_end(run: ScriptedRun) -> None:
+async def test_a_page_that_polls_gets_to_see_the_end(
+    run: ScriptedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_server, "LAST_POLL_S", PATIENCE_S)
     async with served(run) as (server, client):
         await client.get("/api/metrics")
         run.end("target reached")

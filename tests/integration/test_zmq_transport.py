@@ -17,7 +17,7 @@ from mesh.core.membership import Endpoint
 from mesh.transport.sockets import PART_BYTES_MAX
 from mesh.wire.codec import FRAME_BYTES_MAX
 from tests.integration.eventually import eventually
-from tests.integration.transport_nodes import HOST, Nodes, frame
+from tests.integration.transport_nodes import HOST, Nodes, frame, kept_ports
 
 
 @pytest.fixture
@@ -212,8 +212,9 @@ async def test_hanging_up_ends_what_was_asked_and_the_next_request_is_answered(
 
 
 async def test_a_request_is_answered_when_its_server_comes_up_in_time(nodes: Nodes) -> None:
-    asker, server = nodes.start("A"), nodes.start("B")
-    ports, service = server.transport.ports, server.service
+    ports = kept_ports()
+    asker, server = nodes.start("A"), nodes.start("B", ports=ports)
+    service = server.service
     server.transport.close(linger_s=0.0)
     replies = asker.ask(service, b"question")
     again = nodes.start("B", ports=ports)
@@ -256,8 +257,8 @@ async def test_what_was_said_last_is_still_sent_when_a_node_leaves(nodes: Nodes)
 async def test_a_restarted_node_takes_its_ports_again_and_is_heard_without_a_new_dial(
     nodes: Nodes,
 ) -> None:
-    speaker, listener = nodes.start("A"), nodes.start("B")
-    ports = speaker.transport.ports
+    ports = kept_ports()
+    speaker, listener = nodes.start("A", ports=ports), nodes.start("B")
     listener.listens(speaker)
     await eventually(lambda: speaker.is_heard_by(listener))
     speaker.transport.close(linger_s=0.0)
@@ -269,8 +270,9 @@ async def test_a_restarted_node_takes_its_ports_again_and_is_heard_without_a_new
 
 
 async def test_a_feed_that_comes_up_later_is_heard(nodes: Nodes) -> None:
-    speaker, listener = nodes.start("A"), nodes.start("B")
-    ports, feed = speaker.transport.ports, speaker.feed
+    ports = kept_ports()
+    speaker, listener = nodes.start("A", ports=ports), nodes.start("B")
+    feed = speaker.feed
     speaker.transport.close(linger_s=0.0)
     listener.transport.listen_to(feed)
     late = nodes.start("A", ports=ports)

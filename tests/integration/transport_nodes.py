@@ -13,6 +13,7 @@ from mesh.transport.curve import CurveKeys
 from mesh.transport.interface import TransportEvents
 from mesh.transport.zmq_transport import ZmqTransport
 from mesh.wire.codec import MAGIC
+from tests.patience import PATIENCE_S
 
 HOST = "127.0.0.1"
 
@@ -74,7 +75,7 @@ class Node:
         return all(now.get(other.id) for other in others)
 
     def ask(
-        self, service: Endpoint, frame: bytes, timeout_s: float = 10.0
+        self, service: Endpoint, frame: bytes, timeout_s: float = PATIENCE_S
     ) -> list[list[bytes] | None]:
         """Ask; the list returned gets the reply."""
         replies: list[list[bytes] | None] = []

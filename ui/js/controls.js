@@ -27,15 +27,15 @@ export function showControls(newMetrics, newIsConnected) {
 const underWay = new Map();
 
 /**
- * Carry out what a button asks for, once at a time; a press that asks for something else, because
+ * Carry out what a button asks for, once at a time; a press that asks for another action, because
  * the run was quicker than its answer, comes next. A button that is disabled loses the focus.
  */
-export function whileBusy(button, carryOut, what = null) {
+export function whileBusy(button, carryOut, action = null) {
   const latest = underWay.get(button);
-  if (latest?.what === what) return latest.done;
+  if (latest?.action === action) return latest.done;
   button.ariaBusy = "true";
-  const mine = { what, done: null };
-  mine.done = Promise.resolve(latest?.done).then(carryOut).finally(() => {
+  const mine = { action, done: null };
+  mine.done = Promise.resolve(latest?.done).then(carryOut, carryOut).finally(() => {
     if (underWay.get(button) !== mine) return;
     underWay.delete(button);
     button.ariaBusy = null;
