@@ -1,8 +1,8 @@
 """The line between supervisor and child: JSON objects, one a line, over a socket pair.
 
-Its end of file is the one reliable sign that the other side is gone: the kernel closes it with
-the process, whatever killed that, and no third process holds it. Settings with keys travel here,
-where no process list shows them.
+Its end of file is the one reliable sign that the other side is gone, or about to go: the kernel
+closes it with the process, whatever killed that, and no third process holds it. Settings with keys
+travel here, where no process list shows them.
 """
 
 from __future__ import annotations
@@ -62,6 +62,15 @@ class Channel:
     async def flush(self) -> None:
         with contextlib.suppress(OSError):
             await self._writer.drain()
+
+    async def finish(self) -> None:
+        """Say no more, and close once the other side has: it may be writing, and what it has not
+        read of an end that is closed meanwhile it never hears."""
+        with contextlib.suppress(OSError, RuntimeError):
+            self._writer.write_eof()
+        while await self.receive() is not None:
+            continue
+        self.close()
 
     def close(self) -> None:
         self._writer.close()

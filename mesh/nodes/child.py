@@ -56,8 +56,7 @@ async def _run(end: socket.socket, run: RunKind) -> int:
         status = await _unless_a_callback_fails(run(start["kind"], start["settings"], channel))
     except Exception as error:  # the outermost loop: say it, log it, exit
         status = _tell_failure(_first_cause(error), channel)
-    await channel.flush()
-    channel.close()
+    await channel.finish()
     return status
 
 
