@@ -94,12 +94,25 @@ def test_a_run_ends_when_nothing_is_left_to_find(tmp_path: Path) -> None:
     assert "exhausted" in run.said
 
 
+ENTRIES_OF_CALLS = (
+    "FROM calls LEFT JOIN items ON items.origin = calls.origin AND items.epoch = calls.epoch "
+    "AND items.call = calls.seq"
+)
+HALF_ANSWERED = (
+    f"SELECT count(items.ordinal) AS found {ENTRIES_OF_CALLS} WHERE outcome IS NULL "
+    "AND asked_count > 30 GROUP BY calls.origin, calls.epoch, calls.seq "
+    "HAVING found BETWEEN 1 AND 9"
+)
+"""Calls that will go on for a while."""
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_to_the_group_ends_the_run_with_everything_kept(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     run = start_run(tmp_path, PARIS, "--peers", "3", time_scale=2)
     eventually(lambda: len(run.lines()) > 20, "entries")
+    eventually(lambda: run.query(HALF_ANSWERED), "an answer that has begun")
     run.signal_group(number)
     assert run.wait() == 0
     assert run.children() == []
@@ -110,8 +123,7 @@ def test_a_signal_to_the_group_ends_the_run_with_everything_kept(
 def assert_cut_calls_keep_their_lines_and_their_estimated_cost(run: Run) -> None:
     cut = run.query(
         "SELECT count(items.ordinal), input_tokens, output_tokens, estimated, cost_usd "
-        "FROM calls LEFT JOIN items ON items.origin = calls.origin AND items.epoch = calls.epoch "
-        "AND items.call = calls.seq WHERE outcome = 'cancelled' GROUP BY calls.origin"
+        f"{ENTRIES_OF_CALLS} WHERE outcome = 'cancelled' GROUP BY calls.origin"
     )
     assert cut
     assert sum(row[0] for row in cut) > 0
