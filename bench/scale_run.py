@@ -69,7 +69,7 @@ class CollectorProcess:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
-        with self._channel.makefile("rb") as lines, contextlib.suppress(OSError):
+        with self._channel, self._channel.makefile("rb") as lines, contextlib.suppress(OSError):
             for line in lines:
                 event = json.loads(line)
                 if event["event"] == "metrics":
@@ -199,5 +199,4 @@ def _collect(
 async def _run_collector(settings: CollectorSettings, channel_end: socket.socket) -> None:
     channel = await Channel.over(channel_end)
     await run_collector(settings, channel)
-    await channel.flush()
-    channel.close()
+    await channel.finish()

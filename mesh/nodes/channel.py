@@ -59,10 +59,6 @@ class Channel:
         message: Message = json.loads(line)
         return message
 
-    async def flush(self) -> None:
-        with contextlib.suppress(OSError):
-            await self._writer.drain()
-
     async def finish(self) -> None:
         """Say no more, and close once the other side has: it may be writing, and what it has not
         read of an end that is closed meanwhile it never hears."""

@@ -52,7 +52,6 @@ class Scene:
             other_end = await Channel.over(theirs)
             for word in words:
                 other_end.send(word)
-            await other_end.flush()
             other_end.close()
             return Child("producer-3", NO_PROCESS, await Channel.over(ours))
 
